@@ -1,0 +1,212 @@
+// `defineJob`: one object that declares a job type and types every call on it.
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type Duration, parseDuration } from "./duration.ts";
+import { MillraceError } from "./errors.ts";
+import type { JobId } from "./ids.ts";
+import type { LogLevel } from "./job.ts";
+import { DEFAULT_MAX_CRASHES, checkName, checkTags } from "./limits.ts";
+import { type Redaction, type Redactor, createRedactor } from "./redaction.ts";
+import { type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
+import type { Retention, RetentionPolicy } from "./store.ts";
+
+/** A pino-shaped logger for one job: its lines carry the job's id, type and attempt, and are kept with the job. */
+export type JobLog = Readonly<
+  Record<LogLevel, (message: string, fields?: Readonly<Record<string, unknown>>) => void>
+>;
+
+/** What a handler is told of its job. */
+export interface RunningJob {
+  readonly id: JobId;
+  readonly type: string;
+  readonly queue: string;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  /** Attempts in all that its policy allows. */
+  readonly attempts: number;
+  /** Names this claim and no other that ever was: pass it on as an idempotency key. */
+  readonly token: string;
+  readonly tags: readonly string[];
+  readonly enqueuedAt: Date;
+}
+
+/** What a handler gets. */
+export interface JobContext<Input> {
+  readonly input: Input;
+  readonly job: RunningJob;
+  /** Aborted by cancellation, timeout, shutdown and a lost lease; `signal.reason` is a MillraceError. */
+  readonly signal: AbortSignal;
+  readonly log: JobLog;
+  /** Tells how far the job is: any small JSON value, or a number from 0 to 1. The latest wins; it never throws. */
+  readonly progress: (value: unknown) => void;
+}
+
+/** How a handler is run, other than as a function in process. */
+export interface LauncherUse {
+  /** Name of a launcher: `in-process`, `thread`, or one that was registered. */
+  readonly launcher: string;
+  /** What that launcher needs: a module's URL, a command, ... */
+  readonly options: unknown;
+}
+
+/** How long finished jobs are kept. */
+export interface RetentionOptions {
+  readonly succeeded?: RetentionRule;
+  readonly failed?: RetentionRule;
+  readonly cancelled?: RetentionRule;
+}
+/** `"remove"` (or 0) removes at once; a duration keeps that long; or both bounds. */
+export type RetentionRule = Duration | { readonly age?: Duration; readonly count?: number };
+
+/** What a developer says of a job type. */
+export interface JobOptions<InputSchema extends StandardSchemaV1, Output> {
+  /** Unique in a namespace. Letters, digits and `. _ : / -`. */
+  readonly name: string;
+  /** Any Standard Schema (zod, valibot, arktype, ...). Checked at enqueue and again before running. */
+  readonly input?: InputSchema;
+  /** Checked before the job succeeds. */
+  readonly output?: StandardSchemaV1<unknown, Output>;
+  /** The queue it waits in; its own name by default. */
+  readonly queue?: string;
+  /** Most jobs of this type that one worker runs at once; unbounded within the worker's own concurrency by default. */
+  readonly concurrency?: number;
+  readonly retry?: RetryOptions;
+  /** Longest time of one try. None by default. */
+  readonly timeout?: Duration;
+  /** Time that a handler gets to end after its signal, before its claim is withdrawn. Default `"5s"`. */
+  readonly grace?: Duration;
+  /** Fields masked in every log line, error, event and listing. */
+  readonly redact?: Redaction;
+  readonly retention?: RetentionOptions;
+  /** Worker deaths after which the job is held to be their cause, and fails. Default 3. */
+  readonly maxCrashes?: number;
+  /** Labels that a worker must offer. */
+  readonly labels?: readonly string[];
+  /** Priority of its jobs unless an enqueue says another: each step is a minute of head start. */
+  readonly priority?: number;
+}
+
+/** A handler in process, or the launcher that runs it elsewhere; neither where a process only enqueues. */
+export interface JobHandler<Input, Output> {
+  readonly run?: (context: JobContext<Input>) => Output | Promise<Output>;
+  readonly launch?: LauncherUse;
+}
+
+/** A job type: pass it to `openMillrace({ jobs: [...] })` and to `mill.enqueue(type, input)`. */
+export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
+  readonly name: string;
+  readonly queue: string;
+  readonly inputSchema: StandardSchemaV1<Input, Parsed> | undefined;
+  readonly outputSchema: StandardSchemaV1<unknown, Output> | undefined;
+  readonly concurrency: number;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number | undefined;
+  readonly graceMs: number;
+  readonly redact: Redactor;
+  readonly isRedacting: boolean;
+  readonly retention: RetentionPolicy;
+  readonly maxCrashes: number;
+  readonly labels: readonly string[];
+  readonly priority: number;
+  readonly run: ((context: JobContext<Parsed>) => Output | Promise<Output>) | undefined;
+  readonly launch: LauncherUse | undefined;
+}
+
+/** A job type whatever it takes and gives: for lists of them. */
+// oxlint-disable-next-line typescript/no-explicit-any -- variance: a list holds types of every input and output
+export type AnyJobType = JobType<any, any, any>;
+
+/** Default time to end after a signal: long enough for a request in flight, short enough for a deploy. */
+const DEFAULT_GRACE = "5s";
+
+/** Kept so long that a day's work, a fortnight's failures can be looked at; and never more than a page can show. */
+const DEFAULT_RETENTION: RetentionPolicy = {
+  succeeded: { ageMs: 3_600_000, count: 10_000 },
+  failed: { ageMs: 14 * 86_400_000, count: 10_000 },
+  cancelled: { ageMs: 86_400_000, count: 10_000 },
+};
+
+/**
+ * Declares a job type.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION` or `TOO_MANY`, naming the field
+ * @example
+ * const sendReceipt = defineJob({
+ *   name: "send-receipt",
+ *   input: z.object({ orderId: z.string(), card: z.string() }),
+ *   redact: ["card"],
+ *   async run({ input, signal }) { ... },
+ * });
+ */
+export function defineJob<
+  InputSchema extends StandardSchemaV1 = StandardSchemaV1<unknown, unknown>,
+  Output = unknown,
+>(
+  options: JobOptions<InputSchema, Output> &
+    JobHandler<StandardSchemaV1.InferOutput<InputSchema>, Output>,
+): JobType<
+  StandardSchemaV1.InferInput<InputSchema>,
+  StandardSchemaV1.InferOutput<InputSchema>,
+  Output
+> {
+  const name = checkName(options.name, "name");
+  if (options.run !== undefined && options.launch !== undefined) {
+    throw invalid(name, "has both run and launch; expected one of them");
+  }
+  const { concurrency, maxCrashes = DEFAULT_MAX_CRASHES, priority = 0 } = options;
+  if (concurrency !== undefined && (!Number.isInteger(concurrency) || concurrency < 1)) {
+    throw invalid(name, `has concurrency ${String(concurrency)}; expected a whole number from 1`);
+  }
+  if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
+    throw invalid(name, `has maxCrashes ${String(maxCrashes)}; expected a whole number from 1`);
+  }
+  return {
+    name,
+    queue: options.queue === undefined ? name : checkName(options.queue, "queue"),
+    inputSchema: options.input,
+    outputSchema: options.output,
+    concurrency: concurrency ?? Number.POSITIVE_INFINITY,
+    retry: readRetryPolicy(options.retry),
+    timeoutMs:
+      options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout"),
+    graceMs: parseDuration(options.grace ?? DEFAULT_GRACE, "grace"),
+    redact: createRedactor(options.redact),
+    isRedacting: options.redact !== undefined && options.redact.length > 0,
+    retention: readRetention(options.retention),
+    maxCrashes,
+    labels: checkTags(options.labels, "labels"),
+    priority,
+    run: options.run,
+    launch: options.launch,
+  };
+}
+
+/** Reads retention rules; what is not said is as by default. */
+export function readRetention(options: RetentionOptions | undefined): RetentionPolicy {
+  return {
+    succeeded: readRule(options?.succeeded, DEFAULT_RETENTION.succeeded),
+    failed: readRule(options?.failed, DEFAULT_RETENTION.failed),
+    cancelled: readRule(options?.cancelled, DEFAULT_RETENTION.cancelled),
+  };
+}
+
+function readRule(rule: RetentionRule | undefined, usual: Retention): Retention {
+  if (rule === undefined) return usual;
+  if (rule === "remove") return { ageMs: 0, count: 0 };
+  if (typeof rule !== "object") {
+    return { ageMs: parseDuration(rule, "retention"), count: usual.count };
+  }
+  const count = rule.count ?? usual.count;
+  if (!Number.isInteger(count) || count < 0) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `retention count is ${String(rule.count)}; expected a whole number from 0`,
+    });
+  }
+  return {
+    ageMs: rule.age === undefined ? usual.ageMs : parseDuration(rule.age, "retention.age"),
+    count,
+  };
+}
+
+function invalid(name: string, what: string): MillraceError {
+  return new MillraceError("INVALID_ARGUMENT", { message: `job type ${name} ${what}` });
+}

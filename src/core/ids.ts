@@ -1,0 +1,90 @@
+// Job ids: UUID version 7 (RFC 9562), ordered by time, with the queue's hash in the last 16 bits.
+
+/** A UUIDv7 in its usual lower-case text form. */
+export type JobId = string;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Whether a text has the form of a job id. */
+export function isJobId(text: string): text is JobId {
+  return UUID.test(text);
+}
+
+/**
+ * 16 bits that stand for a queue: FNV-1a folded. The last four hex digits of every id of that queue's jobs are its
+ * hash, so that a store cut into many places finds a job by its id alone.
+ */
+export function queueHash(queue: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < queue.length; index += 1) {
+    hash = Math.imul(hash ^ queue.charCodeAt(index), 0x01000193);
+  }
+  return ((hash >>> 16) ^ hash) & 0xffff;
+}
+
+/** What ids are made of. */
+export interface IdSource {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Fresh random bytes. */
+  randomBytes(length: number): Uint8Array;
+}
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, "0"),
+);
+/** Random bytes fetched at a time: one call of the generator serves 1,024 ids. */
+const POOL_BYTES = 6 * 1_024;
+
+/**
+ * Makes a maker of ids. Ids of one maker ascend, also within a millisecond (a 12-bit counter in `rand_a`, RFC 9562
+ * method 1; past 4,096 ids in a millisecond the time runs ahead), so that first in is first out.
+ */
+export function createIdMaker(source: IdSource): (queue: string) => JobId {
+  let lastMs = 0;
+  let counter = 0;
+  let pool: Uint8Array = new Uint8Array(0);
+  let used = 0;
+  const hashes = new Map<string, string>();
+  return (queue) => {
+    const nowMs = source.now();
+    if (nowMs > lastMs) {
+      lastMs = nowMs;
+      counter = 0;
+    } else {
+      counter += 1;
+      if (counter > 0xfff) {
+        lastMs += 1;
+        counter = 0;
+      }
+    }
+    if (used + 6 > pool.length) {
+      pool = source.randomBytes(POOL_BYTES);
+      used = 0;
+    }
+    const byte = (offset: number): string => HEX[pool[used + offset] ?? 0] ?? "00";
+    const variant = HEX[((pool[used] ?? 0) & 0x3f) | 0x80] ?? "80";
+    const time = lastMs.toString(16).padStart(12, "0");
+    const text = `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${byte(1)}-${byte(2)}${byte(3)}${byte(4)}${byte(5)}${hashText(queue, hashes)}`;
+    used += 6;
+    return text;
+  };
+}
+
+/** Queues whose hash text is remembered; beyond it the memory starts anew. */
+const MAX_REMEMBERED_HASHES = 10_000;
+
+function hashText(queue: string, hashes: Map<string, string>): string {
+  let text = hashes.get(queue);
+  if (text === undefined) {
+    if (hashes.size >= MAX_REMEMBERED_HASHES) hashes.clear();
+    text = queueHash(queue).toString(16).padStart(4, "0");
+    hashes.set(queue, text);
+  }
+  return text;
+}
+
+/** When an id was made, in milliseconds since 1970. */
+export function idTimeMs(id: JobId): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}

@@ -1,0 +1,122 @@
+// The bounds that hold for every job on every store, each with its reason.
+import { MillraceError } from "./errors.ts";
+
+/** Largest input or result, in bytes of UTF-8 JSON. Larger data belongs on a shared resource, with a reference in the job. */
+export const MAX_VALUE_BYTES = 256 * 1_024;
+/** Largest progress value, in bytes: it is written often and shown in lists. */
+export const MAX_PROGRESS_BYTES = 4 * 1_024;
+/** Longest name of a job type, queue, worker, schedule or namespace. */
+export const MAX_NAME_LENGTH = 128;
+/** Most tags, and labels, of one job: each may cost an index entry. */
+export const MAX_TAGS = 20;
+/** Longest tag, label or key. */
+export const MAX_TAG_LENGTH = 256;
+/** Most jobs in one bulk enqueue; the client cuts longer lists. One transaction of this size takes well under 100 ms. */
+export const MAX_ENQUEUE_BATCH = 1_000;
+/** Most jobs claimed in one exchange: bounds the reply and the time that the store is held. */
+export const MAX_CLAIM_BATCH = 1_000;
+/** Most ids in one call of cancel, retry, remove or get. */
+export const MAX_IDS = 1_000;
+/** Most jobs in one page of a list. */
+export const MAX_PAGE = 1_000;
+/** Log lines kept with one job; later ones are counted and dropped. */
+export const MAX_LOG_LINES = 1_000;
+/** Longest log line kept with a job, in UTF-16 units. */
+export const MAX_LOG_LINE_LENGTH = 4_096;
+/** Largest head start (priority): a year. Beyond it, ageing would no longer be felt. */
+export const MAX_HEAD_START_MS = 365 * 86_400_000;
+/** What one step of `priority` is worth. */
+export const HEAD_START_PER_PRIORITY_MS = 60_000;
+/** Worker deaths after which a job is held to be their cause. */
+export const DEFAULT_MAX_CRASHES = 3;
+/** How long an idempotency key is remembered. */
+export const DEFAULT_IDEMPOTENCY_MS = 86_400_000;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
+
+/**
+ * Checks a name of a job type, queue, worker, namespace and so on.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+export function checkName(name: unknown, field: string): string {
+  if (typeof name !== "string" || name.length > MAX_NAME_LENGTH || !NAME.test(name)) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `${field} is ${JSON.stringify(name)}; expected 1 to ${MAX_NAME_LENGTH} letters, digits or . _ : / - and a letter or digit first`,
+    });
+  }
+  return name;
+}
+
+/**
+ * Checks tags or labels, and gives them back sorted and without repeats.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` or `TOO_MANY`
+ */
+export function checkTags(tags: readonly string[] | undefined, field: string): readonly string[] {
+  if (tags === undefined || tags.length === 0) return [];
+  if (tags.length > MAX_TAGS) {
+    throw new MillraceError("TOO_MANY", {
+      message: `${field} has ${tags.length} entries; at most ${MAX_TAGS} are allowed`,
+    });
+  }
+  for (const tag of tags) {
+    if (typeof tag !== "string" || tag.length === 0 || tag.length > MAX_TAG_LENGTH) {
+      throw new MillraceError("INVALID_ARGUMENT", {
+        message: `${field} has ${JSON.stringify(tag)}; expected texts of 1 to ${MAX_TAG_LENGTH} characters`,
+      });
+    }
+  }
+  return [...new Set(tags)].sort();
+}
+
+/** Bytes of a text in UTF-8. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    // A surrogate pair is two units and four bytes: one more for each half.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}
+
+/**
+ * Writes a value as bounded JSON. `undefined` becomes `null`, as a handler without a result returns it.
+ *
+ * @throws MillraceError `INVALID_OUTPUT` for what is not JSON (circular, BigInt), `TOO_LARGE` over the bound
+ */
+export function toJson(value: unknown, what: string, maxBytes: number = MAX_VALUE_BYTES): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value ?? null);
+  } catch (cause) {
+    throw new MillraceError("INVALID_OUTPUT", {
+      message: `${what} can't be written as JSON: ${cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : "unknown reason"}`,
+      cause,
+    });
+  }
+  if (text === undefined) {
+    throw new MillraceError("INVALID_OUTPUT", {
+      message: `${what} is a ${typeof value}, which JSON can't hold`,
+    });
+  }
+  // A text of a third of the bound can't be over it, whatever its characters: the count is saved for nearly all.
+  if (text.length * 3 > maxBytes) checkBytes(text, what, maxBytes);
+  return text;
+}
+
+/**
+ * Checks a text against a bound in bytes of UTF-8.
+ *
+ * @throws MillraceError `TOO_LARGE`
+ */
+export function checkBytes(text: string, what: string, maxBytes: number): void {
+  const bytes = text.length > maxBytes ? text.length : utf8Bytes(text);
+  if (bytes > maxBytes) {
+    throw new MillraceError("TOO_LARGE", {
+      message: `${what} is ${bytes} bytes; at most ${maxBytes} are allowed. Put large data on a shared resource and a reference to it in the job`,
+      details: { bytes, maxBytes },
+    });
+  }
+}

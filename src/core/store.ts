@@ -1,0 +1,336 @@
+// The seam: what the runtime asks of a store, and all that it may know of one.
+import type { ErrorRecord } from "./errors.ts";
+import type { JobId } from "./ids.ts";
+import type { JobEvent } from "./events.ts";
+import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
+import type { Durability, StoreDescription, Capability } from "./store-description.ts";
+
+/**
+ * A store keeps jobs. Every method takes one readonly object, works on batches where batches make sense, is atomic
+ * for each job, and takes its time from the store's own clock. All may be called at any time and at once.
+ *
+ * Every method may reject with a MillraceError `STORE_BUSY` (no answer within the deadline), `STORE_FULL`,
+ * `STORE_FAILED` or `STORE_CLOSED`; nothing else crosses the seam.
+ */
+export interface Store {
+  /** What this store can do beyond the least. The runtime refuses at start what a store can't do. */
+  readonly capabilities: ReadonlySet<Capability>;
+  readonly durability: Durability;
+
+  /** Keeps new jobs. Calling again with the same ids makes nothing twice. Replies are in the order of the jobs. */
+  enqueue(request: { readonly jobs: readonly NewJob[] }): Promise<readonly EnqueueReply[]>;
+  /** The hot path: settles finished jobs and claims new ones in one round trip. */
+  exchange(request: ExchangeRequest): Promise<ExchangeReply>;
+  /** Keeps what running jobs report. A reply of `false` says that the claim was superseded. */
+  report(request: { readonly reports: readonly JobReport[] }): Promise<readonly boolean[]>;
+
+  /** Joins a worker: its lease is kept, off the caller's event loop, until the attachment is closed. */
+  attachWorker(request: AttachWorker): Promise<WorkerAttachment>;
+  /** The workers that hold a lease. */
+  workers(): Promise<readonly WorkerRecord[]>;
+
+  /** The records of jobs, in the order of the ids; `null` for one that is not kept. */
+  get(request: { readonly ids: readonly JobId[] }): Promise<readonly (JobRecord | null)[]>;
+  /** One page of jobs, newest first. */
+  list(request: ListRequest): Promise<JobPage>;
+  /** The lines that a job logged, oldest first. */
+  logs(request: LogsRequest): Promise<readonly JobLogLine[]>;
+
+  /** Cancels jobs: those that wait at once, those that run by a request to their worker. */
+  cancel(request: CancelJobs): Promise<readonly ChangeReply[]>;
+  /** Makes jobs that failed or were cancelled ready again, with a fresh set of attempts. */
+  retry(request: { readonly ids: readonly JobId[] }): Promise<readonly ChangeReply[]>;
+  /** Removes jobs that do not run, with all that is kept of them. */
+  remove(request: { readonly ids: readonly JobId[] }): Promise<readonly ChangeReply[]>;
+
+  /** Every queue with its counts. */
+  queues(): Promise<readonly QueueRecord[]>;
+  /** Pauses a queue (nothing of it is claimed) or resumes it. */
+  setPaused(request: SetPaused): Promise<void>;
+
+  /** Makes job types known to everyone who uses the store, with the policy by which it settles what no worker can. */
+  putTypes(request: { readonly types: readonly TypeRecord[] }): Promise<void>;
+  /** The job types that were made known. */
+  types(): Promise<readonly TypeRecord[]>;
+
+  /** One bounded step of upkeep: dead workers' jobs, overdue cancellations, expiry, retention. */
+  sweep(request: SweepRequest): Promise<SweepReply>;
+
+  /** Follows events, those of other processes included, from now on. */
+  subscribe(request: Subscribe): Promise<Subscription>;
+
+  /** What the store is, and what can be lost under it, for `doctor` and for the start line of the log. */
+  describe(): Promise<StoreDescription>;
+  /** Ends everything that this object started. Calling again is harmless. */
+  close(): Promise<void>;
+}
+
+/** A job to be kept. The client makes the id, so that a retry after a lost reply creates nothing twice. */
+export interface NewJob {
+  readonly id: JobId;
+  readonly type: string;
+  readonly queue: string;
+  readonly input: JsonText;
+  /** Wait this long before it is ready, by the store's clock. */
+  readonly delayMs?: number;
+  /** Not before this time (milliseconds since 1970). Not together with `delayMs`. */
+  readonly runAtMs?: number;
+  readonly headStartMs?: number;
+  /** Not worth starting this long after it was due. */
+  readonly expireAfterMs?: number;
+  /** Labels that a worker must offer, sorted. */
+  readonly labels?: readonly string[];
+  readonly tags?: readonly string[];
+  /** One job per type and key, for as long as the key is remembered. */
+  readonly idempotency?: { readonly key: string; readonly rememberMs: number };
+  /** In place of its type's. */
+  readonly retention?: RetentionPolicy;
+}
+
+/** `isNew` is false where the id or the idempotency key was known: `id` is then that of the job that stands. */
+export interface EnqueueReply {
+  readonly id: JobId;
+  readonly state: JobState;
+  readonly isNew: boolean;
+}
+
+/** How long finished jobs are kept, per outcome. `ageMs` 0 removes at once. `count` is per type. */
+export type RetentionPolicy = Readonly<Record<TerminalState, Retention>>;
+export interface Retention {
+  readonly ageMs: number;
+  readonly count: number;
+}
+
+/** A job type as a store knows it: for listings, and for what is decided where no worker is. */
+export interface TypeRecord {
+  readonly name: string;
+  readonly queue: string;
+  readonly retention: RetentionPolicy;
+  /** Worker deaths after which the job is failed. */
+  readonly maxCrashes: number;
+  /** From a cancel request until the store withdraws the claim itself, should the worker not answer. */
+  readonly cancelGraceMs: number;
+  /** JSON Schema of the input and output, where the schema library can tell. */
+  readonly inputSchema?: JsonText;
+  readonly outputSchema?: JsonText;
+  /** Name of the launcher that runs it. */
+  readonly launcher: string;
+}
+
+export interface ExchangeRequest {
+  readonly worker: string;
+  /** Jobs that ended. Settled first, so that their dependents can be claimed by the same call. */
+  readonly settlements: readonly Settlement[];
+  readonly claim?: ClaimRequest;
+}
+
+/** What a worker can take. */
+export interface ClaimRequest {
+  /** Most jobs in all. */
+  readonly capacity: number;
+  /** What it serves, each with a capacity of its own within the whole. */
+  readonly offers: readonly Offer[];
+  /** Labels that the worker offers: it may take jobs that require any of them, or none. */
+  readonly labels: readonly string[];
+  /** Jobs claimed get the tokens `${tokenNonce}.${firstToken}`, `${tokenNonce}.${firstToken + 1}`, ... in order. */
+  readonly tokenNonce: string;
+  readonly firstToken: number;
+}
+
+export interface Offer {
+  readonly queue: string;
+  readonly type: string;
+  readonly capacity: number;
+}
+
+export interface ExchangeReply {
+  /** In the order of the settlements. */
+  readonly settled: readonly SettleReply[];
+  /** In the order in which they should start. */
+  readonly claimed: readonly ClaimedJob[];
+  /** Time until a job that waits for its time becomes claimable; `null` when none is known to. Not asked: `null`. */
+  readonly lookAgainInMs: number | null;
+}
+
+export type SettleReply =
+  | { readonly accepted: true; readonly state: JobState }
+  /** `stale`: another claim, a cancellation or a withdrawal came first. `gone`: the job is not kept. */
+  | { readonly accepted: false; readonly why: "stale" | "gone" };
+
+/** A job handed to a worker. */
+export interface ClaimedJob {
+  readonly id: JobId;
+  readonly type: string;
+  readonly queue: string;
+  readonly input: JsonText;
+  readonly token: string;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  readonly crashes: number;
+  readonly enqueuedAtMs: number;
+  readonly dueAtMs: number;
+  readonly startedAtMs: number;
+  readonly tags: readonly string[];
+  readonly retention?: RetentionPolicy;
+}
+
+/** The end of one try. The token says which claim speaks. */
+export interface Settlement {
+  readonly id: JobId;
+  readonly token: string;
+  readonly outcome: SettleOutcome;
+  /** Last words: they are kept with the settlement in one act. */
+  readonly progress?: JsonText;
+  readonly logs?: readonly NewLogLine[];
+}
+
+/** Retention is decided by the worker, which has the type's policy at hand; `retention` of age 0 removes at once. */
+export type SettleOutcome =
+  | { readonly kind: "succeeded"; readonly result: JsonText; readonly retention: Retention }
+  | { readonly kind: "failed"; readonly error: ErrorRecord; readonly retention: Retention }
+  | { readonly kind: "cancelled"; readonly error: ErrorRecord; readonly retention: Retention }
+  /** A try that failed and counts; the next one after `delayMs`. */
+  | { readonly kind: "retry"; readonly error: ErrorRecord; readonly delayMs: number }
+  /** Not now, says the handler: the try does not count. */
+  | { readonly kind: "snooze"; readonly delayMs: number }
+  /** Given back unfinished, ready at once; the try does not count. */
+  | { readonly kind: "release" };
+
+export interface NewLogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+/** What a running job tells: its progress, its log lines or both. */
+export interface JobReport {
+  readonly id: JobId;
+  readonly token: string;
+  readonly progress?: JsonText;
+  readonly logs?: readonly NewLogLine[];
+}
+
+export interface AttachWorker {
+  readonly worker: WorkerDescription;
+  readonly leaseDurationMs: number;
+  /** Called on the caller's event loop. */
+  readonly listener: WorkerListener;
+}
+
+export interface WorkerDescription {
+  /** Unique among all that ever attach: a restarted worker is another one. */
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly concurrency: number;
+  readonly labels: readonly string[];
+  readonly queues: readonly string[];
+  readonly types: readonly string[];
+  readonly version: string;
+}
+
+export interface WorkerListener {
+  /** There may be something to claim. May be called more often than there is. */
+  wake(): void;
+  /** Someone asked that these jobs, which this worker runs, be cancelled. May be told more than once. */
+  cancel(requests: readonly { readonly id: JobId; readonly reason: string }[]): void;
+  /** The lease ended: every claim of this worker is void, and a new attachment is needed. */
+  lost(reason: string): void;
+}
+
+export interface WorkerAttachment {
+  /**
+   * Says that the caller's loop is alive, and when at the latest one of its jobs must have ended: if the loop is
+   * silent beyond that time, the lease is let go on purpose. `null`: nothing with a deadline runs.
+   */
+  heartbeat(request: { readonly deadlineInMs: number | null }): void;
+  /** Ends the lease. Jobs still claimed are ready again at once, their tries not counted. */
+  close(): Promise<void>;
+}
+
+export interface WorkerRecord extends WorkerDescription {
+  readonly attachedAtMs: number;
+  readonly leaseUntilMs: number;
+  readonly running: number;
+}
+
+export interface JobFilter {
+  readonly states?: readonly JobState[];
+  readonly type?: string;
+  readonly queue?: string;
+  readonly tag?: string;
+}
+
+export interface ListRequest {
+  readonly filter: JobFilter;
+  readonly limit: number;
+  /** Where the page before ended. */
+  readonly cursor?: string;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** Absent on the last page. */
+  readonly cursor?: string;
+}
+
+export interface LogsRequest {
+  readonly id: JobId;
+  /** Only lines after this one. */
+  readonly afterSeq?: number;
+  readonly limit: number;
+}
+
+export interface CancelJobs {
+  readonly ids: readonly JobId[];
+  readonly reason: string;
+}
+
+/** What became of one job in a call that changes several. */
+export type ChangeReply =
+  | { readonly changed: true; readonly state: JobState }
+  /** `state` is the one that did not allow it; `null` where the job is not kept. */
+  | { readonly changed: false; readonly state: JobState | null };
+
+export interface QueueRecord {
+  readonly name: string;
+  readonly paused: { readonly by: string; readonly reason: string; readonly atMs: number } | null;
+  readonly counts: Readonly<Record<JobState, number>>;
+}
+
+export interface SetPaused {
+  readonly queue: string;
+  readonly paused: boolean;
+  readonly by: string;
+  readonly reason: string;
+}
+
+export interface SweepRequest {
+  /** Most jobs handled in one step, so that a sweep never holds up work for long. */
+  readonly limit: number;
+}
+
+export interface SweepReply {
+  readonly deadWorkers: readonly string[];
+  /** Jobs that were taken back from dead workers. */
+  readonly takenBack: number;
+  /** Jobs failed because they outlived `maxCrashes` workers. */
+  readonly crashed: number;
+  readonly cancelled: number;
+  readonly expired: number;
+  readonly removed: number;
+  /** Whether a bound cut the step short: call again at once. */
+  readonly more: boolean;
+}
+
+export interface Subscribe {
+  readonly filter: { readonly id?: JobId; readonly type?: string };
+  /** Called on the caller's event loop, in the order in which the store made the changes of one job. */
+  readonly listener: (event: JobEvent) => void;
+  /** Events were lost (a connection or a buffer gave out): look at what you follow again. */
+  readonly onGap: (reason: string) => void;
+}
+
+export interface Subscription {
+  close(): Promise<void>;
+}

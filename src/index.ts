@@ -1,0 +1,2 @@
+// The door of the library.
+export * from "./core/index.ts";
