@@ -102,7 +102,8 @@ export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
   readonly timeoutMs: number | undefined;
   readonly graceMs: number;
   readonly redact: Redactor;
-  readonly isRedacting: boolean;
+  /** The marked paths; `"function"` where only this process can tell what to mask; empty where nothing is marked. */
+  readonly redactedPaths: readonly string[] | "function";
   readonly retention: RetentionPolicy;
   readonly maxCrashes: number;
   readonly labels: readonly string[];
@@ -170,7 +171,7 @@ export function defineJob<
       options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout"),
     graceMs: parseDuration(options.grace ?? DEFAULT_GRACE, "grace"),
     redact: createRedactor(options.redact),
-    isRedacting: options.redact !== undefined && options.redact.length > 0,
+    redactedPaths: typeof options.redact === "function" ? "function" : (options.redact ?? []),
     retention: readRetention(options.retention),
     maxCrashes,
     labels: checkTags(options.labels, "labels"),

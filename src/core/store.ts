@@ -113,6 +113,8 @@ export interface TypeRecord {
   /** JSON Schema of the input and output, where the schema library can tell. */
   readonly inputSchema?: JsonText;
   readonly outputSchema?: JsonText;
+  /** Paths masked wherever its jobs are shown; `"function"`: all is masked where the function is not at hand. */
+  readonly redactedPaths: readonly string[] | "function";
   /** Name of the launcher that runs it. */
   readonly launcher: string;
 }

@@ -1,0 +1,42 @@
+// The public launcher interface: how a job's handler is run.
+import type { JobLog, RunningJob } from "../../core/define-job.ts";
+import type { JsonText } from "../../core/job.ts";
+
+/** What a launcher gets to run one try of a job. */
+export interface LaunchRequest {
+  /** What the job type's `launch.options` said. */
+  readonly options: unknown;
+  /** The input as the type's schema parsed it. */
+  readonly input: unknown;
+  /** The input as it is stored, for launchers that pass it on as text. */
+  readonly inputText: JsonText;
+  readonly job: RunningJob;
+  /** Longest time of this try in milliseconds, for launchers that can hold it themselves. */
+  readonly timeoutMs: number | undefined;
+  /** Aborted when the try should end: ask it to. `reason` is a MillraceError that says why. */
+  readonly signal: AbortSignal;
+  /** Aborted when the grace after `signal` is over: the claim is withdrawn, so end it now, by force. */
+  readonly kill: AbortSignal;
+  readonly log: JobLog;
+  readonly progress: (value: unknown) => void;
+}
+
+/**
+ * A way to run handlers. `launch` settles when nothing of the try runs any more: it gives the job's output or throws
+ * what a handler would throw (`fatal`, `retryAfter` and `snooze` included).
+ */
+export interface Launcher {
+  /** What job types call it by: `launch: { launcher: name, options }`. */
+  readonly name: string;
+  /**
+   * Checks a job type's options when the type is registered.
+   *
+   * @throws MillraceError `INVALID_ARGUMENT` that names the field
+   */
+  check?(options: unknown, type: string): void;
+  /** Called once before the first launch. */
+  start?(): Promise<void>;
+  launch(request: LaunchRequest): Promise<unknown>;
+  /** Ends all that the launcher keeps warm. Called once, after the last launch settled. */
+  stop?(): Promise<void>;
+}

@@ -1,0 +1,243 @@
+// The interface that a developer holds: one object to enqueue, follow, process and look after jobs.
+import type { AnyJobType, JobType } from "../core/define-job.ts";
+import type { Duration } from "../core/duration.ts";
+import type { ErrorRecord } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
+import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
+import type { Durability, StoreDescription } from "../core/store-description.ts";
+import type { RetentionOptions } from "../core/define-job.ts";
+import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
+import type { Launcher } from "./launchers/launcher.ts";
+import type { Logger } from "./logger.ts";
+
+/** What `openMillrace` takes. Everything has a default. */
+export interface MillraceOptions {
+  /**
+   * `"sqlite:PATH"` (default `"sqlite:millrace.db"`), `"memory:"`, or an open {@link Store}, which the caller closes.
+   */
+  readonly store?: string | Store;
+  /** Keeps environments or applications apart within one store. Default `"default"`. */
+  readonly namespace?: string;
+  /** When an enqueue is acknowledged. Default: the safest that the store has on one machine (`fsync` on SQLite). */
+  readonly durability?: Durability;
+  /** The job types that this process enqueues or runs. */
+  readonly jobs?: readonly AnyJobType[];
+  /** Launchers beside the built-in ones. */
+  readonly launchers?: readonly Launcher[];
+  /** Any pino-shaped logger; `false` for none. Default: pino on standard output, level `info`. */
+  readonly logger?: Logger | false;
+  readonly worker?: WorkerOptions;
+}
+
+/** How this process works, once started. */
+export interface WorkerOptions {
+  /** Most jobs at once in this process. Default 10. */
+  readonly concurrency?: number;
+  /** Only these queues. Default: those of all job types given. */
+  readonly queues?: readonly string[];
+  /** What this worker offers to jobs that require labels: `["gpu", "region=eu"]`. */
+  readonly labels?: readonly string[];
+  /** Time after which a silent worker is held to be dead. Default `"30s"`. */
+  readonly leaseDuration?: Duration;
+  /** Time between two looks after dead workers, expiry and retention. Default `"5s"`. */
+  readonly sweepInterval?: Duration;
+  /** How long `stop()` lets jobs finish before it signals them and gives them back. Default `"25s"`. */
+  readonly shutdownGrace?: Duration;
+  /** Longest time without a look at the store, should a wake-up be lost. Default `"5s"`. */
+  readonly pollInterval?: Duration;
+}
+
+/** What an enqueue can say beyond the input. */
+export interface EnqueueOptions {
+  /** Not before this much time has passed. */
+  readonly delay?: Duration;
+  /** Not before this time: a Date, milliseconds since 1970, or an ISO 8601 text. */
+  readonly runAt?: Date | number | string;
+  /** A number: each step is a minute of head start. Or the head start itself. In place of the type's. */
+  readonly priority?: number | { readonly headStart: Duration };
+  /** Not worth starting this long after it was due: it then fails with `JOB_EXPIRED`. */
+  readonly expiresIn?: Duration;
+  readonly tags?: readonly string[];
+  /** Labels that a worker must offer, beside the type's. */
+  readonly labels?: readonly string[];
+  /** A second enqueue of this type with the same key gives the first one's job. */
+  readonly idempotencyKey?: string;
+  /** How long the key is remembered. Default `"24h"`. */
+  readonly idempotencyTtl?: Duration;
+  /** A queue other than the type's. */
+  readonly queue?: string;
+  /** In place of the type's. */
+  readonly retention?: RetentionOptions;
+}
+
+/** One entry of a mixed bulk enqueue. */
+export interface EnqueueEntry {
+  /** A job type, or the name of one that this process knows. */
+  readonly type: AnyJobType | string;
+  readonly input: unknown;
+  readonly options?: EnqueueOptions;
+}
+
+/** What an enqueue gives: the job is kept by the store when the caller holds this. */
+export interface Receipt<Output = unknown> {
+  readonly id: JobId;
+  readonly type: string;
+  readonly state: JobState;
+  /** `false` where an idempotency key named a job that stood already. */
+  readonly isNew: boolean;
+  /**
+   * The job's output. Never hangs: without a `timeout` it still ends when the job does, is removed, or the
+   * connection is closed.
+   *
+   * @throws MillraceError `JOB_FAILED` (its `cause` has the job's error), `JOB_CANCELLED`, `JOB_REMOVED`,
+   * `WAIT_TIMEOUT`, `STOPPED`
+   */
+  result(options?: WaitOptions): Promise<Output>;
+}
+
+export interface WaitOptions {
+  readonly timeout?: Duration;
+  readonly signal?: AbortSignal;
+}
+
+/** A job as it may be shown: plain data, secrets masked, times in ISO 8601. */
+export interface JobView {
+  readonly id: JobId;
+  readonly type: string;
+  readonly queue: string;
+  readonly state: JobState;
+  readonly input: unknown;
+  readonly result: unknown;
+  readonly error: ErrorRecord | null;
+  readonly progress: unknown;
+  /** The try that runs or comes next, or the last one of a job that ended; 1 for the first. */
+  readonly attempt: number;
+  readonly attempts: readonly AttemptView[];
+  readonly crashes: number;
+  readonly worker: string | null;
+  readonly priorityHeadStartMs: number;
+  readonly tags: readonly string[];
+  readonly labels: readonly string[];
+  readonly idempotencyKey: string | null;
+  readonly cancelRequested: { readonly at: string; readonly reason: string } | null;
+  readonly enqueuedAt: string;
+  readonly dueAt: string;
+  readonly expiresAt: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly removedAfter: string | null;
+}
+
+/** A try that ended other than by success. */
+export interface AttemptView {
+  readonly attempt: number;
+  readonly worker: string;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly outcome: AttemptOutcome;
+  readonly error: ErrorRecord | null;
+}
+
+/** A change of a job as it may be shown. `id`, `type` and `queue` say which job; the rest depends on `kind`. */
+export interface EventView {
+  readonly kind: string;
+  readonly id: JobId;
+  readonly type: string;
+  readonly queue: string;
+  readonly at: string;
+  readonly state?: JobState;
+  readonly worker?: string;
+  readonly attempt?: number;
+  readonly progress?: unknown;
+  readonly result?: unknown;
+  readonly error?: ErrorRecord;
+  readonly delayMs?: number;
+  readonly why?: string;
+  readonly level?: string;
+  readonly message?: string;
+}
+
+export interface JobQuery {
+  readonly states?: readonly JobState[];
+  readonly type?: string;
+  readonly queue?: string;
+  readonly tag?: string;
+  /** At most 1,000; default 50. */
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface JobPageView {
+  readonly jobs: readonly JobView[];
+  readonly cursor?: string;
+}
+
+export interface EventFilter {
+  readonly id?: JobId;
+  readonly type?: string;
+}
+
+/** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
+export interface Operations {
+  /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
+  enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;
+  job(id: JobId): Promise<JobView | null>;
+  jobs(query?: JobQuery): Promise<JobPageView>;
+  logs(
+    id: JobId,
+    options?: { readonly afterSeq?: number; readonly limit?: number },
+  ): Promise<readonly JobLogLine[]>;
+  /** Waits for a job's end and gives its view; `null` when it is not kept. Rejects with `WAIT_TIMEOUT`. */
+  wait(id: JobId, options?: WaitOptions): Promise<JobView | null>;
+  cancel(
+    ids: readonly JobId[],
+    options?: { readonly reason?: string },
+  ): Promise<readonly ChangeReply[]>;
+  retry(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
+  remove(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
+  queues(): Promise<readonly QueueRecord[]>;
+  pause(queue: string, options?: { readonly by?: string; readonly reason?: string }): Promise<void>;
+  resume(queue: string, options?: { readonly by?: string }): Promise<void>;
+  workers(): Promise<readonly WorkerRecord[]>;
+  types(): Promise<readonly TypeRecord[]>;
+  describe(): Promise<StoreDescription>;
+  /** Follows events from now on. `gap` comes when some were lost: look again at what you follow. */
+  subscribe(
+    filter: EventFilter,
+    listener: (event: EventView) => void,
+    onGap?: (reason: string) => void,
+  ): Promise<AsyncDisposable>;
+}
+
+/** Millrace, open on a store. Made by `openMillrace`. */
+export interface Millrace extends Operations, AsyncDisposable {
+  /** Makes more job types known, for enqueuing and, when started, for running. */
+  register(...types: readonly AnyJobType[]): Promise<void>;
+  /**
+   * Enqueues one job. Calls made at the same moment share a write.
+   *
+   * @throws MillraceError `INVALID_INPUT`, `TOO_LARGE`, `INVALID_ARGUMENT`, `UNKNOWN_TYPE` and the store's
+   */
+  enqueue<Input, Parsed, Output>(
+    type: JobType<Input, Parsed, Output>,
+    input: Input,
+    options?: EnqueueOptions,
+  ): Promise<Receipt<Output>>;
+  /** Enqueues many of one type; nothing is kept unless all are valid. Written in steps of 1,000. */
+  enqueueMany<Input, Parsed, Output>(
+    type: JobType<Input, Parsed, Output>,
+    inputs: readonly Input[],
+    options?: EnqueueOptions | ((input: Input, index: number) => EnqueueOptions),
+  ): Promise<readonly Receipt<Output>[]>;
+  /** Begins to process all job types given that have a handler, or one of them. */
+  start(type?: AnyJobType): Promise<void>;
+  /** Takes nothing new and lets what runs finish, for all job types or for one; then gives back what is left. */
+  stop(type?: AnyJobType, options?: StopOptions): Promise<void>;
+  /** Stops, and lets go of the store. Calling again is harmless. */
+  close(): Promise<void>;
+}
+
+export interface StopOptions {
+  /** In place of the worker's `shutdownGrace`. 0 gives jobs back at once. */
+  readonly grace?: Duration;
+}
