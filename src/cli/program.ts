@@ -1,0 +1,37 @@
+// The command line as a whole: every command registers itself here, and errors become lines and exit codes.
+import { Command, CommanderError } from "commander";
+import { isMillraceError } from "../core/index.ts";
+import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
+import { packageVersion } from "./version.ts";
+
+/** Adds one command, or a family of them, to the program. Each file under commands/ exports one. */
+export type RegisterCommand = (program: Command) => void;
+
+/** In the order of the help. Commands load what they need when they run, so that `--help` stays quick. */
+const COMMANDS: readonly RegisterCommand[] = [];
+
+/** Builds the whole command line. Commands throw; {@link runCommandLine} turns that into an exit code. */
+export function createProgram(commands: readonly RegisterCommand[] = COMMANDS): Command {
+  const program = new Command("millrace")
+    .description("Durable jobs, workflows, fleets of worker programs and live roll-ups.")
+    .version(packageVersion(), "-v, --version")
+    .showHelpAfterError("(add --help for what can be said here)")
+    .exitOverride();
+  for (const register of commands) register(program);
+  return program;
+}
+
+/** Runs one command line and gives the exit code. Errors are told in a line on standard error, never as a stack. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(args, { from: "user" });
+    return typeof process.exitCode === "number" ? process.exitCode : EXIT_CODES.ok;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    }
+    const code = isMillraceError(thrown) ? ` (${thrown.code})` : "";
+    console.error(`millrace: ${thrown instanceof Error ? thrown.message : String(thrown)}${code}`);
+    return exitCodeOf(thrown);
+  }
+}
