@@ -14,7 +14,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 
 /** A hundred years: anything longer is a slip of the pen, and sums of two still fit a double exactly. */
-export const MAX_DURATION_MS = 100 * 365 * 86_400_000;
+export const MAX_DURATION_MS: number = 100 * 365 * 86_400_000;
 
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy;
 

@@ -34,7 +34,7 @@ export const ERROR_CODES = {
   UNAUTHORIZED: "No valid token came with the request.",
   FORBIDDEN: "The token does not grant this.",
   LAUNCH_FAILED: "The launcher could not run the handler.",
-} as const satisfies Readonly<Record<string, string>>;
+} as const;
 
 /** One of the codes of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -2,9 +2,9 @@
 import { MillraceError } from "./errors.ts";
 
 /** Largest input or result, in bytes of UTF-8 JSON. Larger data belongs on a shared resource, with a reference in the job. */
-export const MAX_VALUE_BYTES = 256 * 1_024;
+export const MAX_VALUE_BYTES: number = 256 * 1_024;
 /** Largest progress value, in bytes: it is written often and shown in lists. */
-export const MAX_PROGRESS_BYTES = 4 * 1_024;
+export const MAX_PROGRESS_BYTES: number = 4 * 1_024;
 /** Longest name of a job type, queue, worker, schedule or namespace. */
 export const MAX_NAME_LENGTH = 128;
 /** Most tags, and labels, of one job: each may cost an index entry. */
@@ -24,7 +24,7 @@ export const MAX_LOG_LINES = 1_000;
 /** Longest log line kept with a job, in UTF-16 units. */
 export const MAX_LOG_LINE_LENGTH = 4_096;
 /** Largest head start (priority): a year. Beyond it, ageing would no longer be felt. */
-export const MAX_HEAD_START_MS = 365 * 86_400_000;
+export const MAX_HEAD_START_MS: number = 365 * 86_400_000;
 /** What one step of `priority` is worth. */
 export const HEAD_START_PER_PRIORITY_MS = 60_000;
 /** Worker deaths after which a job is held to be their cause. */
