@@ -4,7 +4,14 @@ import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import type { JobId } from "./ids.ts";
 import type { LogLevel } from "./job.ts";
-import { DEFAULT_MAX_CRASHES, checkName, checkTags } from "./limits.ts";
+import {
+  DEFAULT_MAX_CRASHES,
+  DEFAULT_RETENTION,
+  HEAD_START_PER_PRIORITY_MS,
+  MAX_HEAD_START_MS,
+  checkName,
+  checkTags,
+} from "./limits.ts";
 import { type Redaction, type Redactor, createRedactor } from "./redaction.ts";
 import { type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
 import type { Retention, RetentionPolicy } from "./store.ts";
@@ -116,15 +123,11 @@ export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
 // oxlint-disable-next-line typescript/no-explicit-any -- variance: a list holds types of every input and output
 export type AnyJobType = JobType<any, any, any>;
 
+/** Highest priority: the largest head start, in steps. */
+const MAX_PRIORITY = MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS;
+
 /** Default time to end after a signal: long enough for a request in flight, short enough for a deploy. */
 const DEFAULT_GRACE = "5s";
-
-/** Kept so long that a day's work, a fortnight's failures can be looked at; and never more than a page can show. */
-const DEFAULT_RETENTION: RetentionPolicy = {
-  succeeded: { ageMs: 3_600_000, count: 10_000 },
-  failed: { ageMs: 14 * 86_400_000, count: 10_000 },
-  cancelled: { ageMs: 86_400_000, count: 10_000 },
-};
 
 /**
  * Declares a job type.
@@ -160,6 +163,18 @@ export function defineJob<
   if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
     throw invalid(name, `has maxCrashes ${String(maxCrashes)}; expected a whole number from 1`);
   }
+  if (!(Math.abs(priority) <= MAX_PRIORITY)) {
+    throw invalid(
+      name,
+      `has priority ${String(priority)}; expected a number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
+    );
+  }
+  for (const field of ["input", "output"] as const) {
+    const schema: unknown = options[field];
+    if (schema !== undefined && !isStandardSchema(schema)) {
+      throw invalid(name, `has an ${field} that is no Standard Schema (it has no "~standard")`);
+    }
+  }
   return {
     name,
     queue: options.queue === undefined ? name : checkName(options.queue, "queue"),
@@ -179,6 +194,12 @@ export function defineJob<
     run: options.run,
     launch: options.launch,
   };
+}
+
+function isStandardSchema(schema: unknown): boolean {
+  // Some libraries' schemas are functions.
+  if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return false;
+  return typeof (schema as Partial<StandardSchemaV1>)["~standard"]?.validate === "function";
 }
 
 /** Reads retention rules; what is not said is as by default. */

@@ -1,5 +1,6 @@
 // The bounds that hold for every job on every store, each with its reason.
 import { MillraceError } from "./errors.ts";
+import type { RetentionPolicy } from "./store.ts";
 
 /** Largest input or result, in bytes of UTF-8 JSON. Larger data belongs on a shared resource, with a reference in the job. */
 export const MAX_VALUE_BYTES: number = 256 * 1_024;
@@ -29,10 +30,27 @@ export const MAX_HEAD_START_MS: number = 365 * 86_400_000;
 export const HEAD_START_PER_PRIORITY_MS = 60_000;
 /** Worker deaths after which a job is held to be their cause. */
 export const DEFAULT_MAX_CRASHES = 3;
+/** Kept so long that a day's work, a fortnight's failures can be looked at; and bounded in number, for busy types. */
+export const DEFAULT_RETENTION: RetentionPolicy = {
+  succeeded: { ageMs: 3_600_000, count: 10_000 },
+  failed: { ageMs: 14 * 86_400_000, count: 10_000 },
+  cancelled: { ageMs: 86_400_000, count: 10_000 },
+};
 /** How long an idempotency key is remembered. */
 export const DEFAULT_IDEMPOTENCY_MS = 86_400_000;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
+/** No control characters and no half of a surrogate pair: either comes back changed from one store or another. */
+const TAG = new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${MAX_TAG_LENGTH}}$`, "u");
+/** Most of a wrong value that a message repeats. */
+const MAX_QUOTED_LENGTH = 200;
+
+function quote(value: unknown): string {
+  if (typeof value !== "string") return `a ${value === null ? "null" : typeof value}`;
+  return value.length <= MAX_QUOTED_LENGTH
+    ? JSON.stringify(value)
+    : `${JSON.stringify(value.slice(0, MAX_QUOTED_LENGTH))}… (${value.length} characters)`;
+}
 
 /**
  * Checks a name of a job type, queue, worker, namespace and so on.
@@ -42,7 +60,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
 export function checkName(name: unknown, field: string): string {
   if (typeof name !== "string" || name.length > MAX_NAME_LENGTH || !NAME.test(name)) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `${field} is ${JSON.stringify(name)}; expected 1 to ${MAX_NAME_LENGTH} letters, digits or . _ : / - and a letter or digit first`,
+      message: `${field} is ${quote(name)}; expected 1 to ${MAX_NAME_LENGTH} letters, digits or . _ : / - and a letter or digit first`,
     });
   }
   return name;
@@ -54,20 +72,25 @@ export function checkName(name: unknown, field: string): string {
  * @throws MillraceError `INVALID_ARGUMENT` or `TOO_MANY`
  */
 export function checkTags(tags: readonly string[] | undefined, field: string): readonly string[] {
-  if (tags === undefined || tags.length === 0) return [];
+  if (tags === undefined) return [];
+  if (!Array.isArray(tags)) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `${field} is ${quote(tags)}; expected a list of texts`,
+    });
+  }
   if (tags.length > MAX_TAGS) {
     throw new MillraceError("TOO_MANY", {
       message: `${field} has ${tags.length} entries; at most ${MAX_TAGS} are allowed`,
     });
   }
   for (const tag of tags) {
-    if (typeof tag !== "string" || tag.length === 0 || tag.length > MAX_TAG_LENGTH) {
+    if (typeof tag !== "string" || !TAG.test(tag)) {
       throw new MillraceError("INVALID_ARGUMENT", {
-        message: `${field} has ${JSON.stringify(tag)}; expected texts of 1 to ${MAX_TAG_LENGTH} characters`,
+        message: `${field} has ${quote(tag)}; expected texts of 1 to ${MAX_TAG_LENGTH} characters, none of them a control character`,
       });
     }
   }
-  return [...new Set(tags)].sort();
+  return [...new Set<string>(tags)].sort((left, right) => (left < right ? -1 : 1));
 }
 
 /** Bytes of a text in UTF-8. */
@@ -75,10 +98,20 @@ export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);
-    // A surrogate pair is two units and four bytes: one more for each half.
-    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+    if (unit <= 0x7f) continue;
+    if (unit <= 0x7ff) {
+      bytes += 1;
+      continue;
+    }
+    bytes += 2;
+    // A surrogate pair is two units and four bytes; half of one is written as U+FFFD, in three.
+    if (unit >= 0xd800 && unit <= 0xdbff && isLowSurrogate(text.charCodeAt(index + 1))) index += 1;
   }
   return bytes;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
 /**
@@ -98,7 +131,7 @@ export function toJson(value: unknown, what: string, maxBytes: number = MAX_VALU
   }
   if (text === undefined) {
     throw new MillraceError("INVALID_OUTPUT", {
-      message: `${what} is a ${typeof value}, which JSON can't hold`,
+      message: `${what} is of type ${typeof value} and has no JSON form`,
     });
   }
   // A text of a third of the bound can't be over it, whatever its characters: the count is saved for nearly all.
@@ -112,7 +145,7 @@ export function toJson(value: unknown, what: string, maxBytes: number = MAX_VALU
  * @throws MillraceError `TOO_LARGE`
  */
 export function checkBytes(text: string, what: string, maxBytes: number): void {
-  const bytes = text.length > maxBytes ? text.length : utf8Bytes(text);
+  const bytes = utf8Bytes(text);
   if (bytes > maxBytes) {
     throw new MillraceError("TOO_LARGE", {
       message: `${what} is ${bytes} bytes; at most ${maxBytes} are allowed. Put large data on a shared resource and a reference to it in the job`,

@@ -31,7 +31,7 @@ export interface Store {
 
   /** The records of jobs, in the order of the ids; `null` for one that is not kept. */
   get(request: { readonly ids: readonly JobId[] }): Promise<readonly (JobRecord | null)[]>;
-  /** One page of jobs, newest first. */
+  /** One page of jobs, newest first: by id, descending. */
   list(request: ListRequest): Promise<JobPage>;
   /** The lines that a job logged, oldest first. */
   logs(request: LogsRequest): Promise<readonly JobLogLine[]>;
@@ -87,21 +87,30 @@ export interface NewJob {
   readonly retention?: RetentionPolicy;
 }
 
-/** `isNew` is false where the id or the idempotency key was known: `id` is then that of the job that stands. */
+/**
+ * `isNew` is false where the id or the idempotency key was known: `id` is then that of the job that stands, and the job
+ * given is not kept. `state` is `null` where the key is remembered but its job has ended and is no longer kept.
+ */
 export interface EnqueueReply {
   readonly id: JobId;
-  readonly state: JobState;
+  readonly state: JobState | null;
   readonly isNew: boolean;
 }
 
-/** How long finished jobs are kept, per outcome. `ageMs` 0 removes at once. `count` is per type. */
+/**
+ * How long finished jobs are kept, per outcome. `ageMs` 0, as `count` 0, removes at once. `count` is per type and
+ * outcome: the sweep removes the ones that finished first, by the count of the type's own record.
+ */
 export type RetentionPolicy = Readonly<Record<TerminalState, Retention>>;
 export interface Retention {
   readonly ageMs: number;
   readonly count: number;
 }
 
-/** A job type as a store knows it: for listings, and for what is decided where no worker is. */
+/**
+ * A job type as a store knows it: for listings, and for what is decided where no worker is. A type that nobody made
+ * known is settled by `DEFAULT_STORE_POLICY`.
+ */
 export interface TypeRecord {
   readonly name: string;
   readonly queue: string;
@@ -128,7 +137,7 @@ export interface ExchangeRequest {
 
 /** What a worker can take. */
 export interface ClaimRequest {
-  /** Most jobs in all. */
+  /** Most jobs in all. A job that is due, not expired and fits is never left behind while there is room. */
   readonly capacity: number;
   /** What it serves, each with a capacity of its own within the whole. */
   readonly offers: readonly Offer[];
@@ -148,9 +157,12 @@ export interface Offer {
 export interface ExchangeReply {
   /** In the order of the settlements. */
   readonly settled: readonly SettleReply[];
-  /** In the order in which they should start. */
+  /** In the order in which they should start: within a lane by rank (`rankOf`), and by id where that is equal. */
   readonly claimed: readonly ClaimedJob[];
-  /** Time until a job that waits for its time becomes claimable; `null` when none is known to. Not asked: `null`. */
+  /**
+   * Time until a job that waits for its time becomes claimable by this request; `null` when none is known to. It may
+   * be too early, never too late. Not asked (no `claim`): `null`.
+   */
   readonly lookAgainInMs: number | null;
 }
 

@@ -8,6 +8,7 @@ import {
   MAX_KEPT_ATTEMPTS,
   isTerminal,
 } from "./job.ts";
+import { DEFAULT_MAX_CRASHES, DEFAULT_RETENTION } from "./limits.ts";
 import type { NewJob, Retention, RetentionPolicy, SettleOutcome } from "./store.ts";
 
 /** What a command makes of a job: its next record, its removal, or the reason why not. */
@@ -94,6 +95,12 @@ export function isExpired(job: JobRecord, nowMs: number): boolean {
   );
 }
 
+/** A worker says how far a job is. Stale when its token is not the one that the job runs under. */
+export function report(job: JobRecord, token: string, progress: string): Transition {
+  if (job.state !== "running" || job.token !== token) return STALE;
+  return { kind: "changed", job: { ...job, progress } };
+}
+
 /** A worker says how a try ended. Stale when its token is not the one that the job runs under. */
 export function settle(
   job: JobRecord,
@@ -147,6 +154,13 @@ export interface StorePolicy {
   readonly maxCrashes: number;
   readonly cancelGraceMs: number;
 }
+
+/** The policy of a type that nobody made known to the store. The grace is that of a request in flight. */
+export const DEFAULT_STORE_POLICY: StorePolicy = {
+  retention: DEFAULT_RETENTION,
+  maxCrashes: DEFAULT_MAX_CRASHES,
+  cancelGraceMs: 5_000,
+};
 
 /**
  * The worker of a running job is dead. The job is ready again with its place kept; its try is not counted, the crash
@@ -212,13 +226,16 @@ export function isOverdue(job: JobRecord, policy: StorePolicy, nowMs: number): b
   );
 }
 
-/** A job that was not started in time fails. */
+/** A job that was not started, or not started again, in time fails. */
 export function expire(job: JobRecord, policy: StorePolicy, nowMs: number): Transition {
   if (!isExpired(job, nowMs)) return WRONG_STATE;
   const error: ErrorRecord = {
     name: "MillraceError",
     code: "JOB_EXPIRED",
-    message: "the job was not started before it expired",
+    message:
+      job.startedAtMs === null
+        ? "the job was not started before it expired"
+        : "the job was not started again before it expired",
   };
   return finish(job, { state: "failed", error, retention: policy.retention.failed }, nowMs);
 }
@@ -279,7 +296,7 @@ function finish(job: JobRecord, ending: Ending, nowMs: number): Transition {
 function again(job: JobRecord, delayMs: number, nowMs: number): Transition {
   const state: JobState = delayMs > 0 ? "scheduled" : "ready";
   const dueAtMs = delayMs > 0 ? nowMs + delayMs : job.dueAtMs;
-  return { kind: "changed", job: { ...job, state, dueAtMs, token: null } };
+  return { kind: "changed", job: { ...job, state, dueAtMs } };
 }
 
 function isAgain(outcome: SettleOutcome): boolean {
