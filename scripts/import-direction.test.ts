@@ -29,10 +29,11 @@ test("what only looks like an import is none", () => {
   ).toEqual([]);
 });
 
-test("a room is entered by its door", () => {
-  expect(check("src/runtime/worker.ts", 'import { a } from "../core/job.ts";')).toEqual([
-    'src/runtime/worker.ts imports "../core/job.ts": other rooms come in by the door, core/index.ts',
+test("a room is entered by its door, the core by any of its files", () => {
+  expect(check("src/runtime/worker.ts", 'import { a } from "../stores/open.ts";')).toEqual([
+    'src/runtime/worker.ts imports "../stores/open.ts": other rooms come in by the door, stores/index.ts',
   ]);
+  expect(check("src/runtime/worker.ts", 'import { a } from "../core/job.ts";')).toEqual([]);
 });
 
 test("the core takes nothing from outside but the types of a schema", () => {
