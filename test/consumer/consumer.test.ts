@@ -1,0 +1,65 @@
+// What a user gets: the packed tarball, installed into an empty project, under plain Node.
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Consumer, installPackage, linkDependency } from "./installed-package.ts";
+
+let consumer: Consumer;
+
+beforeAll(() => {
+  consumer = installPackage();
+});
+
+afterAll(() => {
+  consumer.remove();
+});
+
+/** Runs a module in the project; what it prints anywhere counts. */
+function run(...args: readonly string[]): { output: string; exitCode: number | null } {
+  // Without the options of the test runner: a user's Node has none of them.
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const ran = spawnSync(process.execPath, args, {
+    cwd: consumer.directory,
+    env,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  return { output: ran.stdout + ran.stderr, exitCode: ran.status };
+}
+
+function entryPoints(): readonly string[] {
+  return Object.keys(consumer.manifest.exports)
+    .filter((path) => path !== "./package.json")
+    .map((path) => path.replace(/^\./, "millrace"));
+}
+
+test("the tarball holds the build, its sources for maps and the licence, and no tests", () => {
+  expect(consumer.files).toEqual(
+    expect.arrayContaining(["package.json", "LICENSE", "dist/index.js", "dist/index.d.ts"]),
+  );
+  expect(consumer.files.filter((path) => /\.test\.|^(test|bench|scripts)\//.test(path))).toEqual(
+    [],
+  );
+});
+
+test("every entry point imports without a word, and leaves nothing running", () => {
+  const imports = entryPoints().map((name) => `await import("${name}");`);
+  writeFileSync(join(consumer.directory, "imports.mjs"), imports.join("\n"));
+  expect(run("imports.mjs")).toEqual({ output: "", exitCode: 0 });
+});
+
+test("every entry point has types that a strict project accepts", () => {
+  linkDependency(consumer.directory, "@types/node");
+  const imports = entryPoints().map((name, index) => `export * as entry${index} from "${name}";`);
+  writeFileSync(join(consumer.directory, "types.mts"), imports.join("\n"));
+  const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+  const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024"];
+  expect(run(tsc, ...options, "--types", "node", "types.mts")).toEqual({ output: "", exitCode: 0 });
+});
+
+test("the command says its version", () => {
+  const ran = run("node_modules/millrace/dist/cli/main.js", "--version");
+  expect(ran).toEqual({ output: `${consumer.manifest.version}\n`, exitCode: 0 });
+});
