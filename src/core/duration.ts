@@ -16,7 +16,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 /** A hundred years: anything longer is a slip of the pen, and sums of two still fit a double exactly. */
 export const MAX_DURATION_MS: number = 100 * 365 * 86_400_000;
 
-const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy;
+/** Longer than any duration that a person would write. */
+const MAX_TEXT_LENGTH = 100;
+const PART = /(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w) */gy;
 
 /**
  * Reads a duration.
@@ -27,21 +29,31 @@ const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy;
  */
 export function parseDuration(duration: Duration, field = "duration"): number {
   const ms = typeof duration === "number" ? duration : parseText(duration);
-  if (ms === undefined || !Number.isFinite(ms) || ms < 0 || ms > MAX_DURATION_MS) {
+  if (ms === undefined || !(ms >= 0 && ms <= MAX_DURATION_MS)) {
     throw new MillraceError("INVALID_DURATION", {
-      message: `${field} is ${JSON.stringify(duration)}; expected milliseconds from 0 to ${MAX_DURATION_MS} or a string such as "250ms", "30s" or "1h30m"`,
+      message: `${field} is ${show(duration)}; expected milliseconds from 0 to ${MAX_DURATION_MS} or a string such as "250ms", "30s" or "1h30m"`,
     });
   }
-  return Math.round(ms);
+  // Adding 0 makes 0 of -0.
+  return Math.round(ms) + 0;
 }
 
-function parseText(text: string): number | undefined {
-  const compact = text.replaceAll(" ", "");
-  if (compact === "") return undefined;
+function show(duration: unknown): string {
+  if (typeof duration === "number") return String(duration);
+  return typeof duration === "string"
+    ? JSON.stringify(duration.slice(0, MAX_TEXT_LENGTH))
+    : `a ${duration === null ? "null" : typeof duration}`;
+}
+
+function parseText(text: unknown): number | undefined {
+  // Whoever has no type checker, or read the value from a file, may pass anything.
+  if (typeof text !== "string" || text.length > MAX_TEXT_LENGTH) return undefined;
+  const trimmed = text.trim();
+  if (trimmed === "") return undefined;
   let totalMs = 0;
   PART.lastIndex = 0;
-  while (PART.lastIndex < compact.length) {
-    const part = PART.exec(compact);
+  while (PART.lastIndex < trimmed.length) {
+    const part = PART.exec(trimmed);
     if (part === null) return undefined;
     totalMs += Number(part[1]) * (UNIT_MS[part[2] ?? ""] ?? Number.NaN);
   }
@@ -54,8 +66,9 @@ function parseText(text: string): number | undefined {
  * @example formatDuration(5_400_000) === "1h30m"
  */
 export function formatDuration(durationMs: number): string {
-  if (durationMs < 1_000) return `${Math.round(durationMs)}ms`;
-  if (durationMs < 10_000) return `${(durationMs / 1_000).toFixed(1).replace(".0", "")}s`;
+  const wholeMs = Math.round(durationMs);
+  if (!Number.isFinite(wholeMs) || wholeMs < 1_000) return `${wholeMs}ms`;
+  if (wholeMs < 10_000) return `${(durationMs / 1_000).toFixed(1).replace(".0", "")}s`;
   const units: readonly (readonly [string, number])[] = [
     ["d", 86_400_000],
     ["h", 3_600_000],

@@ -110,5 +110,7 @@ function describe(thrown: unknown): string {
 }
 
 function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length)}… (cut, ${text.length} in all)`;
+  // Half of a surrogate pair, which a cut may leave too, would not come back from every store as it was.
+  const kept = text.slice(0, length).toWellFormed();
+  return text.length <= length ? kept : `${kept}… (cut, ${text.length} in all)`;
 }

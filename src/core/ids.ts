@@ -47,7 +47,7 @@ export function createIdMaker(source: IdSource): (queue: string) => JobId {
   let used = 0;
   const hashes = new Map<string, string>();
   return (queue) => {
-    const nowMs = source.now();
+    const nowMs = Math.floor(source.now());
     if (nowMs > lastMs) {
       lastMs = nowMs;
       counter = 0;

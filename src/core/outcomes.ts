@@ -1,5 +1,5 @@
 // What a handler throws on purpose to say how its try ended: `fatal`, `retryAfter`, `snooze`.
-import { type Duration, parseDuration } from "./duration.ts";
+import { type Duration, formatDuration, parseDuration } from "./duration.ts";
 
 /** Thrown by a handler: the job fails at once, whatever attempts are left. */
 export class FatalError extends Error {
@@ -23,7 +23,7 @@ export class SnoozeError extends Error {
   readonly delayMs: number;
 
   constructor(delayMs: number) {
-    super(`snoozed for ${delayMs} ms`);
+    super(`snoozed for ${formatDuration(delayMs)}`);
     this.delayMs = delayMs;
   }
 }

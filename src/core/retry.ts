@@ -69,13 +69,13 @@ function readBackoff(backoff: Backoff): RetryPolicy["delayMs"] {
   }
   const form: Exclude<Backoff, string | ((failure: never) => Duration) | readonly Duration[]> =
     typeof backoff === "string" ? { kind: backoff } : backoff;
-  if (form.kind === "fixed") {
+  if (form?.kind === "fixed") {
     const delayMs = parseDuration(form.delay ?? DEFAULT_FIXED_MS, "retry.backoff.delay");
     return () => delayMs;
   }
-  if (form.kind !== "exponential") {
+  if (form?.kind !== "exponential") {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `retry.backoff is ${JSON.stringify(backoff)}; expected "exponential", "fixed", a list of durations or a function`,
+      message: `retry.backoff is ${typeof backoff === "string" ? JSON.stringify(backoff) : `a ${typeof backoff}`}; expected "exponential", "fixed", a list of durations or a function`,
     });
   }
   const baseMs = parseDuration(form.base ?? DEFAULT_EXPONENTIAL_BASE_MS, "retry.backoff.base");

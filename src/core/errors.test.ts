@@ -1,0 +1,121 @@
+// Errors: coded, and plain bounded data of whatever was thrown.
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  ERROR_CODES,
+  MAX_ERROR_MESSAGE_LENGTH,
+  MAX_ERROR_STACK_LENGTH,
+  MillraceError,
+  isMillraceError,
+  toErrorRecord,
+} from "./errors.ts";
+
+describe("MillraceError", () => {
+  test("has its code, the code's meaning and its cause", () => {
+    const cause = new Error("disk");
+    const error = new MillraceError("STORE_FAILED", { cause });
+    expect(error).toMatchObject({
+      name: "MillraceError",
+      code: "STORE_FAILED",
+      message: ERROR_CODES.STORE_FAILED,
+      cause,
+      details: {},
+    });
+    expect(error).toBeInstanceOf(Error);
+  });
+
+  test("has no cause where none was given", () => {
+    expect(Object.hasOwn(new MillraceError("STOPPED"), "cause")).toBe(false);
+  });
+
+  test("is told from other errors, and by code", () => {
+    const error = new MillraceError("TOO_LARGE", { message: "7 bytes" });
+    expect(isMillraceError(error)).toBe(true);
+    expect(isMillraceError(error, "TOO_LARGE")).toBe(true);
+    expect(isMillraceError(error, "TOO_MANY")).toBe(false);
+    expect(isMillraceError(new Error("TOO_LARGE"))).toBe(false);
+    expect(isMillraceError(null)).toBe(false);
+  });
+});
+
+describe("toErrorRecord", () => {
+  test("keeps name, message, code and stack", () => {
+    const error = Object.assign(new TypeError("no host"), { code: "ENOTFOUND" });
+    expect(toErrorRecord(error)).toEqual({
+      name: "TypeError",
+      message: "no host",
+      code: "ENOTFOUND",
+      stack: error.stack,
+    });
+  });
+
+  test.each([
+    ["a text", "a text"],
+    [42, "42"],
+    [undefined, "undefined"],
+    [null, "null"],
+    [10n, "10"],
+    [Symbol("why"), "Symbol(why)"],
+    [{ status: 503 }, '{"status":503}'],
+    [{ toJSON: () => undefined }, "[object Object]"],
+  ])("describes a thrown %o", (thrown, message) => {
+    expect(toErrorRecord(thrown)).toEqual({ name: "Error", message });
+  });
+
+  test("leaves out a code that is no text", () => {
+    expect(toErrorRecord(Object.assign(new Error("x"), { code: 7 }))).not.toHaveProperty("code");
+  });
+
+  test("survives getters, proxies and circles", () => {
+    const circle: Record<string, unknown> = {};
+    circle["self"] = circle;
+    const hostile = [
+      Object.defineProperty(new Error("x"), "message", {
+        get: () => {
+          throw new Error("no");
+        },
+      }),
+      Object.defineProperty(new Error("x"), "code", {
+        get: () => {
+          throw new Error("no");
+        },
+      }),
+      new Proxy(
+        {},
+        {
+          getPrototypeOf: () => {
+            throw new Error("no");
+          },
+        },
+      ),
+      circle,
+    ];
+    for (const thrown of hostile) {
+      expect(toErrorRecord(thrown)).toEqual({
+        name: "Error",
+        message: "a value was thrown that can't be read",
+      });
+    }
+  });
+
+  test("cuts long texts, never through a character, and says so", () => {
+    const error = new Error("😀".repeat(MAX_ERROR_MESSAGE_LENGTH));
+    error.stack = "s".repeat(MAX_ERROR_STACK_LENGTH + 1);
+    error.name = `x${"😀".repeat(500)}`;
+    const record = toErrorRecord(error);
+    expect(record.message).toMatch(/… \(cut, 8192 in all\)$/);
+    expect(record.message.length).toBeLessThan(MAX_ERROR_MESSAGE_LENGTH + 50);
+    expect(record.stack?.length).toBeLessThan(MAX_ERROR_STACK_LENGTH + 50);
+    expect(record.name.isWellFormed()).toBe(true);
+  });
+
+  test("gives plain, bounded JSON that comes back as it was, whatever is thrown", () => {
+    fc.assert(
+      fc.property(fc.anything({ withNullPrototype: true, withBigInt: true }), (thrown) => {
+        const record = toErrorRecord(thrown);
+        expect(JSON.parse(JSON.stringify(record))).toEqual(record);
+        expect(record.message.length).toBeLessThan(MAX_ERROR_MESSAGE_LENGTH + 50);
+      }),
+    );
+  });
+});
