@@ -11,7 +11,7 @@ export default defineConfig({
     projects: [
       {
         ...shared,
-        test: { name: "unit", include: ["src/**/*.test.ts", "scripts/**/*.test.ts"] },
+        test: { name: "unit", include: ["{src,scripts,bench}/**/*.test.ts"] },
       },
       {
         ...shared,
