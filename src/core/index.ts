@@ -9,6 +9,7 @@ export * from "./limits.ts";
 export * from "./outcomes.ts";
 export * from "./redaction.ts";
 export * from "./retry.ts";
+export type * from "./schedule.ts";
 export * from "./store-description.ts";
 export type * from "./store.ts";
 export * from "./transitions.ts";

@@ -1,0 +1,91 @@
+// Schedules as data: what a developer says of one, and the spec that is kept of it.
+import type { Duration } from "./duration.ts";
+import type { JsonText } from "./job.ts";
+
+/** A moment as people give it: a Date, milliseconds since 1970, or an ISO 8601 text with its offset. */
+export type Moment = Date | number | string;
+
+/**
+ * What becomes of a local time that a clock change skips: `"run-after"` runs at the first moment after the gap,
+ * `"skip"` does not run.
+ */
+export type SkippedHour = "run-after" | "skip";
+/** Which of the two passes of a repeated local time runs. */
+export type RepeatedHour = "first" | "second" | "both";
+
+/** When ticks come that were due while nothing could fire them: none, one for all, or all up to a number. */
+export type MissedTicks = "skip" | "once" | { readonly all: number };
+/** What becomes of a tick whose predecessor has not ended. `cancel` cancels the predecessor and runs. */
+export type Overlap = "allow" | "skip" | "cancel";
+
+/** Says when a schedule fires: exactly one of `cron`, `every` and `dates`. */
+export interface RhythmOptions {
+  /**
+   * Five fields (minute, hour, day of month, month, day of week) or six (seconds first). `L`, `W`, `#` and `+` (day of
+   * month and day of week must both hold) are understood, and `@daily` and its like.
+   */
+  readonly cron?: string;
+  /** A fixed interval, at least a second: counted from `start`, or from 1970 where there is none. */
+  readonly every?: Duration;
+  /** These moments and no others. */
+  readonly dates?: readonly Moment[];
+  /** IANA name of the zone whose clock a `cron` follows. Default `"UTC"`, which is the same in every process. */
+  readonly timeZone?: string;
+  /** What happens in the hour that daylight saving skips or repeats. See `docs/schedules.md` for the defaults. */
+  readonly daylightSaving?: {
+    readonly skippedHour?: SkippedHour;
+    readonly repeatedHour?: RepeatedHour;
+  };
+  /** No tick before. */
+  readonly start?: Moment;
+  /** No tick at or after. */
+  readonly end?: Moment;
+  /** Ticks are put off by up to this long, each by a share that its schedule and due time decide. Default none. */
+  readonly jitter?: Duration;
+  /** Default `"once"`. */
+  readonly missed?: MissedTicks;
+  /** Default `"allow"`. */
+  readonly overlap?: Overlap;
+}
+
+/** A schedule declared with its job type. */
+export interface ScheduleOptions<Input = unknown> extends RhythmOptions {
+  /** Unique in a namespace. Default: the name of the job type. */
+  readonly name?: string;
+  /** What every tick's job gets; checked against the type's schema when the schedule is kept. */
+  readonly input?: Input;
+}
+
+/** When a schedule fires, read and checked. */
+export type Rhythm =
+  | {
+      readonly kind: "cron";
+      readonly expression: string;
+      readonly timeZone: string;
+      readonly skippedHour: SkippedHour;
+      readonly repeatedHour: RepeatedHour;
+    }
+  | { readonly kind: "every"; readonly everyMs: number; readonly anchorMs: number }
+  | { readonly kind: "dates"; readonly datesMs: readonly number[] };
+
+/** A schedule's timing, read and checked: plain data, the same in every process that reads it. */
+export interface ScheduleSpec {
+  readonly name: string;
+  readonly rhythm: Rhythm;
+  /** No tick before. */
+  readonly startMs: number | null;
+  /** No tick at or after. */
+  readonly endMs: number | null;
+  readonly jitterMs: number;
+  readonly missed: MissedTicks;
+  readonly overlap: Overlap;
+}
+
+/** One tick: when it is due by its rhythm, and when it fires, its jitter added. Milliseconds since 1970. */
+export interface Tick {
+  readonly dueAtMs: number;
+  readonly fireAtMs: number;
+}
+
+/** The spec as JSON text, as stores keep it. */
+export type ScheduleSpecText = JsonText;

@@ -1,0 +1,168 @@
+// Reads what a developer says of a schedule's timing into a spec: checked, and plain data.
+import {
+  type MissedTicks,
+  MillraceError,
+  type Moment,
+  type Overlap,
+  type RepeatedHour,
+  type Rhythm,
+  type RhythmOptions,
+  type ScheduleSpec,
+  type SkippedHour,
+  checkName,
+  parseDuration,
+} from "../core/index.ts";
+import { parseCron } from "./cron.ts";
+import { timeZone } from "./time-zone.ts";
+
+/** Shortest interval: what should run more often is a loop, not a schedule. */
+export const MIN_INTERVAL_MS = 1_000;
+/** Most dates of one schedule: its spec is read with every tick. */
+export const MAX_DATES = 1_000;
+/** Longest jitter: beyond a day, "when it is due" no longer says much. */
+export const MAX_JITTER_MS = 86_400_000;
+/** Most missed ticks made good at once: they are enqueued in one act. */
+export const MAX_MISSED_TICKS = 500;
+
+const DEFAULT_TIME_ZONE = "UTC";
+
+/**
+ * Reads the timing of a schedule.
+ *
+ * @throws MillraceError `INVALID_SCHEDULE` (what is wrong and what was expected), `INVALID_ARGUMENT` for the name,
+ * `INVALID_DURATION`
+ * @example readSchedule("report", { cron: "0 9 * * MON-FRI", timeZone: "Europe/Berlin" })
+ */
+export function readSchedule(name: string, options: RhythmOptions): ScheduleSpec {
+  checkName(name, "schedule name");
+  const startMs = readOptionalMoment(options.start, "start");
+  const endMs = readOptionalMoment(options.end, "end");
+  if (startMs !== null && endMs !== null && endMs <= startMs) {
+    throw invalid(`end is ${iso(endMs)}; expected a moment after start, which is ${iso(startMs)}`);
+  }
+  const jitterMs = parseDuration(options.jitter ?? 0, "jitter");
+  if (jitterMs > MAX_JITTER_MS) {
+    throw invalid(`jitter is ${jitterMs} ms; expected at most ${MAX_JITTER_MS} (a day)`);
+  }
+  return {
+    name,
+    rhythm: readRhythm(options, startMs),
+    startMs,
+    endMs,
+    jitterMs,
+    missed: readMissed(options.missed ?? "once"),
+    overlap: readOneOf<Overlap>(options.overlap, "overlap", ["allow", "skip", "cancel"], "allow"),
+  };
+}
+
+function readRhythm(options: RhythmOptions, startMs: number | null): Rhythm {
+  const given = (["cron", "every", "dates"] as const).filter((key) => options[key] !== undefined);
+  if (given.length !== 1) {
+    throw invalid(
+      `a schedule has ${given.length === 0 ? "none of cron, every and dates" : given.join(" and ")}; expected exactly one of cron, every and dates`,
+    );
+  }
+  if (options.cron !== undefined) return readCron(options.cron, options);
+  if (options.timeZone !== undefined || options.daylightSaving !== undefined) {
+    throw invalid(
+      `timeZone and daylightSaving belong to cron; ${given.join("")} does not follow a local clock`,
+    );
+  }
+  return options.every === undefined
+    ? { kind: "dates", datesMs: readDates(options.dates ?? []) }
+    : { kind: "every", everyMs: readInterval(options.every), anchorMs: startMs ?? 0 };
+}
+
+function readCron(text: string, options: RhythmOptions): Rhythm {
+  const cron = parseCron(text);
+  const zone = timeZone(options.timeZone ?? DEFAULT_TIME_ZONE);
+  const { skippedHour, repeatedHour } = options.daylightSaving ?? {};
+  return {
+    kind: "cron",
+    expression: cron.text,
+    timeZone: zone.name,
+    // "Every ten minutes" means elapsed time; "at half past two" means once a day, whatever the clock does.
+    skippedHour: readOneOf<SkippedHour>(
+      skippedHour,
+      "daylightSaving.skippedHour",
+      ["run-after", "skip"],
+      cron.isHourly ? "skip" : "run-after",
+    ),
+    repeatedHour: readOneOf<RepeatedHour>(
+      repeatedHour,
+      "daylightSaving.repeatedHour",
+      ["first", "second", "both"],
+      cron.isHourly ? "both" : "first",
+    ),
+  };
+}
+
+function readInterval(every: NonNullable<RhythmOptions["every"]>): number {
+  const everyMs = parseDuration(every, "every");
+  if (everyMs < MIN_INTERVAL_MS) {
+    throw invalid(`every is ${everyMs} ms; expected at least ${MIN_INTERVAL_MS}`);
+  }
+  return everyMs;
+}
+
+function readDates(dates: readonly Moment[]): readonly number[] {
+  if (!Array.isArray(dates) || dates.length === 0 || dates.length > MAX_DATES) {
+    throw invalid(
+      `dates has ${Array.isArray(dates) ? dates.length : "no"} entries; expected 1 to ${MAX_DATES}`,
+    );
+  }
+  const datesMs = dates.map((date) => readMoment(date, "dates"));
+  return [...new Set(datesMs)].sort((left, right) => left - right);
+}
+
+function readMissed(missed: MissedTicks): MissedTicks {
+  if (missed === "skip" || missed === "once") return missed;
+  const all: unknown = typeof missed === "object" && missed !== null ? missed.all : undefined;
+  if (typeof all !== "number" || !Number.isInteger(all) || all < 1 || all > MAX_MISSED_TICKS) {
+    throw invalid(
+      `missed is ${JSON.stringify(missed)}; expected "skip", "once" or { all: N } with N from 1 to ${MAX_MISSED_TICKS}`,
+    );
+  }
+  return { all };
+}
+
+function readOptionalMoment(moment: Moment | undefined, field: string): number | null {
+  return moment === undefined ? null : readMoment(moment, field);
+}
+
+/** An ISO text without an offset would mean another moment on every machine. */
+const HAS_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/;
+
+function readMoment(moment: Moment, field: string): number {
+  const isVague = typeof moment === "string" && !HAS_OFFSET.test(moment);
+  const atMs = isVague ? Number.NaN : new Date(moment).getTime();
+  if (!Number.isInteger(atMs) || atMs < 0) {
+    throw invalid(
+      `${field} is ${JSON.stringify(moment)}; expected a Date, milliseconds since 1970 or an ISO 8601 text with its offset, such as "2026-03-01T09:00:00Z"`,
+    );
+  }
+  return atMs;
+}
+
+function readOneOf<Value extends string>(
+  value: Value | undefined,
+  field: string,
+  values: readonly Value[],
+  usual: Value,
+): Value {
+  if (value === undefined) return usual;
+  if (!values.includes(value)) {
+    throw invalid(
+      `${field} is ${JSON.stringify(value)}; expected ${values.map((known) => `"${known}"`).join(", ")}`,
+    );
+  }
+  return value;
+}
+
+function iso(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError("INVALID_SCHEDULE", { message });
+}
