@@ -93,7 +93,7 @@ function hearMember(draft: Draft, input: MemberInput): void {
   if (member === undefined || member.start !== input.start || !isRunning(member)) return;
   switch (input.type) {
     case "spawned":
-      change(draft, member, { pid: input.pid, port: input.port });
+      spawned(draft, member, input.pid, input.port);
       break;
     case "ready":
       if (member.phase === "starting") becomeReady(draft, member);
@@ -111,6 +111,11 @@ function hearMember(draft: Draft, input: MemberInput): void {
       exited(draft, member, input.reason);
       break;
   }
+}
+
+function spawned(draft: Draft, member: Member, pid: number, port: number): void {
+  change(draft, member, { pid, port });
+  tell(draft, { type: "started", member: member.id, start: member.start, pid, port });
 }
 
 function becomeReady(draft: Draft, member: Member): void {

@@ -100,6 +100,7 @@ export type FleetEffect =
 /** A change that is told. `reason` says why in words. */
 export type FleetChange =
   | MemberChange<"starting" | "ready" | "stopping" | "stopped" | "removed">
+  | (MemberChange<"started"> & { readonly pid: number; readonly port: number })
   | (MemberChange<"crashed" | "failed"> & { readonly reason: string })
   | (MemberChange<"restarting"> & { readonly pauseMs: number })
   | (MemberChange<"degraded"> & { readonly reason: string; readonly failures: number })
