@@ -20,7 +20,8 @@ export class LineSplitter {
 
   /**
    * Takes the next bytes. The whole lines within a chunk are decoded at one go: a newline's byte is
-   * part of no other UTF-8 character, and decoding line by line took five times as long.
+   * part of no other UTF-8 character, and line by line it was half as fast (7 million lines/s of
+   * 7 bytes, not 15).
    */
   push(chunk: Buffer): void {
     const first = chunk.indexOf(NEWLINE);
@@ -61,6 +62,7 @@ export class LineSplitter {
     if (bytes.length === 0 || this.#isTooLong) return;
     if (this.#partialBytes + bytes.length > this.#maxLineBytes) {
       this.#isTooLong = true;
+      this.tooLongCount++;
       this.#partialBytes = 0;
       return;
     }
@@ -77,8 +79,7 @@ export class LineSplitter {
   }
 
   #finish(): void {
-    if (this.#isTooLong) this.tooLongCount++;
-    else this.#emit(this.#partial?.toString("utf8", 0, this.#partialBytes) ?? "");
+    if (!this.#isTooLong) this.#emit(this.#partial?.toString("utf8", 0, this.#partialBytes) ?? "");
     this.#isTooLong = false;
     this.#partialBytes = 0;
   }

@@ -4,6 +4,7 @@ import type { ChildProcessByStdio } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Readable } from "node:stream";
 import type { Guardian } from "./guardian.ts";
+import { measureGroups } from "./resource-use.ts";
 
 /** What to start and who is told of it. */
 export interface GroupOptions {
@@ -38,6 +39,8 @@ export interface ProcessGroup {
 /** A killed process leaves its group in milliseconds; one that a dead device holds may never. */
 const GROUP_GONE_WITHIN_MS = 2_000;
 const GROUP_POLL_MS = 5;
+/** Looks by signal, which cost nothing, before looks at the processes, which know the dead from the living. */
+const CHEAP_LOOKS = 4;
 /** Output still in the pipe when its process ends is read for so long; a forked child may hold the pipe open. */
 const OUTPUT_DRAIN_MS = 100;
 
@@ -111,9 +114,11 @@ function closeOutput(child: PipedChild): void {
 async function endOfGroup(exited: Promise<void>, pgid: number, guardian: Guardian): Promise<void> {
   await exited;
   const deadline = performance.now() + GROUP_GONE_WITHIN_MS;
-  while (isGroupAlive(pgid) && performance.now() < deadline) {
+  for (let look = 0; isGroupAlive(pgid) && performance.now() < deadline; look++) {
     signalGroup(pgid, "SIGKILL");
     await sleep(GROUP_POLL_MS);
+    // A forked child that its new parent does not reap stays in the group, dead, for seconds.
+    if (look >= CHEAP_LOOKS && !(await measureGroups(new Set([pgid]))).has(pgid)) break;
   }
   guardian.release(pgid);
 }
@@ -129,6 +134,6 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
 }
 
 /** Whether any process of a group is left, a dead one that nobody has reaped included. */
-export function isGroupAlive(pgid: number): boolean {
+function isGroupAlive(pgid: number): boolean {
   return signalGroup(pgid, 0);
 }
