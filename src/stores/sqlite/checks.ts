@@ -1,0 +1,167 @@
+// What a caller may say, checked on the caller's side, before anything is sent.
+import { MillraceError } from "../../core/errors.ts";
+import { isJobId } from "../../core/ids.ts";
+import {
+  MAX_CLAIM_BATCH,
+  MAX_ENQUEUE_BATCH,
+  MAX_IDS,
+  MAX_PAGE,
+  MAX_PROGRESS_BYTES,
+  MAX_TAG_LENGTH,
+  MAX_VALUE_BYTES,
+  checkBytes,
+  checkName,
+  checkTags,
+} from "../../core/limits.ts";
+import type {
+  AttachWorker,
+  ExchangeRequest,
+  JobReport,
+  ListRequest,
+  LogsRequest,
+  NewJob,
+  SetPaused,
+  SweepRequest,
+  TypeRecord,
+} from "../../core/store.ts";
+
+/** Names that were found right; beyond the bound the memory starts anew. */
+const MAX_REMEMBERED_NAMES = 10_000;
+const rightNames = new Set<string>();
+
+function name(value: string, field: string): void {
+  if (rightNames.has(value)) return;
+  checkName(value, field);
+  if (rightNames.size >= MAX_REMEMBERED_NAMES) rightNames.clear();
+  rightNames.add(value);
+}
+
+function wrong(field: string, value: unknown, expected: string): never {
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `${field} is ${JSON.stringify(value) ?? typeof value}; expected ${expected}`,
+  });
+}
+
+function whole(value: number, field: string, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    wrong(field, value, `a whole number from ${least} to ${most}`);
+  }
+}
+
+function time(value: number | undefined, field: string): void {
+  if (value !== undefined && !Number.isSafeInteger(value)) {
+    wrong(field, value, "a whole number of milliseconds");
+  }
+}
+
+function id(value: string): void {
+  if (typeof value !== "string" || !isJobId(value)) wrong("id", value, "a UUID in lower case");
+}
+
+function text(value: string, field: string, maxBytes: number): void {
+  if (typeof value !== "string") wrong(field, value, "JSON text");
+  // No text of a third of the bound is over it, whatever its characters.
+  if (value.length * 3 > maxBytes) checkBytes(value, field, maxBytes);
+}
+
+function most(count: number, bound: number, what: string): void {
+  if (count > bound) {
+    throw new MillraceError("TOO_MANY", {
+      message: `${count} ${what} in one call; at most ${bound} are allowed`,
+    });
+  }
+}
+
+function newJob(job: NewJob): void {
+  id(job.id);
+  name(job.type, "type");
+  name(job.queue, "queue");
+  text(job.input, "input", MAX_VALUE_BYTES);
+  time(job.delayMs, "delayMs");
+  time(job.runAtMs, "runAtMs");
+  time(job.headStartMs, "headStartMs");
+  time(job.expireAfterMs, "expireAfterMs");
+  if (job.delayMs !== undefined && job.runAtMs !== undefined) {
+    wrong("runAtMs", job.runAtMs, "either delayMs or runAtMs");
+  }
+  if (job.labels !== undefined) checkTags(job.labels, "labels");
+  if (job.tags !== undefined) checkTags(job.tags, "tags");
+  const key = job.idempotency?.key;
+  if (key !== undefined && (key.length === 0 || key.length > MAX_TAG_LENGTH)) {
+    wrong("idempotency.key", key, `1 to ${MAX_TAG_LENGTH} characters`);
+  }
+}
+
+function said(report: Pick<JobReport, "progress">): void {
+  if (report.progress !== undefined) text(report.progress, "progress", MAX_PROGRESS_BYTES);
+}
+
+/** Checks of each method's request, given back unchanged. */
+export const check = {
+  enqueue: <Request extends { readonly jobs: readonly NewJob[] }>(request: Request): Request => {
+    most(request.jobs.length, MAX_ENQUEUE_BATCH, "jobs");
+    for (const job of request.jobs) newJob(job);
+    return request;
+  },
+  exchange: (request: ExchangeRequest): ExchangeRequest => {
+    most(request.settlements.length, MAX_CLAIM_BATCH, "settlements");
+    for (const settlement of request.settlements) {
+      id(settlement.id);
+      said(settlement);
+      if (settlement.outcome.kind === "succeeded") {
+        text(settlement.outcome.result, "result", MAX_VALUE_BYTES);
+      }
+    }
+    if (request.claim !== undefined) {
+      whole(request.claim.capacity, "claim.capacity", 0, MAX_CLAIM_BATCH);
+    }
+    return request;
+  },
+  report: <Request extends { readonly reports: readonly JobReport[] }>(
+    request: Request,
+  ): Request => {
+    most(request.reports.length, MAX_IDS, "reports");
+    for (const report of request.reports) {
+      id(report.id);
+      said(report);
+    }
+    return request;
+  },
+  ids: <Request extends { readonly ids: readonly string[] }>(request: Request): Request => {
+    most(request.ids.length, MAX_IDS, "ids");
+    for (const one of request.ids) id(one);
+    return request;
+  },
+  list: (request: ListRequest): ListRequest => {
+    whole(request.limit, "limit", 1, MAX_PAGE);
+    if (request.cursor !== undefined && !/^[0-9a-f]{32}$/.test(request.cursor)) {
+      wrong("cursor", request.cursor, "the cursor of a page before");
+    }
+    return request;
+  },
+  logs: (request: LogsRequest): LogsRequest => {
+    id(request.id);
+    whole(request.limit, "limit", 1, MAX_PAGE);
+    return request;
+  },
+  setPaused: (request: SetPaused): SetPaused => {
+    name(request.queue, "queue");
+    return request;
+  },
+  putTypes: <Request extends { readonly types: readonly TypeRecord[] }>(
+    request: Request,
+  ): Request => {
+    for (const type of request.types) name(type.name, "type");
+    return request;
+  },
+  sweep: (request: SweepRequest): SweepRequest => {
+    whole(request.limit, "limit", 1, Number.MAX_SAFE_INTEGER);
+    return request;
+  },
+  attach: ({ worker, leaseDurationMs }: Omit<AttachWorker, "listener">): void => {
+    if (typeof worker.id !== "string" || worker.id.length === 0) {
+      wrong("worker.id", worker.id, "a name of its own");
+    }
+    whole(leaseDurationMs, "leaseDurationMs", 1, Number.MAX_SAFE_INTEGER);
+  },
+};

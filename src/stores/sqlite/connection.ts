@@ -1,0 +1,83 @@
+// The connection: opened with the settings that durability needs, with every statement prepared once.
+import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { Durability } from "../../core/store-description.ts";
+import { type Database, type Statement, loadDriver } from "./driver.ts";
+import { migrate } from "./schema.ts";
+
+/** Bound values of a statement. */
+export type Values = readonly SQLInputValue[];
+/** A row as an array, in the order of its columns. */
+export type Row = readonly SQLOutputValue[];
+
+/** One open database file. */
+export interface Connection {
+  readonly db: Database;
+  /** Runs a statement; gives back how many rows it changed. */
+  run(sql: string, ...values: Values): number;
+  /** The first row, as an array. */
+  first(sql: string, ...values: Values): Row | undefined;
+  /** Every row, as arrays. */
+  all(sql: string, ...values: Values): readonly Row[];
+  /** Changes when another connection has committed. */
+  dataVersion(): number;
+  close(): void;
+}
+
+const SYNCHRONOUS: Readonly<Record<Durability, string>> = {
+  memory: "OFF",
+  os: "NORMAL",
+  fsync: "FULL",
+  replicated: "FULL",
+};
+
+/** Page cache: the edges of a dozen trees and the pages between two checkpoints fit, whatever the size of the file. */
+const CACHE_KIB = 65_536;
+/** A WAL that grew past this (a long reader kept it from being reset) is cut back at the next chance. */
+const WAL_LIMIT_BYTES = 64 * 1_024 * 1_024;
+
+/**
+ * Opens (and makes, or migrates) the file.
+ *
+ * @throws what the driver throws, and MillraceError `STORE_VERSION`, `STORE_MISCONFIGURED`
+ */
+export function openConnection(path: string, durability: Durability): Connection {
+  const { DatabaseSync } = loadDriver();
+  // Busy timeout 0: waiting is the engine's, which goes on reading and renewing meanwhile.
+  const db = new DatabaseSync(path, { timeout: 0 });
+  try {
+    db.exec(`
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]}; PRAGMA temp_store = MEMORY;
+      PRAGMA cache_size = -${CACHE_KIB}; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};
+      PRAGMA foreign_keys = OFF;
+    `);
+    migrate(db, path);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return wrap(db);
+}
+
+function wrap(db: Database): Connection {
+  const statements = new Map<string, Statement>();
+  const prepare = (sql: string): Statement => {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = db.prepare(sql);
+      statement.setReturnArrays(true);
+      statements.set(sql, statement);
+    }
+    return statement;
+  };
+  return {
+    db,
+    run: (sql, ...values) => Number(prepare(sql).run(...values).changes),
+    first: (sql, ...values) => prepare(sql).get(...values) as Row | undefined,
+    all: (sql, ...values) => prepare(sql).all(...values) as unknown as readonly Row[],
+    dataVersion: () => Number((prepare("PRAGMA data_version").get() as Row | undefined)?.[0]),
+    close: () => {
+      statements.clear();
+      db.close();
+    },
+  };
+}

@@ -1,0 +1,164 @@
+// What every command of the store works with, inside one transaction.
+import type { JobEvent, JobChange } from "../../core/events.ts";
+import type { TerminalState } from "../../core/job.ts";
+import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
+import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
+import type { Connection } from "./connection.ts";
+import { type Counts, openCounts } from "./counts.ts";
+import { type Lane, Lanes } from "./lanes.ts";
+
+/** What a transaction did that others must hear of, once it is committed. */
+export interface Effects {
+  /** Lanes in which something may be claimed that could not be before. */
+  readonly readied: Set<Lane>;
+  readonly events: JobEvent[];
+  /** Whether a running job was asked to cancel. */
+  hasCancels: boolean;
+  /** Whether a queue was resumed. */
+  hasResumed: boolean;
+}
+
+/** A namespace of an open file. */
+export interface Context {
+  readonly connection: Connection;
+  readonly path: string;
+  readonly namespace: number;
+  readonly namespaceName: string;
+  readonly lanes: Lanes;
+  readonly counts: Counts;
+  /** Time of the current transaction. */
+  nowMs: number;
+  /** Whether anyone follows events, in any process: if not, none are made. */
+  isFollowed: boolean;
+  effects: Effects;
+  /** Queues that are paused. */
+  readonly paused: Set<string>;
+  readonly types: Map<string, TypeRecord>;
+  /** Names of workers by number, and numbers by name. */
+  readonly workerNames: Map<number, string>;
+  readonly workerNumbers: Map<string, number>;
+  /** Workers of this process that may be running suspects. */
+  readonly suspectWorkers: Set<number>;
+  /** Of the settings (types, pauses) that were read. */
+  revision: number;
+}
+
+export function noEffects(): Effects {
+  return { readied: new Set(), events: [], hasCancels: false, hasResumed: false };
+}
+
+/** Opens a namespace of a file, and makes it when it is new. */
+export function openContext(connection: Connection, path: string, namespaceName: string): Context {
+  connection.run("INSERT INTO namespaces (name) VALUES (?) ON CONFLICT DO NOTHING", namespaceName);
+  const namespace = Number(
+    connection.first("SELECT no FROM namespaces WHERE name = ?", namespaceName)?.[0],
+  );
+  const context: Context = {
+    connection,
+    path,
+    namespace,
+    namespaceName,
+    lanes: new Lanes(connection, namespace),
+    counts: openCounts(connection),
+    nowMs: 0,
+    isFollowed: false,
+    effects: noEffects(),
+    paused: new Set(),
+    types: new Map(),
+    workerNames: new Map(),
+    workerNumbers: new Map(),
+    suspectWorkers: new Set(),
+    revision: -1,
+  };
+  readSettings(context);
+  return context;
+}
+
+/** Reads pauses and types again when another process changed them. */
+export function readSettings(context: Context): void {
+  const { connection, namespace } = context;
+  const revision = Number(connection.first("SELECT n FROM revision")?.[0]);
+  if (revision === context.revision) return;
+  context.revision = revision;
+  context.paused.clear();
+  for (const [name] of connection.all(
+    "SELECT name FROM queues WHERE namespace = ? AND paused IS NOT NULL",
+    namespace,
+  )) {
+    context.paused.add(String(name));
+  }
+  context.types.clear();
+  for (const [name, record] of connection.all(
+    "SELECT name, record FROM types WHERE namespace = ?",
+    namespace,
+  )) {
+    context.types.set(String(name), decodeType(String(record)));
+  }
+}
+
+/** Says that settings changed, so that other processes read them. */
+export function bumpRevision(context: Context): void {
+  context.connection.run("UPDATE revision SET n = n + 1");
+  readSettings(context);
+}
+
+/** A transaction was rolled back: nothing that it may have put into memory holds. */
+export function forget(context: Context): void {
+  context.effects = noEffects();
+  context.counts.discard();
+  context.lanes.reload();
+  context.workerNames.clear();
+  context.workerNumbers.clear();
+  context.revision = -1;
+  readSettings(context);
+}
+
+/** The policy by which the store settles what no worker can. */
+export function policyOf(
+  context: Context,
+  type: string,
+  retention: RetentionPolicy | undefined,
+): StorePolicy {
+  const policy: StorePolicy = context.types.get(type) ?? DEFAULT_STORE_POLICY;
+  return retention === undefined ? policy : { ...policy, retention };
+}
+
+/** Tells followers of a change; costs nothing when there are none. */
+export function emit(context: Context, lane: Lane, id: string, change: JobChange): void {
+  if (!context.isFollowed) return;
+  context.effects.events.push({
+    id,
+    type: lane.type,
+    queue: lane.queue,
+    atMs: context.nowMs,
+    ...change,
+  });
+}
+
+/** JSON has no infinity: a bound that is none is written as this. */
+const UNBOUNDED = -1;
+
+export function encodeRetention(policy: RetentionPolicy): RetentionPolicy {
+  return mapRetention(policy, (bound) => (Number.isFinite(bound) ? bound : UNBOUNDED));
+}
+
+export function decodeRetention(policy: RetentionPolicy): RetentionPolicy {
+  return mapRetention(policy, (bound) => (bound === UNBOUNDED ? Number.POSITIVE_INFINITY : bound));
+}
+
+function mapRetention(policy: RetentionPolicy, map: (bound: number) => number): RetentionPolicy {
+  const side = (state: TerminalState): { ageMs: number; count: number } => ({
+    ageMs: map(policy[state].ageMs),
+    count: map(policy[state].count),
+  });
+  return { succeeded: side("succeeded"), failed: side("failed"), cancelled: side("cancelled") };
+}
+
+export function encodeType(record: TypeRecord): string {
+  return JSON.stringify({ ...record, retention: encodeRetention(record.retention) });
+}
+
+function decodeType(text: string): TypeRecord {
+  const record = JSON.parse(text) as TypeRecord;
+  return { ...record, retention: decodeRetention(record.retention) };
+}

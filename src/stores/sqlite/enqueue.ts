@@ -1,0 +1,131 @@
+// Enqueue: one row per job, or the word that it is there already.
+import { JOB_STATES } from "../../core/job.ts";
+import type { EnqueueReply, NewJob } from "../../core/store.ts";
+import { type Context, emit } from "./context.ts";
+import { STATE } from "./counts.ts";
+import type { Lane } from "./lanes.ts";
+import { EXTRA, dashed, encodeRest, noteReady, noteScheduled, putLongInput } from "./rows.ts";
+
+const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest)
+  VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`;
+const FIND_KEY = `SELECT lower(hex(id)), (SELECT state FROM jobs WHERE namespace = keys.namespace AND id = keys.id)
+  FROM keys WHERE namespace = ? AND type = ? AND key = ? AND expires_at > ?`;
+const PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, unhex(?, '-'), ?)";
+const NO_LABELS: readonly string[] = [];
+
+/** Keeps new jobs. The same id or idempotency key makes nothing twice. */
+export function enqueue(context: Context, jobs: readonly NewJob[]): EnqueueReply[] {
+  const replies: EnqueueReply[] = [];
+  for (const job of jobs) replies.push(enqueueOne(context, job));
+  return replies;
+}
+
+function enqueueOne(context: Context, job: NewJob): EnqueueReply {
+  const standing = job.idempotency === undefined ? null : findByKey(context, job);
+  if (standing !== null) return standing;
+  const lane = context.lanes.of(job.queue, job.type, job.labels ?? NO_LABELS);
+  const { nowMs } = context;
+  const wantedMs = job.runAtMs ?? nowMs + (job.delayMs ?? 0);
+  const dueAtMs = Math.max(wantedMs, nowMs);
+  const state = wantedMs > nowMs ? STATE.scheduled : STATE.ready;
+  const rest = restOf(job);
+  const isNew = insert(context, lane, job, { state, dueAtMs, rest });
+  if (!isNew) return standingReply(context, job.id);
+  context.counts.add(lane.no, state, 1);
+  if (state === STATE.ready) noteReady(context, lane);
+  else noteScheduled(context, lane, dueAtMs);
+  if (job.tags !== undefined) putTags(context, job);
+  if (job.idempotency !== undefined) putKey(context, job);
+  const stateName = state === STATE.ready ? "ready" : "scheduled";
+  emit(context, lane, job.id, { kind: "enqueued", state: stateName });
+  return { id: job.id, state: stateName, isNew: true };
+}
+
+function insert(
+  context: Context,
+  lane: Lane,
+  job: NewJob,
+  row: { readonly state: number; readonly dueAtMs: number; readonly rest: string | null },
+): boolean {
+  const { connection, namespace, nowMs } = context;
+  // A long input replaces itself where the id is known: both are of the one job.
+  const inputBit = putLongInput(context, job.id, job.input);
+  const changed = connection.run(
+    INSERT,
+    namespace,
+    job.id,
+    lane.no,
+    row.state,
+    row.dueAtMs,
+    row.dueAtMs - (job.headStartMs ?? 0),
+    nowMs,
+    job.expireAfterMs === undefined ? null : row.dueAtMs + job.expireAfterMs,
+    inputBit | ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0),
+    inputBit === 0 ? job.input : null,
+    row.rest,
+  );
+  return changed === 1;
+}
+
+function restOf(job: NewJob): string | null {
+  if (job.tags === undefined && job.retention === undefined && job.idempotency === undefined) {
+    return null;
+  }
+  return encodeRest({
+    record: {
+      tags: job.tags ?? [],
+      progress: null,
+      error: null,
+      cancelRequest: null,
+      history: [],
+      idempotencyKey: job.idempotency?.key ?? null,
+    },
+    retention: job.retention,
+    strikes: 0,
+  });
+}
+
+function standingReply(context: Context, id: string): EnqueueReply {
+  const row = context.connection.first(
+    "SELECT state FROM jobs WHERE namespace = ? AND id = unhex(?, '-')",
+    context.namespace,
+    id,
+  );
+  return { id, state: JOB_STATES[Number(row?.[0])] ?? null, isNew: false };
+}
+
+function findByKey(context: Context, job: NewJob): EnqueueReply | null {
+  const row = context.connection.first(
+    FIND_KEY,
+    context.namespace,
+    job.type,
+    job.idempotency?.key ?? "",
+    context.nowMs,
+  );
+  if (row === undefined) return null;
+  const state = row[1] === null ? null : (JOB_STATES[Number(row[1])] ?? null);
+  return { id: dashed(String(row[0])), state, isNew: false };
+}
+
+function putTags(context: Context, job: NewJob): void {
+  for (const tag of job.tags ?? []) {
+    context.connection.run(
+      "INSERT OR IGNORE INTO tags VALUES (?, ?, unhex(?, '-'))",
+      context.namespace,
+      tag,
+      job.id,
+    );
+  }
+}
+
+function putKey(context: Context, job: NewJob): void {
+  if (job.idempotency === undefined) return;
+  context.connection.run(
+    PUT_KEY,
+    context.namespace,
+    job.type,
+    job.idempotency.key,
+    job.id,
+    context.nowMs + job.idempotency.rememberMs,
+  );
+}

@@ -1,0 +1,94 @@
+// Which function answers which call, and whether it writes.
+import type { Context } from "./context.ts";
+import type { Attachments } from "./attachments.ts";
+import { cancel, remove, retry } from "./commands.ts";
+import { describe } from "./describe.ts";
+import { enqueue } from "./enqueue.ts";
+import { exchange } from "./exchange.ts";
+import type { Followers } from "./followers.ts";
+import { detach, workers } from "./leases.ts";
+import { get, list } from "./list.ts";
+import type { Call, Method, Methods } from "./messages.ts";
+import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
+import { logs, report } from "./report.ts";
+import { sweep } from "./sweep.ts";
+import type { Durability } from "../../core/store-description.ts";
+
+/** What calls are run with. */
+export interface Session {
+  readonly context: Context;
+  readonly durability: Durability;
+  readonly attachments: Attachments;
+  readonly followers: Followers;
+  /** To be done once the transaction is committed. */
+  readonly afterCommit: (() => void)[];
+}
+
+type Handler<Name extends Method> = (
+  session: Session,
+  request: Methods[Name]["request"],
+) => Methods[Name]["reply"];
+
+const READS: { readonly [Name in Method]?: Handler<Name> } = {
+  get: ({ context }, { ids }) => get(context, ids),
+  list: ({ context }, request) => list(context, request),
+  logs: ({ context }, request) => logs(context, request),
+  workers: ({ context }) => workers(context),
+  queues: ({ context }) => queues(context),
+  types: ({ context }) => listTypes(context),
+  describe: (session) => describe(session.context, session.durability),
+};
+
+const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
+  enqueue: ({ context }, { jobs }) => enqueue(context, jobs),
+  exchange: (session, request) => {
+    const result = exchange(session.context, request);
+    const { claim } = request;
+    if (claim !== undefined) {
+      session.afterCommit.push(() => session.attachments.note(request.worker, claim, result));
+    }
+    return result.reply;
+  },
+  report: ({ context }, { reports }) => reports.map((said) => report(context, said)),
+  cancel: ({ context }, request) => cancel(context, request),
+  retry: ({ context }, { ids }) => retry(context, ids),
+  remove: ({ context }, { ids }) => remove(context, ids),
+  setPaused: ({ context }, request) => setPaused(context, request),
+  putTypes: ({ context }, { types }) => putTypes(context, types),
+  sweep: (session, { limit }) => {
+    // A machine that slept must not take its own workers for dead.
+    session.afterCommit.push(session.attachments.keep(session.context));
+    return sweep(session.context, limit);
+  },
+  attach: (session, request) => {
+    session.afterCommit.push(session.attachments.join(session.context, request));
+    return null;
+  },
+  detach: (session, { key }) => {
+    const found = session.attachments.find(key);
+    if (found === undefined) return null;
+    while (!detach(session.context, found.workerNo));
+    session.afterCommit.push(() => session.attachments.remove(key));
+    return null;
+  },
+  follow: (session, { key, filter }) => {
+    session.afterCommit.push(session.followers.join(session.context, key, filter));
+    return null;
+  },
+  unfollow: (session, { key }) => {
+    session.afterCommit.push(session.followers.leave(session.context, key));
+    return null;
+  },
+};
+
+/** Whether a call needs the write lock. */
+export function isWrite({ method }: Call): boolean {
+  return method in WRITES;
+}
+
+/** Answers a call. Writes are called inside a transaction. */
+export function answer(session: Session, { method, request }: Call): unknown {
+  const handler: unknown = WRITES[method] ?? READS[method];
+  // The tables above pair each name with its own request; the compiler can't follow that through a lookup.
+  return (handler as (session: Session, request: unknown) => unknown)(session, request);
+}

@@ -1,0 +1,74 @@
+// Queues and job types: counts, pauses, and what was made known.
+import { JOB_STATES, type JobState } from "../../core/job.ts";
+import type { QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import { type Context, bumpRevision, encodeType } from "./context.ts";
+
+/** Every queue that ever had a job, or was paused, with its counts. */
+export function queues(context: Context): QueueRecord[] {
+  const { connection, namespace } = context;
+  const counts = new Map<string, Record<JobState, number>>();
+  const countsOf = (queue: string): Record<JobState, number> => {
+    let own = counts.get(queue);
+    if (own === undefined) {
+      own = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>;
+      counts.set(queue, own);
+    }
+    return own;
+  };
+  for (const [queue, state, n] of connection.all(
+    "SELECT queue, state, n FROM lanes LEFT JOIN counts ON lane = no WHERE namespace = ?",
+    namespace,
+  )) {
+    const own = countsOf(String(queue));
+    const name = state === null ? undefined : JOB_STATES[Number(state)];
+    if (name !== undefined) own[name] += Number(n);
+  }
+  const pauses = new Map<string, QueueRecord["paused"]>();
+  for (const [name, paused] of connection.all(
+    "SELECT name, paused FROM queues WHERE namespace = ?",
+    namespace,
+  )) {
+    countsOf(String(name));
+    if (paused !== null) {
+      pauses.set(String(name), JSON.parse(String(paused)) as QueueRecord["paused"]);
+    }
+  }
+  return [...counts]
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, own]) => ({ name, paused: pauses.get(name) ?? null, counts: own }));
+}
+
+/** Pauses or resumes a queue. */
+export function setPaused(context: Context, request: SetPaused): void {
+  const { by, reason } = request;
+  const paused = request.paused ? JSON.stringify({ by, reason, atMs: context.nowMs }) : null;
+  context.connection.run(
+    "INSERT INTO queues VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET paused = excluded.paused",
+    context.namespace,
+    request.queue,
+    paused,
+  );
+  bumpRevision(context);
+  if (!request.paused) context.effects.hasResumed = true;
+}
+
+/** Makes types known. What is known already costs nothing. */
+export function putTypes(context: Context, types: readonly TypeRecord[]): void {
+  let hasChanged = false;
+  for (const type of types) {
+    const changed = context.connection.run(
+      `INSERT INTO types VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record
+       WHERE record <> excluded.record`,
+      context.namespace,
+      type.name,
+      encodeType(type),
+    );
+    hasChanged ||= changed > 0;
+  }
+  if (hasChanged) bumpRevision(context);
+}
+
+/** The types that were made known. */
+export function listTypes(context: Context): TypeRecord[] {
+  return [...context.types.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+}

@@ -1,0 +1,361 @@
+// Rows and records: how a job is written to the tables and read from them, whole.
+import type { ErrorRecord } from "../../core/errors.ts";
+import { type AttemptRecord, JOB_STATES, type JobRecord, isTerminal } from "../../core/job.ts";
+import type { RetentionPolicy } from "../../core/store.ts";
+import { rankOf } from "../../core/transitions.ts";
+import type { Row } from "./connection.ts";
+import { type Context, decodeRetention, encodeRetention } from "./context.ts";
+import { STATE } from "./counts.ts";
+import { type Lane, noteDue } from "./lanes.ts";
+
+/** What a job may have in other tables, as bits of `extras`: a plain job is removed without looking there. */
+export const EXTRA = { input: 1, result: 2, logs: 4, tags: 8 } as const;
+/** Kinds of documents. */
+const DOCUMENT = { input: 0, result: 1 } as const;
+
+/**
+ * Largest input or result kept in the row, in UTF-16 units. A row of a WITHOUT ROWID table over about a quarter of a
+ * page (1,000 bytes) would spill into pages of its own, and each change of state rewrites the row.
+ */
+const INLINE_LENGTH = 512;
+
+/** What is rarely there, as one JSON text. */
+interface Rest {
+  readonly tags?: readonly string[];
+  readonly retention?: RetentionPolicy;
+  readonly progress?: string;
+  readonly error?: ErrorRecord;
+  readonly cancelReason?: string;
+  readonly history?: readonly AttemptRecord[];
+  readonly key?: string;
+  readonly strikes?: number;
+}
+
+/** A job as it is kept, with what only the store needs. */
+export interface StoredJob {
+  readonly record: JobRecord;
+  readonly lane: Lane;
+  readonly extras: number;
+  readonly retention: RetentionPolicy | undefined;
+  /** Worker deaths in a row that it was part of: see suspects.ts. */
+  readonly strikes: number;
+  readonly company: number | null;
+}
+
+/** The columns of {@link decodeRow}. */
+export const COLUMNS =
+  "lower(hex(id)), lane, state, due_at, rank, enqueued_at, attempts, crashes, extras, expires_at, worker, token, started_at, finished_at, remove_at, cancel_at, company, input, result, rest";
+
+const SELECT = `SELECT ${COLUMNS} FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
+const UPDATE = `UPDATE jobs SET state = ?, due_at = ?, rank = ?, attempts = ?, crashes = ?, extras = ?, expires_at = ?,
+  worker = ?, token = ?, started_at = ?, finished_at = ?, remove_at = ?, cancel_at = ?, company = ?, result = ?, rest = ?
+  WHERE namespace = ? AND id = unhex(?, '-')`;
+
+/** Reads a job. `null` when it is not kept in this namespace. */
+export function readJob(context: Context, id: string): StoredJob | null {
+  const row = context.connection.first(SELECT, context.namespace, id);
+  return row === undefined ? null : decodeRow(context, row);
+}
+
+/** Makes a job of a row of {@link COLUMNS}. */
+export function decodeRow(context: Context, row: Row): StoredJob {
+  const lane = laneOf(context, Number(row[1]));
+  const id = dashed(String(row[0]));
+  const rest = readRest(row[19]);
+  const extras = Number(row[8]);
+  const state = JOB_STATES[Number(row[2])] ?? "ready";
+  const cancelAtMs = numberOrNull(row[15]);
+  const record: JobRecord = {
+    id,
+    type: lane.type,
+    queue: lane.queue,
+    state,
+    labels: lane.labels,
+    tags: rest.tags ?? [],
+    input: textOf(context, id, row[17], extras & EXTRA.input, DOCUMENT.input) ?? "null",
+    headStartMs: Number(row[3]) - Number(row[4]),
+    attempts: Number(row[6]),
+    crashes: Number(row[7]),
+    enqueuedAtMs: Number(row[5]),
+    dueAtMs: Number(row[3]),
+    expiresAtMs: numberOrNull(row[9]),
+    startedAtMs: numberOrNull(row[12]),
+    finishedAtMs: numberOrNull(row[13]),
+    removeAtMs: numberOrNull(row[14]),
+    worker: typeof row[10] === "number" ? workerName(context, row[10]) : textOrNull(row[10]),
+    token: textOrNull(row[11]),
+    progress: rest.progress ?? null,
+    result: textOf(context, id, row[18], extras & EXTRA.result, DOCUMENT.result),
+    error: rest.error ?? null,
+    cancelRequest:
+      cancelAtMs === null ? null : { atMs: cancelAtMs, reason: rest.cancelReason ?? "" },
+    history: rest.history ?? [],
+    idempotencyKey: rest.key ?? null,
+  };
+  return {
+    record,
+    lane,
+    extras,
+    retention: rest.retention === undefined ? undefined : decodeRetention(rest.retention),
+    strikes: rest.strikes ?? 0,
+    company: numberOrNull(row[16]),
+  };
+}
+
+/** Writes a changed job over the one that was read. */
+export function writeJob(context: Context, before: StoredJob, after: StoredJob): void {
+  const { record } = after;
+  const extras = writeResult(context, before, after);
+  context.connection.run(
+    UPDATE,
+    STATE[record.state],
+    record.dueAtMs,
+    rankOf(record),
+    record.attempts,
+    record.crashes,
+    extras,
+    record.expiresAtMs,
+    record.state === "running" && record.worker !== null
+      ? BigInt(workerNumber(context, record.worker))
+      : record.worker,
+    record.token,
+    record.startedAtMs,
+    record.finishedAtMs,
+    record.removeAtMs,
+    record.cancelRequest?.atMs ?? null,
+    after.company,
+    (extras & EXTRA.result) === 0 ? record.result : null,
+    encodeRest(after),
+    context.namespace,
+    record.id,
+  );
+  noteState(context, after.lane, before.record.state, record);
+}
+
+function noteState(
+  context: Context,
+  lane: Lane,
+  before: JobRecord["state"],
+  record: JobRecord,
+): void {
+  if (before !== record.state) {
+    context.counts.add(lane.no, STATE[before], -1);
+    context.counts.add(lane.no, STATE[record.state], 1);
+  }
+  if (record.state === "ready") noteReady(context, lane);
+  if (record.state === "scheduled") noteScheduled(context, lane, record.dueAtMs);
+}
+
+/** A lane has something to claim. */
+export function noteReady(context: Context, lane: Lane): void {
+  lane.mayBeReady = true;
+  lane.mayBeSuspect = true;
+  context.effects.readied.add(lane);
+}
+
+/** A lane has something to claim later. */
+export function noteScheduled(context: Context, lane: Lane, dueAtMs: number): void {
+  noteDue(lane, dueAtMs);
+  context.effects.readied.add(lane);
+}
+
+function writeResult(context: Context, before: StoredJob, after: StoredJob): number {
+  const { result, id } = after.record;
+  if (result === before.record.result) return after.extras;
+  const { connection, namespace } = context;
+  if (result === null || result.length <= INLINE_LENGTH) {
+    if ((after.extras & EXTRA.result) !== 0) {
+      connection.run(DELETE_DOCUMENT, namespace, id, DOCUMENT.result);
+    }
+    return after.extras & ~EXTRA.result;
+  }
+  connection.run(PUT_DOCUMENT, namespace, id, DOCUMENT.result, result);
+  return after.extras | EXTRA.result;
+}
+
+const PUT_DOCUMENT = "INSERT OR REPLACE INTO documents VALUES (?, unhex(?, '-'), ?, ?)";
+const DELETE_DOCUMENT =
+  "DELETE FROM documents WHERE namespace = ? AND id = unhex(?, '-') AND kind = ?";
+
+/** Keeps a long input beside the row. Gives back the bit for `extras`; 0 when it belongs in the row. */
+export function putLongInput(context: Context, id: string, input: string): number {
+  if (input.length <= INLINE_LENGTH) return 0;
+  context.connection.run(PUT_DOCUMENT, context.namespace, id, DOCUMENT.input, input);
+  return EXTRA.input;
+}
+
+/** The input of a row whose own column is NULL. */
+export function readLongInput(context: Context, id: string): string {
+  return textOf(context, id, null, EXTRA.input, DOCUMENT.input) ?? "null";
+}
+
+export function encodeRest(job: {
+  readonly record: Pick<
+    JobRecord,
+    "tags" | "progress" | "error" | "cancelRequest" | "history" | "idempotencyKey"
+  >;
+  readonly retention: RetentionPolicy | undefined;
+  readonly strikes: number;
+}): string | null {
+  const { record } = job;
+  const rest: { -readonly [Key in keyof Rest]: Rest[Key] } = {};
+  if (record.tags.length > 0) rest.tags = record.tags;
+  if (job.retention !== undefined) rest.retention = encodeRetention(job.retention);
+  if (record.progress !== null) rest.progress = record.progress;
+  if (record.error !== null) rest.error = record.error;
+  if (record.cancelRequest !== null) rest.cancelReason = record.cancelRequest.reason;
+  if (record.history.length > 0) rest.history = record.history;
+  if (record.idempotencyKey !== null) rest.key = record.idempotencyKey;
+  if (job.strikes > 0) rest.strikes = job.strikes;
+  const text = JSON.stringify(rest);
+  return text === "{}" ? null : text;
+}
+
+/** Removes a job with all that is kept of it. */
+export function removeJob(context: Context, job: StoredJob): void {
+  context.connection.run(
+    "DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-')",
+    context.namespace,
+    job.record.id,
+  );
+  context.counts.add(job.lane.no, STATE[job.record.state], -1);
+  removeExtras(context, job.record.id, job.extras, job.record.tags);
+}
+
+/** Removes what other tables keep of a job. */
+export function removeExtras(
+  context: Context,
+  id: string,
+  extras: number,
+  tags: readonly string[],
+): void {
+  if (extras === 0) return;
+  const { connection, namespace } = context;
+  if ((extras & (EXTRA.input | EXTRA.result)) !== 0) {
+    connection.run(
+      "DELETE FROM documents WHERE namespace = ? AND id = unhex(?, '-')",
+      namespace,
+      id,
+    );
+  }
+  if ((extras & EXTRA.logs) !== 0) {
+    connection.run("DELETE FROM logs WHERE namespace = ? AND id = unhex(?, '-')", namespace, id);
+  }
+  for (const tag of tags) {
+    connection.run(
+      "DELETE FROM tags WHERE namespace = ? AND tag = ? AND id = unhex(?, '-')",
+      namespace,
+      tag,
+      id,
+    );
+  }
+}
+
+type Column = Row[number] | undefined;
+
+const NO_REST: Rest = {};
+
+function readRest(rest: Column): Rest {
+  return typeof rest === "string" ? (JSON.parse(rest) as Rest) : NO_REST;
+}
+
+/** The tags in a `rest` column. */
+export function tagsOf(rest: Column): readonly string[] {
+  return readRest(rest).tags ?? [];
+}
+
+/** What a claim needs of a `rest` column. */
+export function claimPartOf(rest: Column): {
+  readonly tags: readonly string[];
+  readonly retention: RetentionPolicy | undefined;
+} {
+  const { tags = [], retention } = readRest(rest);
+  return { tags, retention: retention === undefined ? undefined : decodeRetention(retention) };
+}
+
+/** Puts a state's terminal form apart from the others: what finishes keeps no lease and no company. */
+export function cleared(job: StoredJob, record: JobRecord): StoredJob {
+  return isTerminal(record.state)
+    ? { ...job, record, strikes: 0, company: null }
+    : { ...job, record };
+}
+
+export function laneOf(context: Context, no: number): Lane {
+  const known = context.lanes.byNo(no);
+  if (known !== undefined) return known;
+  context.lanes.refresh();
+  const lane = context.lanes.byNo(no);
+  if (lane === undefined) throw new Error(`lane ${no} is not of namespace ${context.namespace}`);
+  return lane;
+}
+
+/** The number of an attached worker; `null` when it holds no lease row. */
+export function findWorkerNumber(context: Context, name: string): number | null {
+  const known = context.workerNumbers.get(name);
+  if (known !== undefined) return known;
+  const row = context.connection.first(
+    "SELECT no FROM workers WHERE namespace = ? AND id = ?",
+    context.namespace,
+    name,
+  );
+  if (row === undefined) return null;
+  rememberWorker(context, Number(row[0]), name);
+  return Number(row[0]);
+}
+
+function workerNumber(context: Context, name: string): number {
+  const no = findWorkerNumber(context, name);
+  if (no === null) throw new Error(`worker ${name} has no row`);
+  return no;
+}
+
+function workerName(context: Context, no: number): string {
+  const known = context.workerNames.get(no);
+  if (known !== undefined) return known;
+  const row = context.connection.first("SELECT id FROM workers WHERE no = ?", no);
+  if (row === undefined) return "unknown";
+  rememberWorker(context, no, String(row[0]));
+  return String(row[0]);
+}
+
+/** Workers whose names are remembered; beyond it the memory starts anew. */
+const MAX_REMEMBERED_WORKERS = 10_000;
+
+function rememberWorker(context: Context, no: number, name: string): void {
+  if (context.workerNames.size >= MAX_REMEMBERED_WORKERS) {
+    context.workerNames.clear();
+    context.workerNumbers.clear();
+  }
+  context.workerNames.set(no, name);
+  context.workerNumbers.set(name, no);
+}
+
+function textOf(
+  context: Context,
+  id: string,
+  inline: Column,
+  bit: number,
+  kind: number,
+): string | null {
+  if (bit === 0) return textOrNull(inline);
+  const row = context.connection.first(
+    "SELECT body FROM documents WHERE namespace = ? AND id = unhex(?, '-') AND kind = ?",
+    context.namespace,
+    id,
+    kind,
+  );
+  return row === undefined ? null : String(row[0]);
+}
+
+/** The usual text form of 32 hex digits. */
+export function dashed(hex: string): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+function numberOrNull(value: Column): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+function textOrNull(value: Column): string | null {
+  return typeof value === "string" ? value : null;
+}

@@ -1,0 +1,148 @@
+// Settling: how a try's end is kept. The usual end, success without anything to keep, is one statement.
+import type { JobRecord, JobState } from "../../core/job.ts";
+import type { SettleReply, Settlement } from "../../core/store.ts";
+import { type Transition, settle as decide } from "../../core/transitions.ts";
+import { type Context, emit, policyOf } from "./context.ts";
+import { STATE } from "./counts.ts";
+import { keepReport } from "./report.ts";
+import {
+  type StoredJob,
+  cleared,
+  laneOf,
+  readJob,
+  removeExtras,
+  removeJob,
+  tagsOf,
+  writeJob,
+} from "./rows.ts";
+
+const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
+  RETURNING lane, extras, rest`;
+const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
+  finished_at = ?, remove_at = ?
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL RETURNING lane`;
+/** Longest result that the one-statement form keeps: longer ones are documents. */
+const PLAIN_RESULT_LENGTH = 512;
+
+/** Settles the end of one try. */
+export function settle(context: Context, worker: string, settlement: Settlement): SettleReply {
+  return settlePlain(context, worker, settlement) ?? settleByRecord(context, settlement);
+}
+
+/** Success without last words, in one statement. `null` where that does not fit: nothing was changed then. */
+function settlePlain(context: Context, worker: string, settlement: Settlement): SettleReply | null {
+  const { outcome, id, token } = settlement;
+  if (outcome.kind !== "succeeded") return null;
+  if (settlement.progress !== undefined || settlement.logs !== undefined) return null;
+  const { connection, namespace, nowMs } = context;
+  const { ageMs, count } = outcome.retention;
+  const isRemoved = ageMs === 0 || count === 0;
+  let laneNo: number;
+  if (isRemoved) {
+    const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
+    if (row === undefined) return null;
+    laneNo = Number(row[0]);
+    const extras = Number(row[1]);
+    if (extras !== 0) removeExtras(context, id, extras, tagsOf(row[2]));
+  } else {
+    if (outcome.result.length > PLAIN_RESULT_LENGTH) return null;
+    const row = connection.first(
+      KEEP_SUCCEEDED,
+      worker,
+      outcome.result,
+      nowMs,
+      nowMs + ageMs,
+      namespace,
+      id,
+      token,
+    );
+    if (row === undefined) return null;
+    laneNo = Number(row[0]);
+    context.counts.add(laneNo, STATE.succeeded, 1);
+  }
+  context.counts.add(laneNo, STATE.running, -1);
+  if (context.isFollowed) {
+    const lane = laneOf(context, laneNo);
+    emit(context, lane, id, { kind: "succeeded", result: outcome.result });
+    if (isRemoved) emit(context, lane, id, { kind: "removed" });
+  }
+  return { accepted: true, state: "succeeded" };
+}
+
+function settleByRecord(context: Context, settlement: Settlement): SettleReply {
+  const read = readJob(context, settlement.id);
+  if (read === null) return { accepted: false, why: "gone" };
+  if (read.record.state !== "running" || read.record.token !== settlement.token) {
+    return { accepted: false, why: "stale" };
+  }
+  const before = keepReport(context, read, settlement);
+  const { record } = before;
+  const policy = policyOf(context, record.type, before.retention);
+  const transition = decide(record, settlement.token, settlement.outcome, policy, context.nowMs);
+  if (transition.kind === "rejected") return { accepted: false, why: "stale" };
+  const state = endState(record, settlement, transition);
+  const settled = endsSuspicion(settlement) ? { ...before, strikes: 0, company: null } : before;
+  applyTransition(context, before, settled, transition);
+  emitSettled(context, before, settlement, state, transition);
+  return { accepted: true, state };
+}
+
+/** Its worker outlived the try, unless it was given back before its end. */
+function endsSuspicion(settlement: Settlement): boolean {
+  return settlement.outcome.kind !== "release";
+}
+
+/** Writes what a transition made of a job. */
+export function applyTransition(
+  context: Context,
+  before: StoredJob,
+  after: StoredJob,
+  transition: Exclude<Transition, { kind: "rejected" }>,
+): void {
+  if (transition.kind === "removed") removeJob(context, before);
+  else writeJob(context, before, cleared(after, transition.job));
+}
+
+/** The state in which a job ended or goes on, also where its record is removed at once. */
+function endState(record: JobRecord, settlement: Settlement, transition: Transition): JobState {
+  if (transition.kind === "changed") return transition.job.state;
+  const { kind } = settlement.outcome;
+  if (kind === "succeeded" || kind === "failed" || kind === "cancelled") return kind;
+  // Only a cancel request makes an end of what was to go on.
+  return record.cancelRequest === null ? record.state : "cancelled";
+}
+
+function emitSettled(
+  context: Context,
+  before: StoredJob,
+  settlement: Settlement,
+  state: JobState,
+  transition: Transition,
+): void {
+  const { lane } = before;
+  const { id, outcome } = settlement;
+  if (state === "cancelled" && outcome.kind !== "cancelled") {
+    emitCancelled(context, before, before.record.cancelRequest?.reason ?? "");
+  } else if (outcome.kind === "succeeded") {
+    emit(context, lane, id, { kind: "succeeded", result: outcome.result });
+  } else if (outcome.kind === "failed") {
+    emit(context, lane, id, { kind: "failed", error: outcome.error });
+  } else if (outcome.kind === "cancelled") {
+    emit(context, lane, id, { kind: "cancelled", error: outcome.error });
+  } else if (outcome.kind === "retry") {
+    emit(context, lane, id, { kind: "retrying", error: outcome.error, delayMs: outcome.delayMs });
+  } else if (outcome.kind === "snooze") {
+    emit(context, lane, id, { kind: "snoozed", delayMs: outcome.delayMs });
+  } else {
+    emit(context, lane, id, { kind: "readied", why: "released" });
+  }
+  if (transition.kind === "removed") emit(context, lane, id, { kind: "removed" });
+}
+
+/** Tells that a job was cancelled by the store. */
+export function emitCancelled(context: Context, job: StoredJob, reason: string): void {
+  emit(context, job.lane, job.record.id, {
+    kind: "cancelled",
+    error: { name: "MillraceError", code: "JOB_CANCELLED", message: reason },
+  });
+}
