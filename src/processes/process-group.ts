@@ -1,0 +1,139 @@
+// A child process in a process group of its own, so that whatever it forks can be ended with it.
+import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Readable } from "node:stream";
+import type { Guardian } from "./guardian.ts";
+import { measureGroups } from "./resource-use.ts";
+
+/** What to start and who is told of it. */
+export interface GroupOptions {
+  readonly argv: readonly string[];
+  readonly cwd?: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Ends the group if this process dies without a word. */
+  readonly guardian: Guardian;
+  readonly onOutput: (stream: "stdout" | "stderr", chunk: Buffer) => void;
+  /** Called once, when the process that was started has ended or could not be started. */
+  readonly onExit: (exit: ProcessExit) => void;
+}
+
+/** How a process ended. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Why it could not be started at all. */
+  readonly error?: Error;
+}
+
+/** A started group. */
+export interface ProcessGroup {
+  /** Id of the process and of its group; undefined when it could not be started. */
+  readonly pid: number | undefined;
+  /** Sends a signal to every process of the group; false when there is none left. */
+  signal(signal: NodeJS.Signals): boolean;
+  /** Resolves when the process has ended and none of its group is left. */
+  readonly gone: Promise<void>;
+}
+
+/** A killed process leaves its group in milliseconds; one that a dead device holds may never. */
+const GROUP_GONE_WITHIN_MS = 2_000;
+const GROUP_POLL_MS = 5;
+/** Looks by signal, which cost nothing, before looks at the processes, which know the dead from the living. */
+const CHEAP_LOOKS = 4;
+/** Output still in the pipe when its process ends is read for so long; a forked child may hold the pipe open. */
+const OUTPUT_DRAIN_MS = 100;
+
+type PipedChild = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Starts a program without any shell, as the leader of a new process group. */
+export function startGroup(options: GroupOptions): ProcessGroup {
+  const child = spawnPiped(options);
+  if (child instanceof Error || child.pid === undefined) {
+    const error = child instanceof Error ? child : undefined;
+    return { pid: undefined, signal: () => false, gone: tellFailedStart(child, error, options) };
+  }
+  const { pid } = child;
+  options.guardian.watch(pid);
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].on("data", (chunk: Buffer) => options.onOutput(stream, chunk));
+    child[stream].on("error", () => child[stream].destroy());
+  }
+  const exited = new Promise<void>((resolve) => {
+    child.once("exit", (code, signal) => {
+      // At once: while any process of the group lives its id can't be given to another group.
+      signalGroup(pid, "SIGKILL");
+      closeOutput(child);
+      options.onExit({ code, signal });
+      resolve();
+    });
+  });
+  const gone = endOfGroup(exited, pid, options.guardian);
+  return { pid, signal: (signal) => signalGroup(pid, signal), gone };
+}
+
+function spawnPiped({ argv, cwd, env }: GroupOptions): PipedChild | Error {
+  const [program = "", ...words] = argv;
+  try {
+    return spawn(program, words, {
+      ...(cwd === undefined ? {} : { cwd }),
+      env: { ...env },
+      detached: true,
+      shell: false,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+}
+
+async function tellFailedStart(
+  child: PipedChild | Error,
+  known: Error | undefined,
+  options: GroupOptions,
+): Promise<void> {
+  const error =
+    known ??
+    (await new Promise<Error>((resolve) => {
+      if (!(child instanceof Error)) child.once("error", resolve);
+    }));
+  // Never before the caller has the group in hand.
+  await Promise.resolve();
+  options.onExit({ code: null, signal: null, error });
+}
+
+function closeOutput(child: PipedChild): void {
+  const close = (): void => {
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  const timer = setTimeout(close, OUTPUT_DRAIN_MS);
+  child.once("close", () => clearTimeout(timer));
+}
+
+async function endOfGroup(exited: Promise<void>, pgid: number, guardian: Guardian): Promise<void> {
+  await exited;
+  const deadline = performance.now() + GROUP_GONE_WITHIN_MS;
+  for (let look = 0; isGroupAlive(pgid) && performance.now() < deadline; look++) {
+    signalGroup(pgid, "SIGKILL");
+    await sleep(GROUP_POLL_MS);
+    // A forked child that its new parent does not reap stays in the group, dead, for seconds.
+    if (look >= CHEAP_LOOKS && !(await measureGroups(new Set([pgid]))).has(pgid)) break;
+  }
+  guardian.release(pgid);
+}
+
+function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-pgid, signal);
+    return true;
+  } catch (thrown) {
+    // EPERM: the group lives, but is another user's (a set-user-id program).
+    return (thrown as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Whether any process of a group is left, a dead one that nobody has reaped included. */
+function isGroupAlive(pgid: number): boolean {
+  return signalGroup(pgid, 0);
+}
