@@ -138,3 +138,16 @@ function occurrences(text: string, secret: string): (readonly [start: number, en
   }
   return found;
 }
+
+/** Masks every secret in the texts and numbers of a value of plain data. */
+export function maskValue(value: unknown, secrets: readonly string[], depth = 0): unknown {
+  if (secrets.length === 0) return value;
+  if (typeof value === "string") return maskText(value, secrets);
+  if (typeof value === "number") return secrets.includes(String(value)) ? MASK : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return MASK;
+  if (Array.isArray(value)) return value.map((item) => maskValue(item, secrets, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, maskValue(item, secrets, depth + 1)]),
+  );
+}

@@ -258,6 +258,8 @@ export interface WorkerAttachment {
    * silent beyond that time, the lease is let go on purpose. `null`: nothing with a deadline runs.
    */
   heartbeat(request: { readonly deadlineInMs: number | null }): void;
+  /** The worker serves other queues or types from now on. */
+  update(request: { readonly worker: WorkerDescription }): Promise<void>;
   /** Ends the lease. Jobs still claimed are ready again at once, their tries not counted. */
   close(): Promise<void>;
 }

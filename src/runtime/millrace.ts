@@ -82,7 +82,8 @@ export interface EnqueueEntry {
 export interface Receipt<Output = unknown> {
   readonly id: JobId;
   readonly type: string;
-  readonly state: JobState;
+  /** `null` where an idempotency key named a job that has ended and is no longer kept. */
+  readonly state: JobState | null;
   /** `false` where an idempotency key named a job that stood already. */
   readonly isNew: boolean;
   /**

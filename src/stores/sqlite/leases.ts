@@ -25,6 +25,15 @@ export function attach(
   return Number(row?.[0]);
 }
 
+/** A worker serves other queues or types from now on. */
+export function redescribe(context: Context, no: number, worker: WorkerDescription): void {
+  context.connection.run(
+    "UPDATE workers SET description = ? WHERE no = ?",
+    JSON.stringify(worker),
+    no,
+  );
+}
+
 /** Keeps a lease. `false`: it ended, its jobs are being taken back or are. */
 export function renew(context: Context, no: number, leaseDurationMs: number): boolean {
   return (

@@ -30,6 +30,10 @@ export type Methods = {
   };
 } & {
   readonly attach: { readonly request: Attach; readonly reply: null };
+  readonly update: {
+    readonly request: { readonly key: number; readonly worker: WorkerDescription };
+    readonly reply: null;
+  };
   readonly detach: { readonly request: { readonly key: number }; readonly reply: null };
   readonly follow: { readonly request: Follow; readonly reply: null };
   readonly unfollow: { readonly request: { readonly key: number }; readonly reply: null };

@@ -6,7 +6,7 @@ import { describe } from "./describe.ts";
 import { enqueue } from "./enqueue.ts";
 import { exchange } from "./exchange.ts";
 import type { Followers } from "./followers.ts";
-import { detach, workers } from "./leases.ts";
+import { detach, redescribe, workers } from "./leases.ts";
 import { get, list } from "./list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
 import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
@@ -62,6 +62,11 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   },
   attach: (session, request) => {
     session.afterCommit.push(session.attachments.join(session.context, request));
+    return null;
+  },
+  update: (session, { key, worker }) => {
+    const found = session.attachments.find(key);
+    if (found !== undefined) redescribe(session.context, found.workerNo, worker);
     return null;
   },
   detach: (session, { key }) => {

@@ -164,6 +164,9 @@ async function attachWorker(
   let closed: Promise<void> | undefined;
   return {
     heartbeat: ({ deadlineInMs }) => heartbeat.beat(monotonicMs(), deadlineInMs),
+    update: async (request) => {
+      await caller.call("update", { key, worker: request.worker });
+    },
     close: () => (closed ??= closeKey(caller, "detach", key)),
   };
 }

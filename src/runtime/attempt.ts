@@ -1,0 +1,319 @@
+// One try of one job: validate, launch, watch the time, and say how it ended.
+import type { AnyJobType, JobLog, RunningJob } from "../core/define-job.ts";
+import { MillraceError, toErrorRecord } from "../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
+import { MAX_PROGRESS_BYTES, toJson } from "../core/limits.ts";
+import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
+import type { ClaimedJob, RetentionPolicy, SettleOutcome } from "../core/store.ts";
+import type { LaunchRequest, Launcher } from "./launchers/launcher.ts";
+import { type Logger, isEnabled } from "./logger.ts";
+import { decideFailure } from "./outcome.ts";
+import type { Reporter } from "./reporter.ts";
+import { validate } from "./validation.ts";
+import { maskError } from "./views.ts";
+
+/** What a try needs of its worker. */
+export interface AttemptSurroundings {
+  readonly launcherOf: (type: AnyJobType) => {
+    readonly launcher: Launcher;
+    readonly options: unknown;
+  };
+  readonly logger: Logger;
+  readonly reporter: Reporter;
+  readonly workerId: () => string;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Milliseconds of a monotonic clock. */
+  readonly monotonicMs: () => number;
+  /** The try ended: `null` where the claim is void and nothing may be settled. Called exactly once. */
+  readonly onEnd: (attempt: Attempt, outcome: SettleOutcome | null) => void;
+}
+
+/** One try. It lives from the claim until it ended, or until its claim was withdrawn. */
+export class Attempt {
+  readonly claimed: ClaimedJob;
+  readonly type: AnyJobType;
+  /** When at the latest it must have ended, on the monotonic clock; `undefined` without a timeout. */
+  readonly mustEndAtMs: number | undefined;
+  readonly #around: AttemptSurroundings;
+  readonly #startedMs: number;
+  readonly #signal = new LazySignal();
+  readonly #kill = new LazySignal();
+  #abortReason: MillraceError | undefined;
+  #secrets: readonly string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
+
+  constructor(claimed: ClaimedJob, type: AnyJobType, around: AttemptSurroundings) {
+    this.claimed = claimed;
+    this.type = type;
+    this.#around = around;
+    this.#startedMs = around.monotonicMs();
+    this.mustEndAtMs =
+      type.timeoutMs === undefined ? undefined : this.#startedMs + type.timeoutMs + type.graceMs;
+  }
+
+  /** Runs the try to its end. Never rejects. */
+  async run(): Promise<void> {
+    const { type, claimed } = this;
+    this.#sayStarted();
+    if (type.timeoutMs !== undefined) this.#startTimeout(type.timeoutMs);
+    try {
+      const raw = JSON.parse(claimed.input) as unknown;
+      if (type.redactedPaths.length > 0) this.#secrets = collectSecrets(raw, type.redact);
+      const checked = validate(type.inputSchema, raw, "input", "INVALID_INPUT");
+      const input = checked instanceof Promise ? await checked : checked;
+      const { launcher, options } = this.#around.launcherOf(type);
+      const output: unknown = await launcher.launch(
+        new Launch(this, this.#around, {
+          options,
+          input,
+          secrets: this.#secrets,
+          signal: this.#signal,
+          kill: this.#kill,
+        }),
+      );
+      const accepted: unknown = validate(type.outputSchema, output, "output", "INVALID_OUTPUT");
+      this.#succeed(toJson(accepted instanceof Promise ? await accepted : accepted, "output"));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Asks the try to end, and ends it without its word when the grace is over. The first reason stands. */
+  abort(reason: MillraceError): void {
+    if (this.#isOver || this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#kill.abort(reason);
+      this.#fail(reason);
+    }, this.type.graceMs);
+    this.#signal.abort(reason);
+  }
+
+  /** The claim is void: the handler is told and killed, and nothing that it says counts any more. */
+  abandon(reason: MillraceError): void {
+    if (this.#isOver) return;
+    this.#abortReason = reason;
+    this.#signal.abort(reason);
+    this.#kill.abort(reason);
+    this.#end(null, "warn", "job abandoned", { reason: reason.code });
+  }
+
+  get retention(): RetentionPolicy {
+    return this.claimed.retention ?? this.type.retention;
+  }
+
+  #startTimeout(timeoutMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.abort(
+        new MillraceError("JOB_TIMEOUT", {
+          message: `the try took longer than its timeout of ${timeoutMs} ms`,
+          details: { jobId: this.claimed.id, timeoutMs },
+        }),
+      );
+    }, timeoutMs);
+  }
+
+  #succeed(result: string): void {
+    const outcome = { kind: "succeeded", result, retention: this.retention.succeeded } as const;
+    this.#end(outcome, "info", "job succeeded", {});
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#isOver) return;
+    const { claimed, type } = this;
+    const decided = decideFailure(
+      type,
+      {
+        thrown,
+        attempt: claimed.attempt,
+        abortReason: this.#abortReason,
+        retention: this.retention,
+      },
+      this.#around.random(),
+    );
+    const outcome =
+      decided !== null && "error" in decided
+        ? { ...decided, error: maskError(decided.error, this.#secrets) }
+        : decided;
+    const [level, message] = END_LINES[outcome?.kind ?? "void"];
+    this.#end(outcome, level, message, {
+      ...(outcome !== null && "error" in outcome ? { error: outcome.error } : {}),
+      ...(outcome !== null && "delayMs" in outcome ? { delayMs: outcome.delayMs } : {}),
+    });
+  }
+
+  #end(outcome: SettleOutcome | null, level: LogLevel, message: string, fields: object): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#say(level, message, {
+      durationMs: Math.round(this.#around.monotonicMs() - this.#startedMs),
+      ...fields,
+    });
+    this.#around.onEnd(this, outcome);
+  }
+
+  #sayStarted(): void {
+    const isDetailed = isEnabled(this.#around.logger, "debug");
+    const input = isDetailed ? this.type.redact(JSON.parse(this.claimed.input)) : undefined;
+    this.#say("info", "job started", isDetailed ? { input } : {});
+  }
+
+  #say(level: LogLevel, message: string, fields: object): void {
+    const { logger, workerId } = this.#around;
+    if (!isEnabled(logger, level)) return;
+    const { id, type, queue, attempt } = this.claimed;
+    logger[level]({ jobId: id, type, queue, attempt, worker: workerId(), ...fields }, message);
+  }
+}
+
+const END_LINES: Readonly<Record<SettleOutcome["kind"] | "void", readonly [LogLevel, string]>> = {
+  succeeded: ["info", "job succeeded"],
+  failed: ["error", "job failed"],
+  retry: ["warn", "job failed and will be retried"],
+  cancelled: ["warn", "job cancelled"],
+  snooze: ["info", "job snoozed"],
+  release: ["info", "job given back"],
+  void: ["warn", "job abandoned"],
+};
+
+/** An AbortSignal that is made only when someone looks at it: a no-op handler never does, and saves about 1 µs. */
+class LazySignal {
+  #controller: AbortController | undefined;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  abort(reason: MillraceError): void {
+    this.#controller ??= new AbortController();
+    this.#controller.abort(reason);
+  }
+}
+
+interface LaunchParts {
+  readonly options: unknown;
+  readonly input: unknown;
+  readonly secrets: readonly string[];
+  readonly signal: LazySignal;
+  readonly kill: LazySignal;
+}
+
+/** What the launcher and the handler see. Its parts are made when they are first read. */
+class Launch implements LaunchRequest {
+  readonly options: unknown;
+  readonly input: unknown;
+  readonly #attempt: Attempt;
+  readonly #around: AttemptSurroundings;
+  readonly #parts: LaunchParts;
+  #job: RunningJob | undefined;
+  #log: JobLog | undefined;
+
+  constructor(attempt: Attempt, around: AttemptSurroundings, parts: LaunchParts) {
+    this.#attempt = attempt;
+    this.#around = around;
+    this.#parts = parts;
+    this.options = parts.options;
+    this.input = parts.input;
+  }
+
+  get inputText(): string {
+    return this.#attempt.claimed.input;
+  }
+
+  get timeoutMs(): number | undefined {
+    return this.#attempt.type.timeoutMs;
+  }
+
+  get signal(): AbortSignal {
+    return this.#parts.signal.signal;
+  }
+
+  get kill(): AbortSignal {
+    return this.#parts.kill.signal;
+  }
+
+  get job(): RunningJob {
+    const { claimed, type } = this.#attempt;
+    this.#job ??= {
+      id: claimed.id,
+      type: claimed.type,
+      queue: claimed.queue,
+      attempt: claimed.attempt,
+      attempts: type.retry.attempts,
+      token: claimed.token,
+      tags: claimed.tags,
+      enqueuedAt: new Date(claimed.enqueuedAtMs),
+    };
+    return this.#job;
+  }
+
+  get log(): JobLog {
+    this.#log ??= createJobLog(this.#attempt, this.#around, this.#parts.secrets);
+    return this.#log;
+  }
+
+  get progress(): (value: unknown) => void {
+    const { claimed, type } = this.#attempt;
+    const { reporter, logger } = this.#around;
+    return (value) => {
+      try {
+        // Through JSON first: what is kept is what is masked, whatever `toJSON` a value has.
+        const plain = JSON.parse(toJson(value, "progress", MAX_PROGRESS_BYTES)) as unknown;
+        const shown = maskValue(type.redact(plain), this.#parts.secrets);
+        const text = toJson(shown, "progress", MAX_PROGRESS_BYTES);
+        reporter.progress(claimed.id, claimed.token, text);
+      } catch (error) {
+        logger.warn({ jobId: claimed.id, error: toErrorRecord(error) }, "progress not kept");
+      }
+    };
+  }
+}
+
+function createJobLog(
+  attempt: Attempt,
+  around: AttemptSurroundings,
+  secrets: readonly string[],
+): JobLog {
+  const { claimed } = attempt;
+  const write = (
+    level: LogLevel,
+    message: string,
+    fields: Readonly<Record<string, unknown>> = {},
+  ): void => {
+    const text = maskText(message, secrets);
+    const shown = maskFields(fields, attempt, secrets);
+    if (isEnabled(around.logger, level)) {
+      const { id: jobId, type, attempt: number } = claimed;
+      around.logger[level]({ ...shown, jobId, type, attempt: number }, text);
+    }
+    const kept = Object.keys(shown).length === 0 ? text : `${text} ${JSON.stringify(shown)}`;
+    around.reporter.log(claimed.id, claimed.token, level, kept);
+  };
+  const methods = LOG_LEVELS.map((level) => [
+    level,
+    (message: string, fields?: Readonly<Record<string, unknown>>) => {
+      write(level, message, fields);
+    },
+  ]);
+  return Object.fromEntries(methods) as JobLog;
+}
+
+/** Fields of a log line as they may be shown; what can't be written as JSON is told as such, never thrown. */
+function maskFields(
+  fields: Readonly<Record<string, unknown>>,
+  attempt: Attempt,
+  secrets: readonly string[],
+): Record<string, unknown> {
+  if (Object.keys(fields).length === 0) return {};
+  try {
+    const plain = JSON.parse(toJson(fields, "fields of a log line")) as unknown;
+    return maskValue(attempt.type.redact(plain), secrets) as Record<string, unknown>;
+  } catch (error) {
+    return { fields: `not JSON: ${toErrorRecord(error).message}` };
+  }
+}

@@ -1,0 +1,60 @@
+// The batcher: callers of one moment share a flush, and each gets its own replies.
+import { describe, expect, test } from "vitest";
+import { createBatcher } from "./batcher.ts";
+
+describe("a batcher", () => {
+  test("puts the callers of one moment into one flush and gives each its replies", async () => {
+    const flushes: (readonly number[])[] = [];
+    const batcher = createBatcher<number, number>(10, async (items) => {
+      flushes.push(items);
+      return items.map((item) => item * 2);
+    });
+    const replies = await Promise.all([batcher.add([1, 2]), batcher.add([3]), batcher.add([4])]);
+    expect(replies).toEqual([[2, 4], [6], [8]]);
+    expect(flushes).toEqual([[1, 2, 3, 4]]);
+  });
+
+  test("gathers what comes while a flush is under way", async () => {
+    const gates: (() => void)[] = [];
+    const sizes: number[] = [];
+    const batcher = createBatcher<number, number>(10, async (items) => {
+      sizes.push(items.length);
+      await new Promise<void>((resolve) => {
+        gates.push(resolve);
+      });
+      return items;
+    });
+    const first = batcher.add([1]);
+    await Promise.resolve();
+    await Promise.resolve();
+    const later = [batcher.add([2]), batcher.add([3])];
+    gates.shift()?.();
+    await first;
+    await Promise.resolve();
+    gates.shift()?.();
+    expect(await Promise.all(later)).toEqual([[2], [3]]);
+    expect(sizes).toEqual([1, 2]);
+  });
+
+  test("cuts batches at the bound without cutting a caller's list", async () => {
+    const sizes: number[] = [];
+    const batcher = createBatcher<number, number>(3, async (items) => {
+      sizes.push(items.length);
+      return items;
+    });
+    await Promise.all([batcher.add([1, 2]), batcher.add([3, 4]), batcher.add([5, 6, 7, 8])]);
+    expect(sizes).toEqual([2, 2, 4]);
+  });
+
+  test("tells every caller of a flush that failed, and goes on", async () => {
+    let isBroken = true;
+    const batcher = createBatcher<number, number>(10, async (items) => {
+      if (isBroken) throw new Error("no store");
+      return items;
+    });
+    const outcomes = await Promise.allSettled([batcher.add([1]), batcher.add([2])]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    isBroken = false;
+    expect(await batcher.add([3])).toEqual([3]);
+  });
+});

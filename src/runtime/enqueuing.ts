@@ -1,0 +1,120 @@
+// Enqueuing: checks, ids, group commit and receipts.
+import { randomBytes } from "node:crypto";
+import type { AnyJobType } from "../core/define-job.ts";
+import { MillraceError } from "../core/errors.ts";
+import { createIdMaker } from "../core/ids.ts";
+import { MAX_ENQUEUE_BATCH } from "../core/limits.ts";
+import type { EnqueueReply, NewJob, Store } from "../core/store.ts";
+import { createBatcher } from "./batcher.ts";
+import type { EnqueueEntry, EnqueueOptions, Millrace, Receipt } from "./millrace.ts";
+import { createNewJob } from "./new-job.ts";
+import type { Registry } from "./registry.ts";
+import type { Ending, Results } from "./results.ts";
+
+/** The calls that enqueue, and a way to wait for those under way. */
+export interface Enqueuing {
+  readonly calls: Pick<Millrace, "enqueue" | "enqueueMany" | "enqueueEntries">;
+  readonly drained: () => Promise<void>;
+}
+
+/** What enqueuing stands on. */
+export interface EnqueuingParts {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly results: Results;
+  readonly register: (type: AnyJobType) => Promise<void>;
+}
+
+/** Makes the calls that enqueue. Callers of one moment share a write. */
+export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
+  const { store, registry, results, register } = parts;
+  // A type that was never listed is made known with its first job, so that others can mask and settle it.
+  const know = async (type: AnyJobType): Promise<void> => {
+    if (registry.find(type.name) !== type) await register(type);
+  };
+  const makeId = createIdMaker({ now: Date.now, randomBytes });
+  const batcher = createBatcher<NewJob, EnqueueReply>(MAX_ENQUEUE_BATCH, async (jobs) =>
+    store.enqueue({ jobs }),
+  );
+  const keep = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
+    const receipts: Receipt[] = [];
+    for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
+      const replies = await batcher.add(jobs.slice(start, start + MAX_ENQUEUE_BATCH));
+      for (const [index, reply] of replies.entries()) {
+        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", results));
+      }
+    }
+    return receipts;
+  };
+  return {
+    drained: batcher.drained,
+    calls: {
+      enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
+        if (registry.find(type.name) !== type) await know(type);
+        const made = createNewJob(type, input, options, makeId);
+        const job = made instanceof Promise ? await made : made;
+        const [reply] = await batcher.add([job]);
+        if (reply === undefined) throw new MillraceError("STORE_FAILED");
+        return createReceipt(reply, type.name, results) as Receipt<Output>;
+      },
+      enqueueMany: async <Input, Output>(
+        type: AnyJobType,
+        inputs: readonly Input[],
+        options?: EnqueueOptions | ((input: Input, index: number) => EnqueueOptions),
+      ) => {
+        await know(type);
+        const optionsOf = typeof options === "function" ? options : () => options;
+        const jobs = await Promise.all(
+          inputs.map(async (input, index) =>
+            createNewJob(type, input, optionsOf(input, index), makeId),
+          ),
+        );
+        return (await keep(jobs)) as Receipt<Output>[];
+      },
+      enqueueEntries: async (entries: readonly EnqueueEntry[]) => {
+        const jobs = await Promise.all(
+          entries.map(async ({ type: typeOrName, input, options }) => {
+            const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
+            await know(type);
+            return createNewJob(type, input, options, makeId);
+          }),
+        );
+        return keep(jobs);
+      },
+    },
+  };
+}
+
+function createReceipt(reply: EnqueueReply, type: string, results: Results): Receipt {
+  return {
+    id: reply.id,
+    type,
+    state: reply.state,
+    isNew: reply.isNew,
+    result: async (options) => outputOf(reply.id, await results.wait(reply.id, options)),
+  };
+}
+
+function outputOf(jobId: string, ending: Ending): unknown {
+  const details = { jobId };
+  switch (ending.kind) {
+    case "succeeded":
+      return JSON.parse(ending.result) as unknown;
+    case "failed":
+      throw new MillraceError("JOB_FAILED", {
+        message: `job ${jobId} failed: ${ending.error.message}`,
+        cause: Object.assign(new Error(ending.error.message), ending.error),
+        details: { ...details, error: ending.error },
+      });
+    case "cancelled":
+      throw new MillraceError("JOB_CANCELLED", {
+        message: `job ${jobId} was cancelled: ${ending.error.message}`,
+        details,
+      });
+    case "removed":
+      throw new MillraceError("JOB_REMOVED", {
+        message: `job ${jobId} is no longer kept, so its result can't be told; keep it longer with the type's retention`,
+        details,
+      });
+  }
+}

@@ -1,0 +1,74 @@
+// The launchers that a process has, by name; each is started when the first type that uses it is served.
+import type { AnyJobType } from "../../core/define-job.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { inProcessLauncher } from "./in-process.ts";
+import type { Launcher } from "./launcher.ts";
+import { createThreadLauncher } from "./thread.ts";
+
+/** How one job type is run. */
+interface Use {
+  readonly launcher: Launcher;
+  readonly options: unknown;
+}
+
+export interface LauncherPool {
+  /** Checks that a type can be run here, and starts its launcher. */
+  prepare(type: AnyJobType): Promise<void>;
+  /** @throws MillraceError `LAUNCH_FAILED` for a type that was never prepared */
+  of(type: AnyJobType): Use;
+  stop(): Promise<void>;
+}
+
+/** Makes the pool of the built-in launchers and others. */
+export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
+  const launchers = new Map<string, Launcher>();
+  for (const launcher of [inProcessLauncher, createThreadLauncher(), ...others]) {
+    launchers.set(launcher.name, launcher);
+  }
+  const uses = new Map<string, Use>();
+  const started = new Map<Launcher, Promise<void>>();
+
+  return {
+    prepare: async (type) => {
+      const use = findUse(type, launchers);
+      use.launcher.check?.(use.options, type.name);
+      let starting = started.get(use.launcher);
+      if (starting === undefined) {
+        starting = use.launcher.start?.() ?? Promise.resolve();
+        started.set(use.launcher, starting);
+      }
+      try {
+        await starting;
+      } catch (error) {
+        started.delete(use.launcher);
+        throw error;
+      }
+      uses.set(type.name, use);
+    },
+    of: (type) => {
+      const use = uses.get(type.name);
+      if (use === undefined) {
+        throw new MillraceError("LAUNCH_FAILED", {
+          message: `job type ${type.name} was not prepared for running`,
+        });
+      }
+      return use;
+    },
+    stop: async () => {
+      const running = [...started.keys()];
+      started.clear();
+      await Promise.all(running.map(async (launcher) => launcher.stop?.()));
+    },
+  };
+}
+
+function findUse(type: AnyJobType, launchers: ReadonlyMap<string, Launcher>): Use {
+  if (type.launch === undefined) return { launcher: inProcessLauncher, options: type.run };
+  const launcher = launchers.get(type.launch.launcher);
+  if (launcher === undefined) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `job type ${type.name} wants the launcher ${JSON.stringify(type.launch.launcher)}; there are ${[...launchers.keys()].join(", ")}. Pass others to openMillrace({ launchers: [...] })`,
+    });
+  }
+  return { launcher, options: type.launch.options };
+}

@@ -1,0 +1,151 @@
+// Turns what a developer enqueues into what a store keeps, with every check that can be made beforehand.
+import type { AnyJobType } from "../core/define-job.ts";
+import { readRetention } from "../core/define-job.ts";
+import { parseDuration } from "../core/duration.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
+import {
+  DEFAULT_IDEMPOTENCY_MS,
+  HEAD_START_PER_PRIORITY_MS,
+  MAX_HEAD_START_MS,
+  MAX_TAG_LENGTH,
+  checkName,
+  checkTags,
+  toJson,
+} from "../core/limits.ts";
+import type { NewJob } from "../core/store.ts";
+import type { EnqueueOptions } from "./millrace.ts";
+import { validate } from "./validation.ts";
+
+/**
+ * Makes a new job. The input is checked as the handler will see it: after a trip through JSON.
+ *
+ * @throws MillraceError `INVALID_INPUT`, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_DURATION`, `TOO_MANY`
+ */
+export function createNewJob(
+  type: AnyJobType,
+  input: unknown,
+  options: EnqueueOptions | undefined,
+  makeId: (queue: string) => JobId,
+): NewJob | Promise<NewJob> {
+  const text = inputText(type, input);
+  const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
+  const build = (): NewJob => ({
+    id: makeId(queue),
+    type: type.name,
+    queue,
+    input: text,
+    ...readHeadStart(type.priority, options),
+    ...readLabels(type, options),
+    ...(options === undefined ? {} : readOptions(options)),
+    ...retentionOf(type, options),
+  });
+  if (type.inputSchema === undefined) return build();
+  const checked: unknown = validate(
+    type.inputSchema,
+    JSON.parse(text),
+    `input of ${type.name}`,
+    "INVALID_INPUT",
+  );
+  return checked instanceof Promise ? checked.then(build) : build();
+}
+
+function inputText(type: AnyJobType, input: unknown): string {
+  try {
+    return toJson(input, `input of ${type.name}`);
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === "INVALID_OUTPUT") {
+      throw new MillraceError("INVALID_INPUT", { message: error.message, cause: error });
+    }
+    throw error;
+  }
+}
+
+function readHeadStart(
+  typePriority: number,
+  options: EnqueueOptions | undefined,
+): { readonly headStartMs?: number } {
+  const priority = options?.priority ?? typePriority;
+  const headStartMs =
+    typeof priority === "number"
+      ? priority * HEAD_START_PER_PRIORITY_MS
+      : parseDuration(priority.headStart, "priority.headStart");
+  if (!Number.isFinite(headStartMs) || Math.abs(headStartMs) > MAX_HEAD_START_MS) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `priority is ${JSON.stringify(priority)}; expected a number of at most ${MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS} either way (one step is a minute of head start), or { headStart: duration }`,
+    });
+  }
+  return headStartMs === 0 ? {} : { headStartMs: Math.round(headStartMs) };
+}
+
+function readLabels(
+  type: AnyJobType,
+  options: EnqueueOptions | undefined,
+): { readonly labels?: readonly string[] } {
+  if (options?.labels === undefined) return type.labels.length === 0 ? {} : { labels: type.labels };
+  return { labels: checkTags([...type.labels, ...options.labels], "labels") };
+}
+
+function retentionOf(
+  type: AnyJobType,
+  options: EnqueueOptions | undefined,
+): Partial<Pick<NewJob, "retention">> {
+  if (options?.retention === undefined) return {};
+  return {
+    retention: { ...type.retention, ...pickGiven(readRetention(options.retention), options) },
+  };
+}
+
+function pickGiven(
+  read: ReturnType<typeof readRetention>,
+  options: EnqueueOptions,
+): Partial<ReturnType<typeof readRetention>> {
+  const given = options.retention ?? {};
+  return {
+    ...(given.succeeded === undefined ? {} : { succeeded: read.succeeded }),
+    ...(given.failed === undefined ? {} : { failed: read.failed }),
+    ...(given.cancelled === undefined ? {} : { cancelled: read.cancelled }),
+  };
+}
+
+function readOptions(options: EnqueueOptions): Partial<NewJob> {
+  if (options.delay !== undefined && options.runAt !== undefined) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: "both delay and runAt are given; expected one of them",
+    });
+  }
+  return {
+    ...(options.delay === undefined ? {} : { delayMs: parseDuration(options.delay, "delay") }),
+    ...(options.runAt === undefined ? {} : { runAtMs: readTime(options.runAt) }),
+    ...(options.expiresIn === undefined
+      ? {}
+      : { expireAfterMs: parseDuration(options.expiresIn, "expiresIn") }),
+    ...(options.tags === undefined ? {} : { tags: checkTags(options.tags, "tags") }),
+    ...readIdempotency(options),
+  };
+}
+
+function readTime(time: Date | number | string): number {
+  const atMs = typeof time === "number" ? time : new Date(time).getTime();
+  if (!Number.isFinite(atMs) || Number.isNaN(new Date(atMs).getTime())) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `runAt is ${JSON.stringify(time)}; expected a Date, milliseconds since 1970 or an ISO 8601 text such as "2030-01-31T08:00:00Z"`,
+    });
+  }
+  return Math.round(atMs);
+}
+
+function readIdempotency(options: EnqueueOptions): Partial<Pick<NewJob, "idempotency">> {
+  const key = options.idempotencyKey;
+  if (key === undefined) return {};
+  if (typeof key !== "string" || key.length === 0 || key.length > MAX_TAG_LENGTH) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `idempotencyKey is ${JSON.stringify(key)}; expected a text of 1 to ${MAX_TAG_LENGTH} characters`,
+    });
+  }
+  const rememberMs = parseDuration(
+    options.idempotencyTtl ?? DEFAULT_IDEMPOTENCY_MS,
+    "idempotencyTtl",
+  );
+  return { idempotency: { key, rememberMs } };
+}

@@ -1,0 +1,50 @@
+// Opens the store that a URL names. Each store's module is loaded only when it is asked for.
+import { MillraceError } from "../core/errors.ts";
+import type { Durability } from "../core/store-description.ts";
+import type { Store } from "../core/store.ts";
+
+/** Where a store is and how it is used. */
+export interface OpenStoreOptions {
+  readonly url: string;
+  readonly namespace: string;
+  readonly durability?: Durability;
+}
+
+/** The store of the first run: a file in the working directory. */
+export const DEFAULT_STORE_URL = "sqlite:millrace.db";
+
+/**
+ * Opens a store.
+ *
+ * @throws MillraceError `INVALID_CONFIG` for a URL of no known form, and whatever that store's opening throws
+ */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { url } = options;
+  if (url === "memory:") return openSqlite(":memory:", options);
+  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) {
+    return openSqlite(url.slice("sqlite:".length), options);
+  }
+  throw new MillraceError("INVALID_CONFIG", {
+    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH" or "memory:"`,
+  });
+}
+
+async function openSqlite(path: string, options: OpenStoreOptions): Promise<Store> {
+  const { namespace, durability } = options;
+  if (durability === "replicated") {
+    throw new MillraceError("UNSUPPORTED", {
+      message:
+        'durability "replicated" needs a store with replicas; the embedded one offers "fsync" (the default), "os" and "memory"',
+    });
+  }
+  const { openSqliteStore } = await import("../stores/sqlite/index.ts");
+  return openSqliteStore({
+    path,
+    namespace,
+    ...(durability === undefined ? {} : { durability }),
+  });
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//***@");
+}

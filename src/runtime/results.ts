@@ -1,0 +1,217 @@
+// Waiting for jobs to end: by this process's own settlements, by the store's events, and by a slow look in case.
+import { MillraceError } from "../core/errors.ts";
+import type { JobEvent } from "../core/events.ts";
+import type { ErrorRecord } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
+import { type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
+import type { SettleOutcome, Store, Subscription } from "../core/store.ts";
+import { parseDuration } from "../core/duration.ts";
+import type { WaitOptions } from "./millrace.ts";
+
+/** How a job ended, as far as one who waits needs to know. */
+export type Ending =
+  | { readonly kind: "succeeded"; readonly result: JsonText }
+  | { readonly kind: "failed" | "cancelled"; readonly error: ErrorRecord }
+  | { readonly kind: "removed" };
+
+/** Looks at the jobs that are waited for, should an event be lost. */
+const LOOK_INTERVAL_MS = 2_000;
+/** Endings remembered of jobs that this process ran and that are removed at once: their waiter may come a little late. */
+const MAX_REMEMBERED_ENDINGS = 1_000;
+/** Most waits at once in one process; beyond it something waits without end. */
+const MAX_WAITERS = 100_000;
+/** Ids looked at in one call. */
+const LOOK_BATCH = 500;
+
+type Waiter = (ending: Ending | MillraceError) => void;
+
+/** The endings that a process waits for. */
+export class Results {
+  readonly #store: Store;
+  readonly #waiters = new Map<JobId, Set<Waiter>>();
+  readonly #remembered = new Map<JobId, Ending>();
+  #following: Promise<Subscription> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /**
+   * Waits for a job's end.
+   *
+   * @throws MillraceError `WAIT_TIMEOUT`, `STOPPED`, `TOO_MANY`, or the signal's reason
+   */
+  async wait(id: JobId, options: WaitOptions = {}): Promise<Ending> {
+    if (this.#isClosed) throw new MillraceError("STOPPED", { message: "Millrace is closed" });
+    const known = this.#remembered.get(id);
+    if (known !== undefined) return known;
+    if (this.#waiters.size >= MAX_WAITERS) {
+      throw new MillraceError("TOO_MANY", {
+        message: `${MAX_WAITERS} jobs are waited for already in this process`,
+      });
+    }
+    const waiting = createWait(id, options, this.#waiters);
+    try {
+      // Followed first, looked at second: an end between the two is seen by one of them.
+      await Promise.race([this.#follow(), waiting.promise]);
+      if (!waiting.isSettled()) await this.#look([id]);
+    } catch (error) {
+      if (!waiting.isSettled()) {
+        waiting.cancel();
+        throw error;
+      }
+    }
+    this.#plan();
+    return waiting.promise;
+  }
+
+  /** This process settled a job: its waiters are told without a round trip. */
+  settled(id: JobId, outcome: SettleOutcome): void {
+    if (!("retention" in outcome)) return;
+    const ending: Ending =
+      outcome.kind === "succeeded"
+        ? { kind: "succeeded", result: outcome.result }
+        : { kind: outcome.kind, error: outcome.error };
+    if (outcome.retention.ageMs === 0 || outcome.retention.count === 0) this.#remember(id, ending);
+    this.#tell(id, ending);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    const stopped = new MillraceError("STOPPED", {
+      message: "Millrace was closed while the job was waited for; the job itself is kept",
+    });
+    for (const waiting of this.#waiters.values()) {
+      for (const waiter of waiting) waiter(stopped);
+    }
+    const subscription = await this.#following?.catch(() => undefined);
+    await subscription?.close();
+  }
+
+  #remember(id: JobId, ending: Ending): void {
+    this.#remembered.set(id, ending);
+    if (this.#remembered.size <= MAX_REMEMBERED_ENDINGS) return;
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+
+  #tell(id: JobId, ending: Ending): void {
+    // A set may lose members while it is walked: each waiter removes itself.
+    for (const waiter of this.#waiters.get(id) ?? []) waiter(ending);
+  }
+
+  async #look(ids: readonly JobId[]): Promise<void> {
+    for (let start = 0; start < ids.length; start += LOOK_BATCH) {
+      const batch = ids.slice(start, start + LOOK_BATCH);
+      const records = await this.#store.get({ ids: batch });
+      for (const [index, id] of batch.entries()) {
+        const ending = endingOf(records[index] ?? null);
+        if (ending !== null) this.#tell(id, ending);
+      }
+    }
+  }
+
+  async #lookAtAll(): Promise<void> {
+    try {
+      await this.#look([...this.#waiters.keys()]);
+    } catch {
+      // A store that fails is told of by whoever works with it; a waiter only waits on.
+    }
+  }
+
+  #plan(): void {
+    if (this.#timer !== undefined || this.#waiters.size === 0 || this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      void this.#lookAndPlan();
+    }, LOOK_INTERVAL_MS);
+  }
+
+  async #lookAndPlan(): Promise<void> {
+    await this.#lookAtAll();
+    this.#timer = undefined;
+    this.#plan();
+  }
+
+  async #follow(): Promise<void> {
+    this.#following ??= this.#store.subscribe({
+      filter: {},
+      listener: (event) => {
+        const ending = endingOfEvent(event);
+        if (ending !== null) this.#tell(event.id, ending);
+      },
+      onGap: () => void this.#lookAtAll(),
+    });
+    try {
+      await this.#following;
+    } catch (error) {
+      this.#following = undefined;
+      throw error;
+    }
+  }
+}
+
+interface Wait {
+  readonly promise: Promise<Ending>;
+  isSettled(): boolean;
+  cancel(): void;
+}
+
+function createWait(id: JobId, options: WaitOptions, waiters: Map<JobId, Set<Waiter>>): Wait {
+  const { promise, resolve, reject } = Promise.withResolvers<Ending>();
+  let isSettled = false;
+  let timer: NodeJS.Timeout | undefined;
+  const settle = (): void => {
+    isSettled = true;
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", onAbort);
+    const waiting = waiters.get(id);
+    waiting?.delete(waiter);
+    if (waiting?.size === 0) waiters.delete(id);
+  };
+  const waiter: Waiter = (ending) => {
+    settle();
+    if (ending instanceof MillraceError) reject(ending);
+    else resolve(ending);
+  };
+  const onAbort = (): void => {
+    settle();
+    reject(options.signal?.reason);
+  };
+  const waiting = waiters.get(id) ?? new Set();
+  waiting.add(waiter);
+  waiters.set(id, waiting);
+  if (options.timeout !== undefined) {
+    const timeoutMs = parseDuration(options.timeout, "timeout");
+    timer = setTimeout(() => {
+      waiter(
+        new MillraceError("WAIT_TIMEOUT", {
+          message: `job ${id} did not end within ${timeoutMs} ms; it goes on, and can be waited for again`,
+          details: { jobId: id },
+        }),
+      );
+    }, timeoutMs);
+  }
+  if (options.signal?.aborted === true) onAbort();
+  else options.signal?.addEventListener("abort", onAbort);
+  // Whoever made the wait may not be listening yet when it is rejected.
+  promise.catch(() => {});
+  return { promise, isSettled: () => isSettled, cancel: settle };
+}
+
+function endingOf(record: JobRecord | null): Ending | null {
+  if (record === null) return { kind: "removed" };
+  if (!isTerminal(record.state)) return null;
+  if (record.state === "succeeded") return { kind: "succeeded", result: record.result ?? "null" };
+  return { kind: record.state, error: record.error ?? { name: "Error", message: record.state } };
+}
+
+function endingOfEvent(event: JobEvent): Ending | null {
+  if (event.kind === "succeeded") return { kind: "succeeded", result: event.result };
+  if (event.kind === "failed" || event.kind === "cancelled") {
+    return { kind: event.kind, error: event.error };
+  }
+  return event.kind === "removed" ? { kind: "removed" } : null;
+}

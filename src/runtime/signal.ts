@@ -1,0 +1,57 @@
+// A wake-up for one waiting loop: remembered if nobody waits, and able to come at a time.
+
+/** Longest time that Node's timers take; a longer one fires at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** Wakes one waiting loop. */
+export class Signal {
+  #isNotified = false;
+  #resolve: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  /** Wakes the loop, or lets its next wait end at once. */
+  notify(): void {
+    this.#isNotified = true;
+    this.#resolve?.();
+  }
+
+  /** Wakes the loop after a time, unless an earlier time is set; `before` is called first. */
+  wakeIn(delayMs: number, before: () => void): void {
+    const atMs = performance.now() + delayMs;
+    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        before();
+        this.notify();
+      },
+      Math.min(Math.max(0, Math.ceil(delayMs)), MAX_TIMER_MS),
+    );
+  }
+
+  /** Waits for a wake-up, at most this long. `true` when it was woken. */
+  async wait(timeoutMs: number): Promise<boolean> {
+    if (!this.#isNotified) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeoutMs);
+        this.#resolve = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#resolve = undefined;
+    }
+    const wasNotified = this.#isNotified;
+    this.#isNotified = false;
+    return wasNotified;
+  }
+
+  /** Forgets a time that was set. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

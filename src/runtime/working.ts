@@ -1,0 +1,96 @@
+// Starting and stopping the work of a process: one worker for all its job types, and the sweeper beside it.
+import type { AnyJobType } from "../core/define-job.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
+import type { LauncherPool } from "./launchers/pool.ts";
+import type { Logger } from "./logger.ts";
+import type { Registry } from "./registry.ts";
+import { createSweeper } from "./sweeper.ts";
+import { Worker, type WorkerSettings } from "./worker.ts";
+
+export interface WorkingParts {
+  readonly store: Store;
+  readonly logger: Logger;
+  readonly settings: WorkerSettings;
+  readonly registry: Registry;
+  readonly launchers: LauncherPool;
+  readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
+}
+
+/** The work of a process. Starting twice, or stopping what does not run, is harmless. */
+export interface Working {
+  start(type: AnyJobType | undefined): Promise<void>;
+  stop(type: AnyJobType | undefined, graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createWorking(parts: WorkingParts): Working {
+  const { store, logger, settings, registry, launchers, onSettled } = parts;
+  const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
+  let worker: Worker | undefined;
+  // Starts and stops take turns: a stop that comes during a start must find what it started.
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = (act: () => Promise<void>): Promise<void> => {
+    const mine = turn.then(act);
+    turn = mine.catch(() => {});
+    return mine;
+  };
+
+  return {
+    start: (type) =>
+      inTurn(async () => {
+        if (type !== undefined) registry.add(type);
+        const types = type === undefined ? registry.all().filter(canRun) : [type];
+        const mine = types.filter(
+          ({ queue }) => settings.queues === undefined || settings.queues.includes(queue),
+        );
+        checkAny(mine, settings);
+        await Promise.all(mine.map((each) => launchers.prepare(each)));
+        const isFirst = worker === undefined;
+        worker ??= new Worker({ store, logger, launchers, settings, onSettled });
+        for (const each of mine) worker.serve(each);
+        if (isFirst) {
+          await worker.start();
+          sweeper.start();
+          logger.info(
+            { types: worker.servedTypes, concurrency: settings.concurrency },
+            "worker started",
+          );
+        }
+      }),
+    stop: (type, graceMs) =>
+      inTurn(async () => {
+        if (worker === undefined) return;
+        if (type !== undefined && worker.servedTypes.some((name) => name !== type.name)) {
+          await worker.withdraw(type.name, graceMs);
+          return;
+        }
+        const stopping = worker;
+        worker = undefined;
+        await sweeper.stop();
+        await stopping.stop(graceMs);
+        logger.info({}, "worker stopped");
+      }),
+    close: () => inTurn(() => launchers.stop()),
+  };
+}
+
+function canRun(type: AnyJobType): boolean {
+  return type.run !== undefined || type.launch !== undefined;
+}
+
+function checkAny(types: readonly AnyJobType[], settings: WorkerSettings): void {
+  for (const type of types) {
+    if (canRun(type)) continue;
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `job type ${type.name} has no handler; give defineJob a run function or a launch`,
+    });
+  }
+  if (types.length > 0) return;
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message:
+      settings.queues === undefined
+        ? "there is no job type with a handler to process; pass some to openMillrace({ jobs: [...] })"
+        : `no job type with a handler waits in the queues ${settings.queues.join(", ")}`,
+  });
+}
