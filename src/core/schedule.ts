@@ -1,6 +1,5 @@
 // Schedules as data: what a developer says of one, and the spec that is kept of it.
 import type { Duration } from "./duration.ts";
-import type { JsonText } from "./job.ts";
 
 /** A moment as people give it: a Date, milliseconds since 1970, or an ISO 8601 text with its offset. */
 export type Moment = Date | number | string;
@@ -86,6 +85,3 @@ export interface Tick {
   readonly dueAtMs: number;
   readonly fireAtMs: number;
 }
-
-/** The spec as JSON text, as stores keep it. */
-export type ScheduleSpecText = JsonText;

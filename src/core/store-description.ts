@@ -20,6 +20,8 @@ export const CAPABILITIES = [
   "tags",
   /** Results awaited and events followed across processes. */
   "events",
+  /** Schedules. */
+  "schedules",
 ] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];

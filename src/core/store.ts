@@ -3,6 +3,14 @@ import type { ErrorRecord } from "./errors.ts";
 import type { JobId } from "./ids.ts";
 import type { JobEvent } from "./events.ts";
 import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
+import type {
+  ScheduleChange,
+  ScheduleChangeReply,
+  SchedulePage,
+  ScheduleQuery,
+  TickCommand,
+  TickReply,
+} from "./schedule-record.ts";
 import type { Durability, StoreDescription, Capability } from "./store-description.ts";
 
 /**
@@ -52,6 +60,15 @@ export interface Store {
   putTypes(request: { readonly types: readonly TypeRecord[] }): Promise<void>;
   /** The job types that were made known. */
   types(): Promise<readonly TypeRecord[]>;
+
+  /** Keeps, pauses, resumes or removes schedules. Replies are in the order of the changes. */
+  changeSchedules(request: {
+    readonly changes: readonly ScheduleChange[];
+  }): Promise<readonly ScheduleChangeReply[]>;
+  /** Schedules by name, page by page, or those that are due. */
+  schedules(request: ScheduleQuery): Promise<SchedulePage>;
+  /** Fires ticks: each enqueues its jobs and moves its schedule on in one act, or is refused. */
+  tick(request: { readonly ticks: readonly TickCommand[] }): Promise<readonly TickReply[]>;
 
   /** One bounded step of upkeep: dead workers' jobs, overdue cancellations, expiry, retention. */
   sweep(request: SweepRequest): Promise<SweepReply>;

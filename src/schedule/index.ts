@@ -2,14 +2,8 @@
 export { MAX_CRON_LENGTH, MAX_SEARCH_MONTHS } from "./cron.ts";
 export { MAX_SEARCH_STEPS, type Due, type DueSearch } from "./next-tick.ts";
 export { describeSchedule } from "./prose.ts";
-export {
-  MAX_DATES,
-  MAX_JITTER_MS,
-  MAX_MISSED_TICKS,
-  MIN_INTERVAL_MS,
-  readSchedule,
-} from "./spec.ts";
-export { tickJitterMs, tickJobId } from "./tick-id.ts";
+export { MAX_DATES, MAX_JITTER_MS, MAX_MISSED_TICKS, readSchedule } from "./spec.ts";
+export { SCHEDULE_TAG_PREFIX, tickJitterMs, tickJobId, tickOf, type TickOfJob } from "./tick-id.ts";
 export {
   MAX_PREVIEW,
   MISSED_AFTER_MS,

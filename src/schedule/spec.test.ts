@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type RhythmOptions, idTimeMs, isJobId, queueHash } from "../core/index.ts";
 import { describeSchedule } from "./prose.ts";
 import { readSchedule } from "./spec.ts";
-import { tickJitterMs, tickJobId } from "./tick-id.ts";
+import { tickJitterMs, tickJobId, tickOf } from "./tick-id.ts";
 
 test("a schedule is plain data with every default said, so that each process reads the same", () => {
   const spec = readSchedule("report", { cron: "0 9 * * MON-FRI", timeZone: "Europe/Berlin" });
@@ -35,7 +35,8 @@ describe("what is refused", () => {
       /expected an IANA name/,
     ],
     ["a zone for an interval", { every: "1m", timeZone: "Europe/Berlin" }, /belong to cron/],
-    ["an interval below a second", { every: 999 }, /at least 1000/],
+    ["an interval below a second", { every: 999 }, /whole seconds, at least one/],
+    ["an interval of broken seconds", { every: "1.5s" }, /whole seconds/],
     ["no dates", { dates: [] }, /1 to 1000/],
     [
       "a date without an offset",
@@ -63,6 +64,13 @@ describe("what is refused", () => {
       }),
     );
   });
+});
+
+test("moments are read to the second, which is how finely ticks are due", () => {
+  expect(readSchedule("s", { every: "1m", start: 1_999 }).rhythm).toMatchObject({
+    anchorMs: 1_000,
+  });
+  expect(readSchedule("s", { dates: [1_999, 1_000] }).rhythm).toMatchObject({ datesMs: [1_000] });
 });
 
 describe("in words", () => {
@@ -103,9 +111,20 @@ describe("the id of a tick's job", () => {
     expect(Number.parseInt(id.slice(-4), 16)).toBe(queueHash("reports"));
   });
 
-  test("differs between schedules, due times (milliseconds too) and queues", () => {
+  test("tells a handler which tick it runs, and nothing to a job that only bears the tag", () => {
+    const id = tickJobId("daily-report", dueAtMs, "reports");
+    const tags = ["eu", "schedule:daily-report"];
+    expect(tickOf({ id, queue: "reports", tags })).toEqual({
+      schedule: "daily-report",
+      dueAt: new Date(dueAtMs),
+    });
+    expect(tickOf({ id, queue: "reports", tags: ["schedule:other"] })).toBeNull();
+    expect(tickOf({ id, queue: "reports", tags: [] })).toBeNull();
+  });
+
+  test("differs between schedules, due times and queues", () => {
     const ids = ["a", "b", "a 1"].flatMap((schedule) =>
-      [dueAtMs, dueAtMs + 1, dueAtMs + 1_000].flatMap((due) =>
+      [dueAtMs, dueAtMs + 1_000].flatMap((due) =>
         ["q", "r"].map((queue) => tickJobId(schedule, due, queue)),
       ),
     );

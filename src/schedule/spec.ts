@@ -15,8 +15,8 @@ import {
 import { parseCron } from "./cron.ts";
 import { timeZone } from "./time-zone.ts";
 
-/** Shortest interval: what should run more often is a loop, not a schedule. */
-export const MIN_INTERVAL_MS = 1_000;
+/** Ticks are due at whole seconds, as cron's are: what should run more often is a loop, not a schedule. */
+const SECOND_MS = 1_000;
 /** Most dates of one schedule: its spec is read with every tick. */
 export const MAX_DATES = 1_000;
 /** Longest jitter: beyond a day, "when it is due" no longer says much. */
@@ -99,8 +99,8 @@ function readCron(text: string, options: RhythmOptions): Rhythm {
 
 function readInterval(every: NonNullable<RhythmOptions["every"]>): number {
   const everyMs = parseDuration(every, "every");
-  if (everyMs < MIN_INTERVAL_MS) {
-    throw invalid(`every is ${everyMs} ms; expected at least ${MIN_INTERVAL_MS}`);
+  if (everyMs < SECOND_MS || everyMs % SECOND_MS !== 0) {
+    throw invalid(`every is ${everyMs} ms; expected whole seconds, at least one`);
   }
   return everyMs;
 }
@@ -141,7 +141,7 @@ function readMoment(moment: Moment, field: string): number {
       `${field} is ${JSON.stringify(moment)}; expected a Date, milliseconds since 1970 or an ISO 8601 text with its offset, such as "2026-03-01T09:00:00Z"`,
     );
   }
-  return atMs;
+  return Math.floor(atMs / SECOND_MS) * SECOND_MS;
 }
 
 function readOneOf<Value extends string>(

@@ -161,6 +161,13 @@ describe("what is due after downtime", () => {
     ]);
   });
 
+  test("of ticks that may not overlap, the latest only", () => {
+    const options = { cron: "0 * * * *", missed: { all: 10 }, overlap: "skip" } as const;
+    const plan = planTicks(open(options), downFor3Hours);
+    expect(fired(plan)).toEqual(["2026-01-01T03:00:00.000Z"]);
+    expect(plan.dropped).toBe(2);
+  });
+
   test("a year of missed seconds is decided without walking through it", () => {
     let searches = 0;
     const timetable = open({ cron: "* * * * * *", missed: { all: 5 } });

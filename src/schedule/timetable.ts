@@ -70,9 +70,12 @@ export function planTicks(
   const late = walk.due.filter(isLate);
   const onTime = walk.due.filter((tick) => !isLate(tick));
   const kept = late.slice(late.length - keptOf(timetable.spec, late.length, onTime.length));
+  const due = [...kept, ...onTime].sort((left, right) => left.dueAtMs - right.dueAtMs);
+  // Of several that are due at once and may not overlap, the latest would be the only one to live.
+  const fire = timetable.spec.overlap === "allow" ? due : due.slice(-1);
   return {
-    fire: [...kept, ...onTime].sort((left, right) => left.dueAtMs - right.dueAtMs),
-    dropped: late.length - kept.length,
+    fire,
+    dropped: walk.due.length - fire.length,
     isDroppedExact: walk.isWhole,
     next: walk.next,
   };

@@ -11,6 +11,7 @@ import { get, list } from "./list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
 import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
 import { logs, report } from "./report.ts";
+import { changeSchedules, schedules, tick } from "./schedules.ts";
 import { sweep } from "./sweep.ts";
 import type { Durability } from "../../core/store-description.ts";
 
@@ -36,6 +37,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
   workers: ({ context }) => workers(context),
   queues: ({ context }) => queues(context),
   types: ({ context }) => listTypes(context),
+  schedules: ({ context }, query) => schedules(context, query),
   describe: (session) => describe(session.context, session.durability),
 };
 
@@ -55,6 +57,8 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   remove: ({ context }, { ids }) => remove(context, ids),
   setPaused: ({ context }, request) => setPaused(context, request),
   putTypes: ({ context }, { types }) => putTypes(context, types),
+  changeSchedules: ({ context }, { changes }) => changeSchedules(context, changes),
+  tick: ({ context }, { ticks }) => tick(context, ticks),
   sweep: (session, { limit }) => {
     // A machine that slept must not take its own workers for dead.
     session.afterCommit.push(session.attachments.keep(session.context));

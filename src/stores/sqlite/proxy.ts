@@ -1,5 +1,10 @@
 // The caller's side of the store: checks, gathers calls into messages, and hands out what comes back.
 import { MillraceError } from "../../core/errors.ts";
+import {
+  checkScheduleChanges,
+  checkScheduleQuery,
+  checkTicks,
+} from "../../core/schedule-checks.ts";
 import type {
   AttachWorker,
   Store,
@@ -212,6 +217,10 @@ function plainMethods(
       await caller.call("putTypes", check.putTypes(request));
     },
     types: () => caller.call("types", null),
+    changeSchedules: async (request) =>
+      caller.call("changeSchedules", checkScheduleChanges(request)),
+    schedules: async (request) => caller.call("schedules", checkScheduleQuery(request)),
+    tick: async (request) => caller.call("tick", checkTicks(request)),
     sweep: async (request) => caller.call("sweep", check.sweep(request)),
     describe: () => caller.call("describe", null),
   };

@@ -85,7 +85,16 @@ CREATE TABLE events (
 );
 `;
 
-const MIGRATIONS: readonly string[] = [FIRST];
+const SCHEDULES = `
+CREATE TABLE schedules (
+  namespace INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL, fire_at INTEGER,
+  definition TEXT NOT NULL, life TEXT NOT NULL,
+  PRIMARY KEY (namespace, name)
+) WITHOUT ROWID;
+CREATE INDEX schedules_due ON schedules (namespace, fire_at) WHERE fire_at IS NOT NULL;
+`;
+
+const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
