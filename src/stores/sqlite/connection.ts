@@ -18,6 +18,8 @@ export interface Connection {
   first(sql: string, ...values: Values): Row | undefined;
   /** Every row, as arrays. */
   all(sql: string, ...values: Values): readonly Row[];
+  /** Whether the next commits wait for the disk, where the durability asks for it. Called outside a transaction. */
+  setSynced(isSynced: boolean): void;
   /** Changes when another connection has committed. */
   dataVersion(): number;
   close(): void;
@@ -55,10 +57,11 @@ export function openConnection(path: string, durability: Durability): Connection
     db.close();
     throw error;
   }
-  return wrap(db);
+  return wrap(db, durability);
 }
 
-function wrap(db: Database): Connection {
+function wrap(db: Database, durability: Durability): Connection {
+  let isSyncedNow = true;
   const statements = new Map<string, Statement>();
   const prepare = (sql: string): Statement => {
     let statement = statements.get(sql);
@@ -74,6 +77,11 @@ function wrap(db: Database): Connection {
     run: (sql, ...values) => Number(prepare(sql).run(...values).changes),
     first: (sql, ...values) => prepare(sql).get(...values) as Row | undefined,
     all: (sql, ...values) => prepare(sql).all(...values) as unknown as readonly Row[],
+    setSynced: (isSynced) => {
+      if (isSynced === isSyncedNow || SYNCHRONOUS[durability] !== "FULL") return;
+      db.exec(`PRAGMA synchronous = ${isSynced ? "FULL" : "NORMAL"}`);
+      isSyncedNow = isSynced;
+    },
     dataVersion: () => Number((prepare("PRAGMA data_version").get() as Row | undefined)?.[0]),
     close: () => {
       statements.clear();

@@ -8,7 +8,7 @@ import { isBusy, isFatal, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
 import { detach } from "./leases.ts";
 import type { Call, EngineOptions, FromEngine, Notice, Reply } from "./messages.ts";
-import { type Session, answer, isWrite } from "./methods.ts";
+import { type Session, answer, isPromise, isWrite } from "./methods.ts";
 
 /** How often other processes' commits are looked for: a few milliseconds' delay, for 0.1% of a core (3 µs a look). */
 const POLL_MS = 5;
@@ -155,7 +155,7 @@ class SqliteEngine implements Engine {
   /** Runs calls in one transaction: one commit, and one wait for the disk, for all of them. */
   #transact(calls: readonly Call[]): Reply[] {
     const { context, followers } = this.#session;
-    const replies = this.#commit(() => {
+    const replies = this.#commit(calls.some(isPromise), () => {
       context.isFollowed = followers.isFollowed(context.nowMs);
       const answers = calls.map((call): Reply => ({
         no: call.no,
@@ -172,9 +172,10 @@ class SqliteEngine implements Engine {
   }
 
   /** Nothing is acknowledged, told or remembered before COMMIT has returned. */
-  #commit<Result>(body: () => Result): Result {
+  #commit<Result>(isPromised: boolean, body: () => Result): Result {
     const { db } = this.#connection;
     const { context, afterCommit } = this.#session;
+    this.#connection.setSynced(isPromised);
     db.exec("BEGIN IMMEDIATE");
     let result: Result;
     try {
@@ -244,7 +245,7 @@ class SqliteEngine implements Engine {
   #keepLeases(): void {
     const { context, followers, afterCommit } = this.#session;
     try {
-      this.#commit(() => {
+      this.#commit(false, () => {
         afterCommit.push(this.#attachments.keep(context));
         if (followers.isRenewalDue(context.nowMs)) followers.renew(context);
       });
@@ -333,7 +334,7 @@ class SqliteEngine implements Engine {
     const { attachments, followers, context } = this.#session;
     if (attachments.size === 0 && !followers.hasLocal) return;
     try {
-      this.#commit(() => {
+      this.#commit(true, () => {
         for (const key of attachments.keys()) {
           const found = attachments.find(key);
           if (found !== undefined) while (!detach(context, found.workerNo));

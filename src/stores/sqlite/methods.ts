@@ -95,6 +95,27 @@ export function isWrite({ method }: Call): boolean {
   return method in WRITES;
 }
 
+/**
+ * Whether a call's reply promises something that a loss of power must not take back. A claim does not: lost with the
+ * power, the job is ready again, as it is when its worker dies. Nor do reports and leases. Without the wait for the disk
+ * a job starts in half the time.
+ */
+export function isPromise(call: Call): boolean {
+  if (call.method === "exchange") {
+    const { settlements } = call.request as Methods["exchange"]["request"];
+    return settlements.length > 0;
+  }
+  return !UNPROMISED.has(call.method);
+}
+
+const UNPROMISED: ReadonlySet<Method> = new Set([
+  "report",
+  "attach",
+  "update",
+  "follow",
+  "unfollow",
+]);
+
 /** Answers a call. Writes are called inside a transaction. */
 export function answer(session: Session, { method, request }: Call): unknown {
   const handler: unknown = WRITES[method] ?? READS[method];
