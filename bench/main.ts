@@ -55,7 +55,7 @@ function print(suite: Suite, result: SuiteResult): void {
     console.log(`${machine}; medians of ${result.rounds} rounds${flags.quick ? ", quick" : ""}\n`);
     console.log(toTable(suite, rows));
   }
-  for (const failure of result.failures) console.error(`failed: ${failure}`);
+  for (const failure of new Set(result.failures)) console.error(`failed: ${failure}`);
 }
 
 async function main(): Promise<number> {

@@ -18,6 +18,7 @@ const suite: Suite = {
   goals: [
     { case: "pace", subject: "ours", against: { subject: "bare" }, atLeast: 0.4 },
     { case: "wait", subject: "ours", against: { subject: "bare" }, atMost: 0.9 },
+    { case: "wait", subject: "ours", atMost: 2 },
     { case: "pace", subject: "absent", against: { subject: "bare" }, atLeast: 1 },
   ],
 };
@@ -54,5 +55,6 @@ test("goals are judged where both figures are there", () => {
   const table = toTable(suite, rows);
   expect(table).toMatch(/ours pace \/ bare pace +0\.51x +at least 0\.4x +met/);
   expect(table).toMatch(/ours wait \/ bare wait +1\.00x +at most 0\.9x +MISSED/);
+  expect(table).toMatch(/ours wait +2 ms +at most 2 ms +met/);
   expect(table).not.toContain("absent");
 });

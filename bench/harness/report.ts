@@ -59,20 +59,24 @@ export function toTable(suite: Suite, rows: readonly Row[]): string {
 
 /** `null` where a figure of the goal was not measured. */
 function judge(goal: Goal, rows: readonly Row[]): readonly string[][] | null {
-  const find = (name: string, subject: string): number | undefined =>
-    rows.find((row) => row.case === name && row.subject === subject)?.median;
+  const find = (name: string, subject: string): Row | undefined =>
+    rows.find((row) => row.case === name && row.subject === subject);
+  const row = find(goal.case, goal.subject);
   const other = { case: goal.case, subject: goal.subject, ...goal.against };
-  const figure = find(goal.case, goal.subject);
-  const against = find(other.case, other.subject);
-  if (figure === undefined || against === undefined) return null;
-  const ratio = figure / against;
-  const isMet = ratio >= (goal.atLeast ?? 0) && ratio <= (goal.atMost ?? Number.POSITIVE_INFINITY);
+  const against = goal.against === undefined ? { median: 1 } : find(other.case, other.subject);
+  if (row === undefined || against === undefined) return null;
+  const reached = row.median / against.median;
+  const unit = goal.against === undefined ? ` ${row.unit}` : "x";
+  const shown = goal.against === undefined ? `${show(reached)}${unit}` : showRatio(reached);
+  const isMet =
+    reached >= (goal.atLeast ?? 0) && reached <= (goal.atMost ?? Number.POSITIVE_INFINITY);
   const wanted = [
-    goal.atLeast === undefined ? [] : [`at least ${goal.atLeast}x`],
-    goal.atMost === undefined ? [] : [`at most ${goal.atMost}x`],
+    goal.atLeast === undefined ? [] : [`at least ${goal.atLeast}${unit}`],
+    goal.atMost === undefined ? [] : [`at most ${goal.atMost}${unit}`],
   ].flat();
-  const what = `${goal.subject} ${goal.case} / ${other.subject} ${other.case}`;
-  return [[what, showRatio(ratio), wanted.join(", "), isMet ? "met" : "MISSED"]];
+  const beside = goal.against === undefined ? "" : ` / ${other.subject} ${other.case}`;
+  const what = `${goal.subject} ${goal.case}${beside}`;
+  return [[what, shown, wanted.join(", "), isMet ? "met" : "MISSED"]];
 }
 
 function casesOf(suite: Suite): Readonly<Record<string, Case>> {

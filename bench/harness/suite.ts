@@ -35,12 +35,14 @@ export interface Measurement {
   readonly isLong?: boolean;
 }
 
-/** A figure to reach, as a multiple of another figure of the same run. Told beside the table; never a failed run. */
+/**
+ * A figure to reach: a multiple of another figure of the same run, or without `against` the figure itself. Told beside
+ * the table; never a failed run.
+ */
 export interface Goal {
   readonly case: string;
   readonly subject: string;
-  readonly against: { readonly case?: string; readonly subject?: string };
-  /** At least (or, with `atMost`, at most) this many times the other. */
+  readonly against?: { readonly case?: string; readonly subject?: string };
   readonly atLeast?: number;
   readonly atMost?: number;
 }

@@ -1,12 +1,12 @@
 // The suite `embedded`: the embedded store beside a bare loop over the same library, and a peer on SQLite.
-import type { Case, Measurement, Run, Suite } from "../harness/index.ts";
+import type { Case, Goal, Measurement, Run, Suite } from "../harness/index.ts";
 import type { EmbeddedSubject } from "./embedded/subject.ts";
 import { CONCURRENCY, WAITING, WAITING_MILLION } from "./embedded/workload.ts";
 
 /** What a subject does for one measurement, under the suite's name for it. */
 type Ask = (subject: EmbeddedSubject, run: Run) => Promise<Readonly<Record<string, number>>>;
 
-const SUBJECTS = ["bare", "openworkflow"] as const;
+const SUBJECTS = ["bare", "millrace", "openworkflow"] as const;
 
 const PACE: Case = { unit: "jobs/s", better: "higher" };
 const LATENCY: Case = { unit: "ms", better: "lower" };
@@ -62,10 +62,33 @@ function casesOver(
   ];
 }
 
+/** Cases that a million waiting jobs must not slow down. */
+const PACES = ["bulk-enqueue", "enqueue-100-callers", "enqueue-1-caller", "process-c100"] as const;
+
+const GOALS: readonly Goal[] = [
+  { case: "bulk-enqueue", subject: "millrace", against: { subject: "bare" }, atLeast: 0.4 },
+  { case: "process-c100", subject: "millrace", against: { subject: "bare" }, atLeast: 0.4 },
+  {
+    case: "enqueue-100-callers",
+    subject: "millrace",
+    against: { case: "enqueue-1-caller" },
+    atLeast: 6,
+  },
+  { case: "latency-p50", subject: "millrace", atMost: 2 },
+  { case: "latency-2-processes-p50", subject: "millrace", atMost: 25 },
+  ...PACES.map((name) => ({
+    case: `${name}-1m`,
+    subject: "millrace",
+    against: { case: name },
+    atLeast: 0.8,
+  })),
+];
+
 export const suite: Suite = {
   name: "embedded",
   about: "SQLite on a file, WAL, full fsync; a small JSON payload, a handler that does nothing",
   reference: "bare",
+  goals: GOALS,
   measurements: [
     ...casesOver(WAITING, "", SUBJECTS),
     // A million runs would take the peer the better part of an hour to enqueue.

@@ -182,9 +182,11 @@ async function consume(
       continue;
     }
     version = current;
-    const claimed = queue.exchange([], BATCH, IDLE_QUEUE);
-    for (const { payload } of claimed) record(JSON.parse(payload) as Sent);
-    queue.exchange(claimed, BATCH, IDLE_QUEUE);
+    let claimed = queue.exchange([], BATCH, IDLE_QUEUE);
+    while (claimed.length > 0) {
+      for (const { payload } of claimed) record(JSON.parse(payload) as Sent);
+      claimed = queue.exchange(claimed, BATCH, IDLE_QUEUE);
+    }
   }
 }
 
