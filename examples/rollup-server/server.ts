@@ -117,8 +117,12 @@ export class RollupServer {
     const client = this.#client;
     if (client === undefined) throw new Error("no client is connected");
     await new Promise<void>((resolve, reject) => {
-      client.once("pong", () => resolve());
-      client.once("close", () => reject(new Error("the client went away")));
+      const settle = (): void => {
+        client.off("pong", settle).off("close", settle);
+        if (client === this.#client) resolve();
+        else reject(new Error("the client went away"));
+      };
+      client.on("pong", settle).on("close", settle);
       client.ping();
     });
   }

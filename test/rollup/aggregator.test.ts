@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Aggregator, aggregatorMetrics, ManualClock } from "millrace/rollup";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { startAggregator, startServer, until } from "./setup.ts";
+import { until } from "./aggregated.ts";
+import { startAggregator, startServer } from "./setup.ts";
 
 let folder = "";
 

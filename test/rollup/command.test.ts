@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it } from "vitest";
-import { startServer, until } from "./setup.ts";
+import { until } from "./aggregated.ts";
+import { startServer } from "./setup.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const running: ChildProcess[] = [];
