@@ -96,7 +96,7 @@ export const MAX_KEPT_ATTEMPTS = 10;
 
 /** One line that a handler logged, kept with its job. */
 export interface JobLogLine {
-  /** Ascends within a job, from 1; a gap says that lines beyond the bound were dropped. */
+  /** Counts the lines of a job, from 1, over all its tries, up to the bound on lines kept. */
   readonly seq: number;
   readonly atMs: number;
   readonly level: LogLevel;

@@ -146,6 +146,7 @@ export interface TypeRecord {
 }
 
 export interface ExchangeRequest {
+  /** One that holds no lease is given nothing to claim; its settlements count as long as their tokens stand. */
   readonly worker: string;
   /** Jobs that ended. Settled first, so that their dependents can be claimed by the same call. */
   readonly settlements: readonly Settlement[];
@@ -154,7 +155,10 @@ export interface ExchangeRequest {
 
 /** What a worker can take. */
 export interface ClaimRequest {
-  /** Most jobs in all. A job that is due, not expired and fits is never left behind while there is room. */
+  /**
+   * Most jobs in all. A job that is due, not expired and fits is never left behind while there is room, unless workers
+   * died under it: it may then be run apart from others, so that a job that kills its workers is found.
+   */
   readonly capacity: number;
   /** What it serves, each with a capacity of its own within the whole. */
   readonly offers: readonly Offer[];
@@ -321,6 +325,7 @@ export interface CancelJobs {
 
 /** What became of one job in a call that changes several. */
 export type ChangeReply =
+  /** `state` is the one that it has now; that it had, where it was removed. */
   | { readonly changed: true; readonly state: JobState }
   /** `state` is the one that did not allow it; `null` where the job is not kept. */
   | { readonly changed: false; readonly state: JobState | null };

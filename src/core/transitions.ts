@@ -163,8 +163,9 @@ export const DEFAULT_STORE_POLICY: StorePolicy = {
 };
 
 /**
- * The worker of a running job is dead. The job is ready again with its place kept; its try is not counted, the crash
- * is, and only if it ran: a job proven to outlive `maxCrashes` workers fails.
+ * The worker of a running job is dead. The job is ready again with its place kept and its try not counted. The crash is
+ * charged to a job that its worker ran alone, never to jobs that ran beside each other; one charged with `maxCrashes`
+ * fails.
  */
 export function lose(
   job: JobRecord,

@@ -6,12 +6,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createIdMaker } from "../../src/core/ids.ts";
 import type { ClaimRequest, NewJob, Store } from "../../src/core/store.ts";
-import {
-  type SharedClock,
-  advanceClock,
-  createSharedClock,
-  openSqliteStore,
-} from "../../src/stores/sqlite/index.ts";
+import { openSqliteStore } from "../../src/stores/sqlite/index.ts";
+import { type TestClock, createTestClock } from "../../src/testing/index.ts";
 
 const newId = createIdMaker({ now: () => Date.now(), randomBytes: (n) => randomBytes(n) });
 
@@ -33,12 +29,12 @@ function claim(fields: Partial<ClaimRequest> = {}): ClaimRequest {
 describe.each(["memory", "file"])("the embedded store in %s", (kind) => {
   let directory: string;
   let store: Store;
-  let clock: SharedClock;
+  let clock: TestClock;
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), "millrace-"));
     const path = kind === "memory" ? ":memory:" : join(directory, "jobs.db");
-    clock = createSharedClock();
+    clock = createTestClock();
     store = await openSqliteStore({ path, namespace: "test", clock });
   });
   afterEach(async () => {
@@ -121,7 +117,7 @@ describe.each(["memory", "file"])("the embedded store in %s", (kind) => {
     const early = await store.exchange({ worker: "worker-1", settlements: [], claim: claim() });
     expect(early.claimed).toEqual([]);
     expect(early.lookAgainInMs).toBeGreaterThan(50_000);
-    advanceClock(clock, 60_000);
+    clock.advance(60_000);
     const due = await store.exchange({ worker: "worker-1", settlements: [], claim: claim() });
     expect(due.claimed.map(({ id }) => id)).toEqual([made.id]);
   });

@@ -6,20 +6,9 @@ export interface SharedClock {
   readonly offset: SharedArrayBuffer;
 }
 
-/** A clock that can be moved: `advance(ms)` reaches the store thread at once. */
-export function createSharedClock(): SharedClock {
-  return { offset: new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT) };
-}
-
 /** Reads the store's time, in whole milliseconds since 1970. */
 export function clockReader(clock: SharedClock | undefined): () => number {
   if (clock === undefined) return () => Date.now();
   const offset = new Float64Array(clock.offset);
   return () => Date.now() + Math.round(offset[0] ?? 0);
-}
-
-/** Moves a clock forward (or back), in milliseconds. */
-export function advanceClock(clock: SharedClock, byMs: number): void {
-  const offset = new Float64Array(clock.offset);
-  offset[0] = (offset[0] ?? 0) + byMs;
 }

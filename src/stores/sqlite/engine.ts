@@ -247,7 +247,7 @@ class SqliteEngine implements Engine {
     try {
       this.#commit(false, () => {
         afterCommit.push(this.#attachments.keep(context));
-        if (followers.isRenewalDue(context.nowMs)) followers.renew(context);
+        if (followers.isRenewalDue(context.nowMs)) afterCommit.push(followers.renew(context));
       });
     } catch (error) {
       // The lock is held elsewhere: the next poll tries again.

@@ -61,11 +61,7 @@ export class Followers {
     if (this.#local.size === 0) return;
     const found = readEvents(context, this.#lastSeen, this.#writer);
     this.#lastSeen = found.lastSeen;
-    if (found.hasGap) {
-      for (const key of this.#local.keys()) {
-        this.#tell({ kind: "gap", key, reason: "more happened than is kept for followers" });
-      }
-    }
+    if (found.hasGap) this.#tellGap("more happened than is kept for followers");
     this.tell(found.events);
   }
 
@@ -91,12 +87,18 @@ export class Followers {
     }
   }
 
+  #tellGap(reason: string): void {
+    for (const key of this.#local.keys()) this.#tell({ kind: "gap", key, reason });
+  }
+
   isRenewalDue(nowMs: number): boolean {
     return this.#row !== null && nowMs - this.#renewedAtMs >= FOLLOWER_LEASE_MS / 3;
   }
 
-  renew(context: Context): void {
-    if (this.#row === null) return;
+  /** Gives back what is to be done after the commit. */
+  renew(context: Context): () => void {
+    if (this.#row === null) return () => undefined;
+    const hasLapsed = context.nowMs - this.#renewedAtMs >= FOLLOWER_LEASE_MS;
     this.#renewedAtMs = context.nowMs;
     context.connection.run(
       "INSERT INTO subscribers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET lease_until = excluded.lease_until",
@@ -104,6 +106,10 @@ export class Followers {
       context.namespace,
       context.nowMs + FOLLOWER_LEASE_MS,
     );
+    return () => {
+      if (hasLapsed)
+        this.#tellGap("this process was held up, and others may have stopped to tell it");
+    };
   }
 
   /** Nobody of this process follows any longer. */

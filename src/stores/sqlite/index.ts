@@ -5,8 +5,6 @@ import type { Durability } from "../../core/store-description.ts";
 import type { SharedClock } from "./clock.ts";
 import { Caller, createStore } from "./proxy.ts";
 
-export { type SharedClock, advanceClock, createSharedClock } from "./clock.ts";
-
 /** Where the embedded store is, and what it promises. */
 export interface SqliteStoreOptions {
   /** A file, made when it is not there, on a local disk; or `":memory:"`. */
@@ -33,7 +31,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     path: options.path,
     namespace: options.namespace,
     durability: options.durability ?? "fsync",
-    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.clock === undefined ? {} : { clock: { offset: options.clock.offset } }),
   } as const;
   const caller = new Caller();
   await caller.open(engineOptions);

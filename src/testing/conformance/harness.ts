@@ -1,0 +1,56 @@
+// What the conformance suite needs of a store's tests, and of a test framework.
+import type { Capability } from "../../core/store-description.ts";
+import type { Store } from "../../core/store.ts";
+import type { World } from "./world.ts";
+
+/** Opens the store under test and moves its clock. */
+export interface StoreHarness {
+  /** A new store object. Two of one namespace share their data where `isShared` is true. */
+  open(options: { readonly namespace: string }): Promise<Store>;
+  /** Lets time pass for every store opened: at least this long, in milliseconds. */
+  advance(durationMs: number): Promise<void> | void;
+  /** Whether a second store object can be opened on the same data. */
+  readonly isShared: boolean;
+  /** What the store says that it can do; cases that need more are skipped. */
+  readonly capabilities: readonly Capability[];
+  /** Cases that this store can't pass, by name, each with its reason. */
+  readonly skip?: Readonly<Record<string, string>>;
+}
+
+/** The two functions of a test framework that the suite uses: those of vitest and of `node:test` fit. */
+export interface TestApi {
+  readonly describe: (name: string, body: () => void) => unknown;
+  readonly test: ((name: string, body: () => Promise<void>) => unknown) & {
+    readonly skip: (name: string, body: () => Promise<void>) => unknown;
+  };
+}
+
+/** What a case may need beyond the least. */
+export type Need = Capability | "second-object";
+
+/** One statement about stores, and how it is shown. */
+export interface StoreCase {
+  /** Unique in the suite, and read as a sentence after the topic's name. */
+  readonly name: string;
+  readonly needs?: readonly Need[];
+  run(world: World): Promise<void>;
+}
+
+/** Cases about one side of a store. */
+export interface Topic {
+  readonly name: string;
+  readonly cases: readonly StoreCase[];
+}
+
+/** Why a case is not run against a store; `undefined` where it is. */
+export function reasonToSkip(storeCase: StoreCase, harness: StoreHarness): string | undefined {
+  const stated = harness.skip?.[storeCase.name];
+  if (stated !== undefined) return stated;
+  const lacking = (storeCase.needs ?? []).find((need) =>
+    need === "second-object" ? !harness.isShared : !harness.capabilities.includes(need),
+  );
+  if (lacking === undefined) return undefined;
+  return lacking === "second-object"
+    ? "its data can't be shared by two store objects"
+    : `it has no capability "${lacking}"`;
+}

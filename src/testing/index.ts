@@ -1,0 +1,3 @@
+// The door of the testing room: what a store, and an application, is tested with.
+export * from "./conformance/index.ts";
+export * from "./clock.ts";
