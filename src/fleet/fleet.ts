@@ -61,6 +61,7 @@ export class Fleet implements AsyncDisposable {
   readonly #inputs: FleetInput[] = [];
   #state: FleetState = EMPTY_FLEET;
   #isDeciding = false;
+  #decidedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -203,11 +204,12 @@ export class Fleet implements AsyncDisposable {
 
   #decide(input: FleetInput): void {
     const { policy } = this.#settings;
+    this.#decidedAtMs = performance.now();
     const { state, effects } = decide(
       this.#state,
       input,
       policy,
-      performance.now(),
+      this.#decidedAtMs,
       // oxlint-disable-next-line typescript/unbound-method -- it needs no `this`
       Math.random,
     );
@@ -217,12 +219,12 @@ export class Fleet implements AsyncDisposable {
 
   #setTimer(): void {
     clearTimeout(this.#timer);
-    const nowMs = performance.now();
-    const dueAtMs = nextTickAtMs(this.#state, this.#settings.policy, nowMs);
+    // Due after the last decision, not after this moment: what came due in between still wants one.
+    const dueAtMs = nextTickAtMs(this.#state, this.#settings.policy, this.#decidedAtMs);
     if (dueAtMs === undefined) return;
     // Up, because a timer that fires a fraction early would only be set again.
-    const waitMs = Math.min(MAX_TIMER_MS, Math.ceil(dueAtMs - nowMs));
-    this.#timer = setTimeout(() => this.#hear({ type: "tick" }), waitMs);
+    const waitMs = Math.ceil(Math.max(0, dueAtMs - performance.now()));
+    this.#timer = setTimeout(() => this.#hear({ type: "tick" }), Math.min(MAX_TIMER_MS, waitMs));
   }
 
   #carryOut(effect: FleetEffect): void {

@@ -35,7 +35,7 @@ export function decide(
   return closeDraft(draft);
 }
 
-/** When after `nowMs` a `tick` is due although nothing was heard; undefined when never. */
+/** When a `tick` is due after the decision of `nowMs`, although nothing was heard; undefined when never. */
 export function nextTickAtMs(
   state: FleetState,
   policy: FleetPolicy,
