@@ -2,9 +2,11 @@
 import { formatDuration } from "../../core/duration.ts";
 import type { Fleet, FleetEvent } from "../fleet.ts";
 import { openFleet } from "../fleet.ts";
+import { measuredPaceMs } from "./ideal.ts";
 import type { Life } from "./ideal.ts";
 import { parseRandomNumber, readCollectOptions } from "./options.ts";
 import type { CollectOptions, CollectSettings } from "./options.ts";
+import { chooseSlowest, nextOverdueAtMs } from "./rebalance.ts";
 import { makeReport } from "./report.ts";
 import type { CollectReport, CollectResult, MemberReport } from "./report.ts";
 import { nextShare } from "./shares.ts";
@@ -26,6 +28,7 @@ export class Collection<Sample> {
   #firstSampleAtMs: number | undefined;
   #unassigned: number;
   #isFinished = false;
+  #review: NodeJS.Timeout | undefined;
 
   /** @param startedAtMs of the monotonic clock, not later than the fleet's first spawn */
   constructor(
@@ -44,6 +47,11 @@ export class Collection<Sample> {
   /** How far it is, at this moment. */
   snapshot(): CollectReport {
     return this.#report(undefined);
+  }
+
+  /** Calls `listener` for each change of the fleet; the function it gives ends that. */
+  subscribe(listener: (event: FleetEvent) => void): () => void {
+    return this.#fleet.subscribe(listener);
   }
 
   async #run(signal?: AbortSignal): Promise<CollectResult<Sample>> {
@@ -120,10 +128,12 @@ export class Collection<Sample> {
     const free = [...this.#sources.values()]
       .filter((source) => source.freeSinceMs !== undefined)
       .sort((one, other) => (one.freeSinceMs ?? 0) - (other.freeSinceMs ?? 0));
-    if (free.length > 0 && this.#unassigned === 0) this.#takeBack();
+    clearTimeout(this.#review);
+    if (free[0] !== undefined && this.#unassigned === 0) this.#rebalance(free);
     const members = this.#fleet.members().filter((member) => member.phase !== "degraded").length;
     for (const source of free) {
       if (this.#unassigned === 0) return;
+      if (source.freeSinceMs === undefined) continue;
       const missing = this.#settings.samples - this.#values.length;
       const share = nextShare(this.#unassigned, missing, members);
       this.#unassigned -= share;
@@ -131,11 +141,22 @@ export class Collection<Sample> {
     }
   }
 
-  /** A slow member that owes more than one while another has nothing to do: its share is cut anew. */
-  #takeBack(): void {
+  /** Nothing is left to give out: what one owes may come sooner from another. */
+  #rebalance(free: readonly Source<Sample>[]): void {
     const sources = [...this.#sources.values()];
-    const largest = sources.sort((one, other) => other.owed - one.owed)[0];
-    if (largest !== undefined && largest.owed > 1) this.#unassigned += largest.cut();
+    const paceMs =
+      this.#settings.paceMs ?? measuredPaceMs(sources.flatMap((source) => source.gapsMs));
+    if (paceMs === undefined) return;
+    const nowMs = performance.now();
+    for (const source of free) {
+      const slowest = chooseSlowest(source, sources, paceMs, nowMs);
+      if (slowest === undefined) continue;
+      this.#unassigned += slowest.cut() - 1;
+      source.ask(1);
+    }
+    const reviewAtMs = nextOverdueAtMs(sources, paceMs, nowMs);
+    if (reviewAtMs === undefined) return;
+    this.#review = setTimeout(() => this.#giveOut(), Math.ceil(reviewAtMs - nowMs));
   }
 
   #lookForHope(): void {
@@ -150,6 +171,7 @@ export class Collection<Sample> {
     if (this.#isFinished) return;
     const report = this.#report(problem);
     this.#isFinished = true;
+    clearTimeout(this.#review);
     for (const source of this.#sources.values()) source.close();
     this.#finished.resolve(report);
   }

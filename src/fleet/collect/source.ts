@@ -18,8 +18,8 @@ const MAX_PATIENCE_DOUBLINGS = 5;
 /** A member that is ready may still be busy with the look that found it so; then it is asked again. */
 const FIRST_RETRY_MS = 5;
 const MAX_RETRY_MS = 250;
-/** Enough gaps for a steady median. */
-const MAX_GAPS = 4_096;
+/** Enough gaps for a steady median, few enough to sort them often. */
+const MAX_GAPS = 64;
 
 /** One member over all its starts. */
 export class Source<Sample> {
@@ -30,6 +30,10 @@ export class Source<Sample> {
   tooLongLines = 0;
   /** When it was last free to be asked; undefined while it is not. */
   freeSinceMs: number | undefined;
+  /** When it was asked for what it owes. */
+  askedAtMs = 0;
+  /** Its last sample since its member was started. */
+  lastSampleAtMs: number | undefined;
   readonly gapsMs: number[] = [];
   #start = 0;
   #port = 0;
@@ -38,7 +42,7 @@ export class Source<Sample> {
   #retries = 0;
   #stallsInRow = 0;
   #owesSinceMs = 0;
-  #lastSampleAtMs: number | undefined;
+  #isFirstOfStream = true;
   readonly #settings: CollectSettings<Sample>;
   readonly #ears: SourceEars<Sample>;
 
@@ -58,16 +62,13 @@ export class Source<Sample> {
     return this.#stream === undefined ? 0 : this.#stream.share - this.#stream.received;
   }
 
-  get isStreaming(): boolean {
-    return this.#stream !== undefined;
-  }
-
   /** Its member is ready. */
   open({ start, port }: MemberStatus): void {
     this.close();
     this.#start = start;
     this.#port = port ?? 0;
     this.#retries = 0;
+    this.lastSampleAtMs = undefined;
     this.freeSinceMs = performance.now();
   }
 
@@ -95,8 +96,9 @@ export class Source<Sample> {
     const { url, maxLineBytes, parse } = this.#settings;
     const values = { id: this.id, port: this.#port, start: this.#start, n: share };
     this.freeSinceMs = undefined;
-    this.#lastSampleAtMs = undefined;
-    if (this.#retries === 0) this.#owesSinceMs = performance.now();
+    this.askedAtMs = performance.now();
+    this.#isFirstOfStream = true;
+    if (this.#retries === 0) this.#owesSinceMs = this.askedAtMs;
     this.#stream = new SampleStream<Sample>({
       url: fillPlaceholders(url, values),
       share,
@@ -110,10 +112,12 @@ export class Source<Sample> {
 
   #hear(sample: Sample): void {
     const nowMs = performance.now();
-    if (this.#lastSampleAtMs !== undefined && this.gapsMs.length < MAX_GAPS) {
-      this.gapsMs.push(nowMs - this.#lastSampleAtMs);
+    // Between two streams there is our own time too: only gaps within one are the member's pace.
+    if (!this.#isFirstOfStream && this.gapsMs.length < MAX_GAPS) {
+      this.gapsMs.push(nowMs - (this.lastSampleAtMs ?? nowMs));
     }
-    this.#lastSampleAtMs = nowMs;
+    this.#isFirstOfStream = false;
+    this.lastSampleAtMs = nowMs;
     this.#owesSinceMs = nowMs;
     this.#retries = 0;
     this.#stallsInRow = 0;
