@@ -15,6 +15,10 @@ export const EXIT_CODES = {
   unavailable: 5,
   /** No valid token, or one that does not grant this. */
   denied: 6,
+  /** What was asked for is complete, but not within the time it was asked for. */
+  late: 7,
+  /** What was asked for did not come together. */
+  incomplete: 8,
   /** Ctrl-C or SIGTERM while waiting: 128 + 2, as shells have it. */
   interrupted: 130,
 } as const;

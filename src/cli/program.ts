@@ -1,6 +1,7 @@
 // The command line as a whole: every command registers itself here, and errors become lines and exit codes.
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.ts";
+import { registerCollect } from "./commands/collect.ts";
 import { registerRollup } from "./commands/rollup.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
 import { packageVersion } from "./version.ts";
@@ -9,7 +10,7 @@ import { packageVersion } from "./version.ts";
 export type RegisterCommand = (program: Command) => void;
 
 /** In the order of the help. Commands load what they need when they run, so that `--help` stays quick. */
-const COMMANDS: readonly RegisterCommand[] = [registerRollup];
+const COMMANDS: readonly RegisterCommand[] = [registerCollect, registerRollup];
 
 /** Builds the whole command line. Commands throw; {@link runCommandLine} turns that into an exit code. */
 export function createProgram(commands: readonly RegisterCommand[] = COMMANDS): Command {

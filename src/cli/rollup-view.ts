@@ -1,10 +1,10 @@
 // What a person sees of a running aggregator: figures that renew themselves on a terminal, lines elsewhere.
 import type { WriteStream } from "node:tty";
 import type { Aggregator, AggregatorNotice, AggregatorStats, ReportRow } from "../rollup/index.ts";
+import { LiveBlock } from "./live-block.ts";
 
 const REFRESH_MS = 500;
 const TOP_PAIRS = 5;
-const CLEAR_TO_END = "\u001b[J";
 
 /** The figures of one moment as lines. `rate` is messages a second since the last moment. */
 export function viewLines(
@@ -51,20 +51,18 @@ export function noticeLine(notice: AggregatorNotice): string {
 
 /** Keeps a block of figures at the bottom of a terminal; elsewhere it prints lines only. */
 export class LiveView {
-  readonly #out: WriteStream | NodeJS.WritableStream;
+  readonly #block: LiveBlock;
   #timer: NodeJS.Timeout | undefined;
   #aggregator: Aggregator | undefined;
-  #shown = 0;
   #messages = 0;
   #atMs = 0;
-  #rate = 0;
 
   constructor(out: WriteStream | NodeJS.WritableStream) {
-    this.#out = out;
+    this.#block = new LiveBlock(out);
   }
 
   start(aggregator: Aggregator): void {
-    if (this.#timer !== undefined || !("isTTY" in this.#out) || !this.#out.isTTY) return;
+    if (this.#timer !== undefined || !this.#block.isTerminal) return;
     this.#aggregator = aggregator;
     this.#atMs = performance.now();
     this.#timer = setInterval(() => this.#refresh(), REFRESH_MS);
@@ -73,44 +71,22 @@ export class LiveView {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#block.end(true);
   }
 
   /** Prints a line above the figures. */
   tell(line: string): void {
-    this.#out.write(`${this.#erase()}${this.#cut(line)}\n`);
-    this.#draw();
+    this.#block.tell(line);
   }
 
   #refresh(): void {
-    const nowMs = performance.now();
-    const messages = this.#aggregator!.stats().messages;
-    this.#rate = ((messages - this.#messages) / (nowMs - this.#atMs)) * 1_000;
-    this.#messages = messages;
-    this.#atMs = nowMs;
-    this.#out.write(this.#erase());
-    this.#draw();
-  }
-
-  #draw(): void {
-    if (this.#timer === undefined) return;
     const aggregator = this.#aggregator!;
-    const lines = viewLines(aggregator.stats(), this.#rate, aggregator.topPairs(TOP_PAIRS));
-    this.#out.write(lines.map((line) => `${this.#cut(line)}\n`).join(""));
-    this.#shown = lines.length;
-  }
-
-  /** Takes the block away: up to its first line and clear from there. */
-  #erase(): string {
-    const up = this.#shown === 0 ? "" : `\u001b[${this.#shown}A\r${CLEAR_TO_END}`;
-    this.#shown = 0;
-    return up;
-  }
-
-  /** A line that wrapped would take two and spoil the count. */
-  #cut(line: string): string {
-    return "columns" in this.#out && this.#timer !== undefined
-      ? line.slice(0, this.#out.columns)
-      : line;
+    const nowMs = performance.now();
+    const stats = aggregator.stats();
+    const rate = ((stats.messages - this.#messages) / (nowMs - this.#atMs)) * 1_000;
+    this.#messages = stats.messages;
+    this.#atMs = nowMs;
+    this.#block.draw(viewLines(stats, rate, aggregator.topPairs(TOP_PAIRS)));
   }
 }
 

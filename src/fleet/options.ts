@@ -19,7 +19,7 @@ export interface FleetOptions extends PolicyOptions {
   readonly cwd?: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Names handed down from this process's environment; see {@link DEFAULT_INHERITED_ENV}. */
+  /** Names handed down from this process's environment, besides {@link DEFAULT_INHERITED_ENV}. */
   readonly inheritEnv?: readonly string[];
   /** `"free"` gives each start a port that nothing listens on; `{ from: 3001 }` gives member 1 port 3001, and so on. */
   readonly ports?: "free" | { readonly from: number };
@@ -92,9 +92,8 @@ export function readFleetOptions(options: FleetOptions): FleetSettings {
   };
 }
 
-function environment({ env = {}, inheritEnv }: FleetOptions): Record<string, string> {
-  const names = inheritEnv ?? DEFAULT_INHERITED_ENV;
-  const inherited = names.flatMap((name) => {
+function environment({ env = {}, inheritEnv = [] }: FleetOptions): Record<string, string> {
+  const inherited = [...DEFAULT_INHERITED_ENV, ...inheritEnv].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });

@@ -220,7 +220,7 @@ test("a member sees only the environment that it is given", async () => {
     command: node("console.log(JSON.stringify(process.env));setInterval(()=>{},1000)"),
     size: 1,
     env: { COLOUR: "green" },
-    inheritEnv: ["PATH", "FLEET_TEST_SHARED"],
+    inheritEnv: ["FLEET_TEST_SHARED"],
     ready: { line: "{" },
   });
   await fleet.allReady();
