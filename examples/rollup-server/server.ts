@@ -49,6 +49,7 @@ export class RollupServer {
   #isDown = false;
   #cutsAfterReport = false;
   #messages = 0;
+  #others = 0;
   #owed = 0;
 
   constructor(options: RollupServerOptions = {}) {
@@ -68,6 +69,11 @@ export class RollupServer {
   /** Messages sent. */
   get messages(): number {
     return this.#messages;
+  }
+
+  /** Frames sent that no client can count. */
+  get others(): number {
+    return this.#others;
   }
 
   /** Whether a client is connected. */
@@ -136,6 +142,7 @@ export class RollupServer {
   sendOther(data: string | Buffer, binary = false): void {
     if (this.#client === undefined) return;
     this.ledger.sent({ kind: "other" });
+    this.#others += 1;
     this.#client.send(data, { binary });
   }
 
