@@ -1,6 +1,7 @@
 // One try of one job: validate, launch, watch the time, and say how it ended.
 import type { AnyJobType, JobLog, RunningJob } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { MAX_PROGRESS_BYTES, toJson } from "../core/limits.ts";
 import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
@@ -21,6 +22,8 @@ export interface AttemptSurroundings {
   readonly logger: Logger;
   readonly reporter: Reporter;
   readonly workerId: () => string;
+  /** Resolves when the job has ended, by whomever it was settled. */
+  readonly ended: (id: JobId) => Promise<void>;
   /** In [0, 1). */
   readonly random: () => number;
   /** Milliseconds of a monotonic clock. */
@@ -235,6 +238,10 @@ class Launch implements LaunchRequest {
 
   get kill(): AbortSignal {
     return this.#parts.kill.signal;
+  }
+
+  get ended(): () => Promise<void> {
+    return async () => this.#around.ended(this.#attempt.claimed.id);
   }
 
   get job(): RunningJob {

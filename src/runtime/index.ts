@@ -1,5 +1,11 @@
 // The door of the runtime: open Millrace on a store, enqueue, process, follow.
+export {
+  createHttpLauncher,
+  type HttpLaunchOptions,
+  type HttpLauncherOptions,
+} from "./launchers/http.ts";
 export type * from "./launchers/launcher.ts";
+export { verifyWebhook } from "./launchers/webhook-signature.ts";
 export {
   createThreadLauncher,
   type ThreadLauncherOptions,

@@ -43,6 +43,9 @@ export async function openMillrace(options: MillraceOptions = {}): Promise<Millr
     settings,
     registry,
     launchers: createLauncherPool(options.launchers ?? []),
+    ended: async (id) => {
+      await results.wait(id);
+    },
     onSettled: (claimed, outcome) => {
       results.settled(claimed.id, outcome);
     },

@@ -28,6 +28,8 @@ export function decideFailure(
   if (isMillraceError(abortReason, "LEASE_LOST") || isMillraceError(abortReason, "STALE_CLAIM")) {
     return null;
   }
+  // Thrown by a launcher whose job was settled by a callback.
+  if (isMillraceError(thrown, "STALE_CLAIM")) return null;
   if (isMillraceError(abortReason, "JOB_CANCELLED")) {
     return {
       kind: "cancelled",
@@ -59,13 +61,14 @@ function retryOrFail(type: AnyJobType, failed: FailedTry, random: number): Settl
   }
 }
 
-/** Errors that another try can't mend: a fatal one, and values that don't fit. */
+/** Errors that another try can't mend: a fatal one, values that don't fit, addresses that may not be reached. */
 function isFinal(thrown: unknown): boolean {
   return (
     thrown instanceof FatalError ||
     isMillraceError(thrown, "INVALID_INPUT") ||
     isMillraceError(thrown, "INVALID_OUTPUT") ||
-    isMillraceError(thrown, "TOO_LARGE")
+    isMillraceError(thrown, "TOO_LARGE") ||
+    isMillraceError(thrown, "FORBIDDEN")
   );
 }
 

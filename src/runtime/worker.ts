@@ -27,6 +27,8 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly launchers: LauncherPool;
   readonly settings: WorkerSettings;
+  /** Resolves when a job has ended, by whomever it was settled. */
+  readonly ended: (id: JobId) => Promise<void>;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
 }
@@ -104,6 +106,7 @@ export class Worker {
       launcherOf: (type) => parts.launchers.of(type),
       logger: parts.logger,
       reporter: this.#reporter,
+      ended: parts.ended,
       workerId: () => this.#lease.workerId,
       random: Math.random,
       monotonicMs: () => performance.now(),

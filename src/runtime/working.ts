@@ -1,6 +1,7 @@
 // Starting and stopping the work of a process: one worker for all its job types, and the sweeper beside it.
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
 import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
@@ -14,6 +15,7 @@ export interface WorkingParts {
   readonly settings: WorkerSettings;
   readonly registry: Registry;
   readonly launchers: LauncherPool;
+  readonly ended: (id: JobId) => Promise<void>;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
 }
 
@@ -25,7 +27,7 @@ export interface Working {
 }
 
 export function createWorking(parts: WorkingParts): Working {
-  const { store, logger, settings, registry, launchers, onSettled } = parts;
+  const { store, logger, settings, registry, launchers, ended, onSettled } = parts;
   const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
   let worker: Worker | undefined;
   // Starts and stops take turns: a stop that comes during a start must find what it started.
@@ -47,7 +49,7 @@ export function createWorking(parts: WorkingParts): Working {
         checkAny(mine, settings);
         await Promise.all(mine.map((each) => launchers.prepare(each)));
         const isFirst = worker === undefined;
-        worker ??= new Worker({ store, logger, launchers, settings, onSettled });
+        worker ??= new Worker({ store, logger, launchers, settings, ended, onSettled });
         for (const each of mine) worker.serve(each);
         if (isFirst) {
           await worker.start();

@@ -17,6 +17,8 @@ export interface LaunchRequest {
   readonly signal: AbortSignal;
   /** Aborted when the grace after `signal` is over: the claim is withdrawn, so end it now, by force. */
   readonly kill: AbortSignal;
+  /** Resolves when the job has ended by someone else's word: a callback that settled it under this claim's token. */
+  readonly ended: () => Promise<void>;
   readonly log: JobLog;
   readonly progress: (value: unknown) => void;
 }

@@ -1,6 +1,7 @@
 // The launchers that a process has, by name; each is started when the first type that uses it is served.
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { createHttpLauncher } from "./http.ts";
 import { inProcessLauncher } from "./in-process.ts";
 import type { Launcher } from "./launcher.ts";
 import { createThreadLauncher } from "./thread.ts";
@@ -22,7 +23,12 @@ export interface LauncherPool {
 /** Makes the pool of the built-in launchers and others. */
 export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
   const launchers = new Map<string, Launcher>();
-  for (const launcher of [inProcessLauncher, createThreadLauncher(), ...others]) {
+  for (const launcher of [
+    inProcessLauncher,
+    createThreadLauncher(),
+    createHttpLauncher(),
+    ...others,
+  ]) {
     launchers.set(launcher.name, launcher);
   }
   const uses = new Map<string, Use>();
