@@ -73,21 +73,21 @@ const answering =
     );
   };
 
-describe("a guarded lookup", () => {
-  const find = async (
-    resolve: ReturnType<typeof answering>,
-    allowed: readonly string[] = [],
-  ): Promise<unknown> =>
-    new Promise((resolvePromise) => {
-      guardedLookup(new Set(allowed), resolve as never)(
-        "name.test",
-        { all: true },
-        (error, found) => {
-          resolvePromise(error?.message ?? found);
-        },
-      );
-    });
+const find = async (
+  resolve: ReturnType<typeof answering>,
+  allowed: readonly string[] = [],
+): Promise<unknown> =>
+  new Promise((resolvePromise) => {
+    guardedLookup(new Set(allowed), resolve as never)(
+      "name.test",
+      { all: true },
+      (error, found) => {
+        resolvePromise(error?.message ?? found);
+      },
+    );
+  });
 
+describe("a guarded lookup", () => {
   test("gives only public addresses, whatever else the name has", async () => {
     expect(await find(answering("127.0.0.1", "1.1.1.1"))).toEqual([
       { address: "1.1.1.1", family: 4 },
