@@ -4,13 +4,16 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import type { Verdict } from "./ledger.ts";
 
-const EVERY_MS = 2_000;
+/** The length of a window; `--every-ms` makes the demo shorter or longer. */
+const { values } = parseArgs({ options: { "every-ms": { type: "string", default: "2000" } } });
+const EVERY_MS = Number(values["every-ms"]);
 /** Windows with traffic: the connection is cut in the middle of the second and of the fourth. */
 const WINDOWS = 5;
 const CUT_IN_WINDOWS: ReadonlySet<number> = new Set([2, 4]);
-const DOWN_FOR_MS = 300;
+const DOWN_FOR_MS = 100;
 const SERVER_SWITCHES = {
   port: 0,
   rate: 20_000,

@@ -87,6 +87,8 @@ async function stop(): Promise<void> {
   if (process.connected) process.disconnect();
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop());
+// Whoever started it is gone.
+process.on("disconnect", () => void stop());
 process.on("message", (order: Order) => {
   if (order.do === "cut") server.cut(order.downForMs);
   else if (order.do === "declare") server.ledger.declare(order.connection, order.received);
