@@ -1,0 +1,19 @@
+// The door of the job service: the handler, listening, and the client that does its operations.
+export {
+  type AccessOptions,
+  type Caller,
+  type Scope,
+  SCOPES,
+  type TokenOptions,
+} from "./access.ts";
+export { type HttpOperationsOptions, createHttpOperations } from "./client.ts";
+export { type JobService, type JobServiceOptions, createJobService } from "./service.ts";
+export {
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  type ListenOptions,
+  type ListeningService,
+  createNodeListener,
+  listenJobService,
+} from "./listen.ts";
+export type { ProblemCode, ProblemDocument } from "./problem.ts";
