@@ -1,4 +1,4 @@
-// Holds the direction of imports: core <- stores, runtime <- workflow, schedule, fleet, rollup <- http <- cli.
+// Holds the direction of imports: core <- stores, runtime <- workflow, schedule, fleet, rollup <- http <- config <- cli.
 // Run as a script it checks src/; the rules themselves are pure and tested beside it.
 import { globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
@@ -17,7 +17,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rollup: ["core", "stores", "runtime"],
   testing: ["core", "stores", "runtime"],
   http: ["core", "stores", "runtime", "workflow", "schedule", "fleet", "rollup", "processes"],
+  config: ["core", "runtime", "http"],
   cli: [
+    "config",
     "core",
     "stores",
     "runtime",

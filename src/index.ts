@@ -2,3 +2,4 @@
 export * from "./core/index.ts";
 export * from "./runtime/index.ts";
 export * from "./schedule/index.ts";
+export { type HttpConfig, type MillraceConfig, defineConfig } from "./config/define.ts";

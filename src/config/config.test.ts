@@ -1,0 +1,113 @@
+// A wrong config says which field, what was expected and where; the environment has the last word.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { defineJob } from "../core/index.ts";
+import { ENVIRONMENT_VARIABLES, applyEnvironment } from "./environment.ts";
+import { findLine } from "./load.ts";
+import { findConfigIssues } from "./schema.ts";
+
+test("a config with everything in it is fine, and so is an empty one", () => {
+  expect(findConfigIssues({})).toEqual([]);
+  expect(
+    findConfigIssues({
+      store: "sqlite:a.db",
+      namespace: "shop",
+      durability: "fsync",
+      jobs: [defineJob({ name: "a", run: () => null })],
+      launchers: [{ name: "mine", launch: async () => null }],
+      worker: { concurrency: 5, queues: ["a"], labels: ["gpu"], shutdownGrace: "10s" },
+      http: {
+        host: "0.0.0.0",
+        port: 0,
+        tokens: [{ name: "ci", token: "0123456789abcdef", scopes: ["read", "enqueue"] }],
+        allowedOrigins: ["https://ops.test"],
+      },
+      log: { level: "silent" },
+    }),
+  ).toEqual([]);
+});
+
+test.each([
+  [{ http: { port: "80" } }, ["http", "port"], "expected number"],
+  [{ http: { port: 70_000 } }, ["http", "port"], "<=65535"],
+  [{ worker: { leaseDuration: "soon" } }, ["worker", "leaseDuration"], "expected milliseconds"],
+  [{ jobs: [{ name: "a" }] }, ["jobs", "0"], "defineJob"],
+  [{ log: { level: "loud" } }, ["log", "level"], "trace"],
+  [{ store: "millrace.db" }, ["store"], "sqlite:PATH"],
+  [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],
+  [{ sotre: "memory:" }, ["sotre"], "no such field"],
+])("%j is told at its field", (config, path, message) => {
+  expect(findConfigIssues(config)).toEqual([
+    { path, message: expect.stringContaining(message) as string },
+  ]);
+});
+
+test("a field is found in the source by the names that lead to it", () => {
+  const source = [
+    "export default defineConfig({",
+    '  store: "sqlite:port.db",',
+    "  worker: { concurrency: 3 },",
+    "  http: {",
+    "    host,",
+    '    "port": "80",',
+    "  },",
+    "});",
+  ].join("\n");
+  expect(findLine(source, ["http", "port"])).toBe(6);
+  expect(findLine(source, ["worker", "concurrency"])).toBe(3);
+  expect(findLine(source, ["http", "host"])).toBe(5);
+  expect(findLine(source, ["elsewhere"])).toBeNull();
+});
+
+test("the environment overrides the file, and leaves the rest as it is", () => {
+  const config = applyEnvironment(
+    { store: "sqlite:a.db", namespace: "shop", http: { port: 1, host: "::1" } },
+    {
+      MILLRACE_STORE: "memory:",
+      MILLRACE_PORT: "9000",
+      MILLRACE_TOKEN: "0123456789abcdef",
+      MILLRACE_TOKENS: "ci:read+enqueue:abcdef:0123456789",
+      MILLRACE_QUEUES: "mail, reports",
+      MILLRACE_LABELS: "gpu,region=eu",
+      MILLRACE_CONCURRENCY: "7",
+      MILLRACE_LOG_LEVEL: "warn",
+      MILLRACE_NAMESPACE: "",
+    },
+  );
+  expect(config).toMatchObject({
+    store: "memory:",
+    namespace: "shop",
+    http: {
+      host: "::1",
+      port: 9000,
+      tokens: [
+        { name: "MILLRACE_TOKEN", token: "0123456789abcdef", scopes: ["admin"] },
+        { name: "ci", token: "abcdef:0123456789", scopes: ["read", "enqueue"] },
+      ],
+    },
+    worker: { queues: ["mail", "reports"], labels: ["gpu", "region=eu"], concurrency: 7 },
+    log: { level: "warn" },
+  });
+});
+
+test.each([
+  ["MILLRACE_PORT", "80x", "whole number from 0 to 65535"],
+  ["MILLRACE_CONCURRENCY", "0", "whole number from 1"],
+  ["MILLRACE_LOG_LEVEL", "loud", "one of trace"],
+  ["MILLRACE_DURABILITY", "forever", "one of memory"],
+  ["MILLRACE_UNAUTHENTICATED", "yes", "private-network"],
+])("%s=%s is refused by name", (name, value, expected) => {
+  expect(() => applyEnvironment({}, { [name]: value })).toThrow(expected);
+  expect(() => applyEnvironment({}, { [name]: value })).toThrow(name);
+});
+
+test("a wrong token entry is told by its place, never repeated", () => {
+  const wrong = { MILLRACE_TOKENS: "ci:read:fine-token-0123,oops:root:secret-token" };
+  expect(() => applyEnvironment({}, wrong)).toThrow("entry 2");
+  expect(() => applyEnvironment({}, wrong)).not.toThrow("secret-token");
+});
+
+test("every environment variable is documented", () => {
+  const document = readFileSync("docs/configuration.md", "utf8");
+  for (const name of Object.keys(ENVIRONMENT_VARIABLES)) expect(document).toContain(`\`${name}\``);
+});
