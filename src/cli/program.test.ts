@@ -1,4 +1,5 @@
 // The command line answers for itself: help, version, mistyped commands, and errors as exit codes.
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MillraceError } from "../core/index.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
@@ -35,4 +36,12 @@ test("each error has the exit code of its kind", () => {
   expect(exitCodeOf(new MillraceError("JOB_NOT_FOUND"))).toBe(EXIT_CODES.notFound);
   expect(exitCodeOf(new MillraceError("UNAUTHORIZED"))).toBe(EXIT_CODES.denied);
   expect(exitCodeOf(new Error("anything"))).toBe(EXIT_CODES.failure);
+});
+
+test("every command and every exit code is documented", () => {
+  const document = readFileSync("docs/cli.md", "utf8");
+  for (const command of createProgram().commands) expect(document).toContain(`\`${command.name()}`);
+  for (const code of Object.values(EXIT_CODES)) {
+    expect(document).toMatch(new RegExp(`^\\| ${code} +\\|`, "m"));
+  }
 });

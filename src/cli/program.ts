@@ -1,8 +1,23 @@
 // The command line as a whole: every command registers itself here, and errors become lines and exit codes.
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.ts";
+import {
+  registerCancel,
+  registerPause,
+  registerRemove,
+  registerResume,
+  registerRetry,
+} from "./commands/change.ts";
 import { registerCollect } from "./commands/collect.ts";
+import { registerCompletion } from "./commands/completion.ts";
+import { registerDoctor } from "./commands/doctor.ts";
+import { registerEnqueue } from "./commands/enqueue.ts";
+import { registerInit } from "./commands/init.ts";
+import { registerJob, registerJobs } from "./commands/jobs.ts";
+import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerRollup } from "./commands/rollup.ts";
+import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
+import { registerTop } from "./commands/top.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
 import { packageVersion } from "./version.ts";
 
@@ -10,7 +25,28 @@ import { packageVersion } from "./version.ts";
 export type RegisterCommand = (program: Command) => void;
 
 /** In the order of the help. Commands load what they need when they run, so that `--help` stays quick. */
-const COMMANDS: readonly RegisterCommand[] = [registerCollect, registerRollup];
+const COMMANDS: readonly RegisterCommand[] = [
+  registerInit,
+  registerStart,
+  registerServe,
+  registerWorker,
+  registerEnqueue,
+  registerJobs,
+  registerJob,
+  registerCancel,
+  registerRetry,
+  registerRemove,
+  registerPause,
+  registerResume,
+  registerTypes,
+  registerQueues,
+  registerWorkers,
+  registerTop,
+  registerCollect,
+  registerRollup,
+  registerDoctor,
+  registerCompletion,
+];
 
 /** Builds the whole command line. Commands throw; {@link runCommandLine} turns that into an exit code. */
 export function createProgram(commands: readonly RegisterCommand[] = COMMANDS): Command {

@@ -1,0 +1,120 @@
+// `millrace enqueue`: one job, or many from a file of JSON lines.
+import { type Command, InvalidArgumentError } from "commander";
+import { MillraceError } from "../../core/index.ts";
+import type { EnqueueOptions, Operations, Receipt } from "../../runtime/index.ts";
+import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import { print, printJson } from "../output.ts";
+
+interface EnqueueCommandOptions extends ConnectionOptions {
+  readonly delay?: string;
+  readonly runAt?: string;
+  readonly priority?: number;
+  readonly expiresIn?: string;
+  readonly queue?: string;
+  readonly key?: string;
+  readonly tag?: readonly string[];
+  readonly label?: readonly string[];
+  readonly wait?: true | string;
+  readonly follow?: boolean;
+}
+
+/** Registers `enqueue`. */
+export function registerEnqueue(program: Command): void {
+  const command = program
+    .command("enqueue")
+    .description("enqueue a job")
+    .argument("<type>", "the job type's name")
+    .argument("[input]", "its input as JSON; - reads it from standard input")
+    .option("--delay <duration>", "not before this much time has passed")
+    .option("--run-at <time>", "not before this time (ISO 8601)")
+    .option("--priority <number>", "each step is a minute of head start", readNumber)
+    .option("--expires-in <duration>", "not worth starting this long after it was due")
+    .option("--queue <name>", "a queue other than the type's")
+    .option("--key <key>", "idempotency key: a second job with it is the first one")
+    .option("--tag <tag...>", "tags")
+    .option("--label <label...>", "labels that a worker must offer")
+    .option("--wait [duration]", "wait for the end and print the result")
+    .option("--follow", "show progress and log lines until the end")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ millrace enqueue Sleep '{"SleepTimeInSeconds": 2, "Message": "Hello"}' --follow
+  $ millrace enqueue send-receipt '{"orderId": "o-1"}' --delay 10m --key o-1
+  $ cat input.json | millrace enqueue import - --wait 5m --json`,
+    );
+  withConnectionOptions(command).action(
+    async (type: string, input: string | undefined, options: EnqueueCommandOptions) => {
+      const value = await readInput(input);
+      await using connection = await connect(options, { mayCreate: true });
+      const { operations } = connection;
+      const [receipt] = await operations.enqueueEntries([
+        { type, input: value, options: toOptions(options) },
+      ]);
+      if (receipt === undefined) throw new MillraceError("STORE_FAILED");
+      await tell(operations, receipt, options);
+    },
+  );
+}
+
+async function tell(
+  operations: Operations,
+  receipt: Receipt,
+  options: EnqueueCommandOptions,
+): Promise<void> {
+  const { id, state, type, isNew } = receipt;
+  if (options.follow === true) {
+    const { followJob } = await import("../follow.ts");
+    process.exitCode = await followJob(operations, id, { isJson: options.json === true });
+    return;
+  }
+  if (options.wait !== undefined) {
+    const result = await receipt.result(options.wait === true ? {} : { timeout: options.wait });
+    if (options.json === true) printJson({ id, type, state: "succeeded", isNew, result });
+    else printJson(result);
+    return;
+  }
+  if (options.json === true) printJson({ id, type, state, isNew });
+  else print(isNew ? id : `${id} (stood already)`);
+}
+
+function readNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !Number.isFinite(number)) {
+    throw new InvalidArgumentError("Expected a number.");
+  }
+  return number;
+}
+
+async function readInput(text: string | undefined): Promise<unknown> {
+  if (text === undefined) return undefined;
+  const source = text === "-" ? await readStandardInput() : text;
+  try {
+    return JSON.parse(source) as unknown;
+  } catch (cause) {
+    throw new MillraceError("INVALID_INPUT", {
+      message: `the input is not JSON: ${cause instanceof Error ? cause.message : ""}. Quote it for the shell, as in '{"a": 1}'`,
+      cause,
+    });
+  }
+}
+
+async function readStandardInput(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) text += String(chunk);
+  return text;
+}
+
+function toOptions(options: EnqueueCommandOptions): EnqueueOptions {
+  const { delay, runAt, priority, expiresIn, queue, key, tag, label } = options;
+  return {
+    ...(delay === undefined ? {} : { delay }),
+    ...(runAt === undefined ? {} : { runAt }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(expiresIn === undefined ? {} : { expiresIn }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(key === undefined ? {} : { idempotencyKey: key }),
+    ...(tag === undefined ? {} : { tags: tag }),
+    ...(label === undefined ? {} : { labels: label }),
+  };
+}

@@ -1,0 +1,182 @@
+// `millrace jobs` and `millrace job ID`: look at jobs.
+import { type Command, InvalidArgumentError } from "commander";
+import { JOB_STATES, type JobState, MAX_PAGE, MillraceError } from "../../core/index.ts";
+import type { JobView, Operations } from "../../runtime/index.ts";
+import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import {
+  brief,
+  clean,
+  paint,
+  paintState,
+  print,
+  printJson,
+  relativeTime,
+  table,
+} from "../output.ts";
+
+interface JobsOptions extends ConnectionOptions {
+  readonly state?: readonly JobState[];
+  readonly type?: string;
+  readonly queue?: string;
+  readonly tag?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** Rows in a list, unless asked otherwise: a screenful. */
+const DEFAULT_LIMIT = 20;
+
+/** Registers `jobs`. */
+export function registerJobs(program: Command): void {
+  const command = program
+    .command("jobs")
+    .description("list jobs, newest first")
+    .option(
+      "--state <states>",
+      `only these, with commas between: ${JOB_STATES.join(", ")}`,
+      readStates,
+    )
+    .option("--type <name>", "only this job type")
+    .option("--queue <name>", "only this queue")
+    .option("--tag <tag>", "only with this tag")
+    .option("--limit <number>", "most jobs shown", readLimit, DEFAULT_LIMIT)
+    .option("--cursor <cursor>", "go on where a list ended")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ millrace jobs --state failed,cancelled\n  $ millrace jobs --type Sleep --limit 100 --json",
+    );
+  withConnectionOptions(command).action(async (options: JobsOptions) => {
+    await using connection = await connect(options);
+    const { state, type, queue, tag, limit, cursor } = options;
+    const page = await connection.operations.jobs({
+      limit,
+      ...(state === undefined ? {} : { states: state }),
+      ...(type === undefined ? {} : { type }),
+      ...(queue === undefined ? {} : { queue }),
+      ...(tag === undefined ? {} : { tag }),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    if (options.json === true) return printJson(page);
+    if (page.jobs.length === 0) return print("no jobs");
+    const nowMs = Date.now();
+    print(
+      ...table(
+        ["ID", "TYPE", "STATE", "ATTEMPT", "ENQUEUED", "DETAIL"],
+        page.jobs.map((job) => [
+          job.id,
+          clean(job.type),
+          paintState(job.state),
+          job.attempt,
+          relativeTime(job.enqueuedAt, nowMs),
+          detailOf(job),
+        ]),
+      ),
+    );
+    if (page.cursor !== undefined) print("", `more: --cursor ${page.cursor}`);
+  });
+}
+
+/** Registers `job`. */
+export function registerJob(program: Command): void {
+  const command = program
+    .command("job")
+    .description("show a job, or follow it to its end")
+    .argument("<id>", "the job's id")
+    .option("--follow", "show progress and log lines until the end")
+    .option("--logs", "show the lines that it logged")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ millrace job 0199d3c0-... --follow\n  $ millrace job 0199d3c0-... --json | jq .result",
+    );
+  withConnectionOptions(command).action(
+    async (id: string, options: ConnectionOptions & { follow?: boolean; logs?: boolean }) => {
+      await using connection = await connect(options);
+      const { operations } = connection;
+      const isJson = options.json === true;
+      if (options.follow === true) {
+        const { followJob } = await import("../follow.ts");
+        process.exitCode = await followJob(operations, id, { isJson });
+        return;
+      }
+      const job = await operations.job(id);
+      if (job === null) {
+        throw new MillraceError("JOB_NOT_FOUND", { message: `no job ${id} is kept` });
+      }
+      if (options.logs === true) return showLogs(operations, id, isJson);
+      if (isJson) return printJson(job);
+      print(...describeJob(job, Date.now()));
+    },
+  );
+}
+
+async function showLogs(operations: Operations, id: string, isJson: boolean): Promise<void> {
+  const lines = await operations.logs(id);
+  if (isJson) return printJson(lines);
+  for (const { atMs, level, message } of lines) {
+    print(`${new Date(atMs).toISOString()} ${level.padEnd(5)} ${clean(message)}`);
+  }
+}
+
+function readStates(text: string): readonly JobState[] {
+  return text.split(",").map((name) => {
+    const state = JOB_STATES.find((known) => known === name.trim());
+    if (state === undefined) {
+      throw new InvalidArgumentError(`${name} is no state; expected ${JOB_STATES.join(", ")}.`);
+    }
+    return state;
+  });
+}
+
+function readLimit(text: string): number {
+  const limit = Number(text);
+  if (!/^\d{1,5}$/.test(text) || limit < 1 || limit > MAX_PAGE) {
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_PAGE}.`);
+  }
+  return limit;
+}
+
+/** The one thing worth knowing of a job in a list. */
+function detailOf(job: JobView): string {
+  if (job.error !== null) return brief(job.error.message, 60);
+  if (job.state === "running") return brief(job.progress, 60);
+  if (job.state === "succeeded") return brief(job.result, 60);
+  return brief(job.input, 60);
+}
+
+function describeJob(job: JobView, nowMs: number): readonly string[] {
+  const when = (iso: string | null): string =>
+    iso === null ? "" : `${iso} (${relativeTime(iso, nowMs)})`;
+  const rows: readonly (readonly [string, string])[] = [
+    ["id", job.id],
+    ["type", clean(job.type)],
+    ["queue", clean(job.queue)],
+    ["state", paintState(job.state)],
+    ["attempt", String(job.attempt)],
+    ["crashes", job.crashes === 0 ? "" : String(job.crashes)],
+    ["worker", clean(job.worker ?? "")],
+    ["tags", clean(job.tags.join(", "))],
+    ["labels", clean(job.labels.join(", "))],
+    ["key", clean(job.idempotencyKey ?? "")],
+    ["enqueued", when(job.enqueuedAt)],
+    ["due", job.dueAt === job.enqueuedAt ? "" : when(job.dueAt)],
+    ["expires", when(job.expiresAt)],
+    ["started", when(job.startedAt)],
+    ["finished", when(job.finishedAt)],
+    ["removed after", when(job.removedAfter)],
+    ["cancel asked", job.cancelRequested === null ? "" : clean(job.cancelRequested.reason)],
+    ["input", brief(job.input, 2_000)],
+    ["progress", brief(job.progress, 2_000)],
+    ["result", brief(job.result, 2_000)],
+    ["error", job.error === null ? "" : clean(`${job.error.name}: ${job.error.message}`)],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return [
+    ...rows
+      .filter(([, value]) => value !== "")
+      .map(([name, value]) => `${paint("bold", name.padEnd(width))}  ${value}`),
+    ...job.attempts.map(
+      (attempt) =>
+        `${paint("bold", "attempt".padEnd(width))}  ${attempt.attempt} ${attempt.outcome} ${relativeTime(attempt.endedAt, nowMs)} on ${clean(attempt.worker)}${attempt.error === null ? "" : `: ${brief(attempt.error.message, 200)}`}`,
+    ),
+  ];
+}

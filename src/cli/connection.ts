@@ -1,0 +1,97 @@
+// What a command works against: a store, opened here, or a service, by URL and token.
+import { existsSync } from "node:fs";
+import { type Command, Option } from "commander";
+import type { MillraceConfig } from "../config/index.ts";
+import { MillraceError } from "../core/index.ts";
+import type { Operations } from "../runtime/index.ts";
+
+/** The options that every command has which asks a store or a service. */
+export interface ConnectionOptions {
+  readonly url?: string;
+  readonly token?: string;
+  readonly store?: string;
+  readonly namespace?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Operations, and how to let go of them. */
+export interface Connection extends AsyncDisposable {
+  readonly operations: Operations;
+  /** For headings: the service's URL or the store's. */
+  readonly where: string;
+}
+
+/** The store of a first run, as `openMillrace` has it. */
+const DEFAULT_STORE = "sqlite:millrace.db";
+
+/** Adds the options for a store, and for a config. */
+export function withStoreOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--config <path>", "config file").env("MILLRACE_CONFIG"))
+    .addOption(new Option("--store <url>", 'store, such as "sqlite:millrace.db"'))
+    .addOption(new Option("--namespace <name>", "namespace within the store"));
+}
+
+/** Adds the options of {@link ConnectionOptions}. */
+export function withConnectionOptions(command: Command): Command {
+  return withStoreOptions(command)
+    .addOption(new Option("--url <url>", "ask a service instead of a store").env("MILLRACE_URL"))
+    .addOption(new Option("--token <token>", "the service's token (better: MILLRACE_TOKEN)"))
+    .addOption(new Option("--json", "print JSON, for programs"));
+}
+
+/** Reads the config of the working directory, with the options' word over it. */
+export async function readConfig(options: ConnectionOptions): Promise<MillraceConfig> {
+  const { loadConfig } = await import("../config/index.ts");
+  const { config } = await loadConfig({
+    directory: process.cwd(),
+    environment: process.env,
+    ...(options.config === undefined ? {} : { path: options.config }),
+  });
+  return {
+    ...config,
+    ...(options.store === undefined ? {} : { store: options.store }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+  };
+}
+
+/**
+ * Opens what a command works against. `mayCreate` lets a store be made that is not there yet; without it a wrong
+ * directory is told rather than answered with emptiness.
+ *
+ * @throws MillraceError of the config, the store or the service
+ */
+export async function connect(
+  options: ConnectionOptions,
+  { mayCreate = false }: { readonly mayCreate?: boolean } = {},
+): Promise<Connection> {
+  if (options.url !== undefined && options.url !== "") {
+    const token = options.token ?? process.env["MILLRACE_TOKEN"];
+    const { createHttpOperations } = await import("../http/index.ts");
+    const operations = createHttpOperations({
+      url: options.url,
+      ...(token === undefined || token === "" ? {} : { token }),
+    });
+    return { operations, where: options.url, [Symbol.asyncDispose]: async () => {} };
+  }
+  const config = await readConfig(options);
+  const where = config.store ?? DEFAULT_STORE;
+  if (!mayCreate) refuseMissing(where);
+  const { openMillrace, silentLogger } = await import("../runtime/index.ts");
+  const mill = await openMillrace({
+    store: where,
+    ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+    ...(config.durability === undefined ? {} : { durability: config.durability }),
+    ...(config.jobs === undefined ? {} : { jobs: config.jobs }),
+    logger: silentLogger,
+  });
+  return { operations: mill, where, [Symbol.asyncDispose]: () => mill.close() };
+}
+
+function refuseMissing(store: string): void {
+  if (!store.startsWith("sqlite:") || existsSync(store.slice("sqlite:".length))) return;
+  throw new MillraceError("STORE_FAILED", {
+    message: `there is no store at ${store} yet. Run millrace start here, or say where it is by --store, --url or a config`,
+  });
+}

@@ -1,0 +1,96 @@
+// What start, serve and worker share: open by the config, run until a signal, drain.
+import type { MillraceConfig } from "../config/index.ts";
+import { listenJobService } from "../http/index.ts";
+import {
+  type Logger,
+  type Millrace,
+  createLogger,
+  openMillrace,
+  stopOnSignals,
+} from "../runtime/index.ts";
+import { packageVersion } from "./version.ts";
+
+/** Which parts this process is. */
+export interface Parts {
+  readonly isService: boolean;
+  readonly isWorker: boolean;
+}
+
+/** Runs the parts until a signal has stopped them. */
+export async function runUntilStopped(config: MillraceConfig, parts: Parts): Promise<void> {
+  const logger = createLogger(config.log?.level ?? "info");
+  const mill = await openByConfig(config, logger);
+  const closers: (() => Promise<void>)[] = [() => mill.close()];
+  try {
+    if (parts.isService) closers.unshift(await listen(config, mill, logger));
+    await tellStore(mill, logger);
+    if (parts.isWorker) await startWorker(config, mill, logger);
+  } catch (thrown) {
+    for (const close of closers) await close();
+    throw thrown;
+  }
+  await new Promise<void>((resolve, reject) => {
+    // A worker whose store needs no handle of its own must not end while it waits for work.
+    const keepAlive = setInterval(() => {}, 2 ** 30);
+    const undo = stopOnSignals(async () => {
+      try {
+        for (const close of closers) await close();
+        resolve();
+      } catch (thrown) {
+        reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      } finally {
+        clearInterval(keepAlive);
+        undo();
+      }
+    }, logger);
+  });
+  logger.info({}, "stopped");
+}
+
+/** Opens Millrace as a config says. */
+function openByConfig(config: MillraceConfig, logger: Logger): Promise<Millrace> {
+  const { http: _http, log: _log, ...options } = config;
+  return openMillrace({ ...options, logger });
+}
+
+async function listen(
+  { http = {} }: MillraceConfig,
+  mill: Millrace,
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  const { host, port, ...access } = http;
+  const listening = await listenJobService({
+    operations: mill,
+    access,
+    logger,
+    version: packageVersion(),
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+  });
+  const auth =
+    (access.tokens?.length ?? 0) > 0
+      ? "token"
+      : access.unauthenticated === "private-network"
+        ? "none: everyone on this network may do everything"
+        : "none: this machine only";
+  logger.info({ url: listening.url, access: auth }, "job service listening");
+  return () => listening.close();
+}
+
+async function tellStore(mill: Millrace, logger: Logger): Promise<void> {
+  const { location, kind, namespace, durability, findings } = await mill.describe();
+  logger.info({ store: location, kind, namespace, durability }, "store open");
+  for (const { level, message } of findings) {
+    if (level === "ok") continue;
+    if (level === "problem") logger.error({ finding: message }, "store problem");
+    else logger.warn({ finding: message }, "store warning");
+  }
+}
+
+async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logger): Promise<void> {
+  const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.launch);
+  if (runnable.length === 0) {
+    logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
+  }
+  await mill.start();
+}

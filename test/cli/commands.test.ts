@@ -1,0 +1,229 @@
+// Every command, driven as a user drives it: against a store, and against a service by its URL and token.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Running, run, runProcess, scratch, startCommand } from "./command-line.ts";
+
+const TOKEN = "a-token-of-the-tests";
+const SLEEP = '{"SleepTimeInSeconds": 0, "Message": "from the test"}';
+let directory: Awaited<ReturnType<typeof scratch>>;
+let store = "";
+let service: Running;
+let url = "";
+
+beforeAll(async () => {
+  directory = await scratch();
+  store = `sqlite:${join(directory.path, "jobs.db")}`;
+  const env = { MILLRACE_STORE: store, MILLRACE_TOKEN: TOKEN, MILLRACE_PORT: "0" };
+  service = startCommand(["start"], { env });
+  url = await service.line(/"url":"([^"]+)".*job service listening/);
+});
+afterAll(async () => {
+  await service.stop();
+  await directory[Symbol.asyncDispose]();
+});
+
+const json = (text: string): never => JSON.parse(text) as never;
+
+describe.each(["a store", "a service"])("against %s", (where) => {
+  const ask = (...args: readonly string[]) =>
+    where === "a store"
+      ? run([...args, "--store", store])
+      : run([...args, "--url", url], { env: { MILLRACE_TOKEN: TOKEN } });
+
+  test("enqueue prints the id; jobs and job show it", async () => {
+    const { code, out } = await ask("enqueue", "Sleep", SLEEP, "--tag", "shown", "--wait", "20s");
+    expect({ code, out: json(out) }).toEqual({ code: 0, out: { message: "from the test" } });
+    const list = await ask("jobs", "--tag", "shown", "--state", "succeeded", "--json");
+    const { jobs }: { jobs: { id: string }[] } = json(list.out);
+    expect(jobs.length).toBeGreaterThan(0);
+    const shown = await ask("job", jobs[0]?.id ?? "");
+    expect(shown.out).toMatch(/state\s+succeeded/);
+    expect((await ask("job", jobs[0]?.id ?? "", "--logs")).out).toContain("from the test");
+    const table = await ask("jobs", "--type", "Sleep", "--limit", "1");
+    expect(table.out).toMatch(/^ID\s+TYPE\s+STATE.*\n.*Sleep/);
+  });
+
+  test("enqueue takes its input from standard input, a delay and a key", async () => {
+    const args = ["enqueue", "Sleep", "-", "--delay", "1h", "--key", `key of ${where}`, "--json"];
+    const options = where === "a store" ? ["--store", store] : ["--url", url];
+    const env = { MILLRACE_TOKEN: TOKEN };
+    const first = await runProcess([...args, ...options], { input: SLEEP, env });
+    const again = await runProcess([...args, ...options], { input: SLEEP, env });
+    expect(json(first.out)).toMatchObject({ state: "scheduled", isNew: true });
+    expect(json(again.out)).toMatchObject({ isNew: false });
+    const { id }: { id: string } = json(first.out);
+    const cancelled = await ask("cancel", id, "--reason", "not needed");
+    expect(cancelled).toMatchObject({ code: 0, out: `${id} cancelled\n` });
+    expect((await ask("cancel", id)).code).toBe(4);
+    expect((await ask("retry", id)).out).toContain("ready again");
+    expect((await ask("job", id, "--follow")).code).toBe(0);
+    expect((await ask("remove", id, "--json")).code).toBe(0);
+    expect(await ask("job", id)).toMatchObject({
+      code: 3,
+      err: expect.stringContaining("JOB_NOT_FOUND") as string,
+    });
+  });
+
+  test("a running job is followed, and cancelled from another process", async () => {
+    const { out } = await ask("enqueue", "Sleep", '{"SleepTimeInSeconds": 600, "Message": "x"}');
+    const id = out.trim();
+    const options = where === "a store" ? ["--store", store] : ["--url", url];
+    const following = startCommand(["job", id, "--follow", "--json", ...options], {
+      env: { MILLRACE_TOKEN: TOKEN },
+    });
+    await following.line(/"state":"running"|"kind":"started"/);
+    await ask("cancel", id);
+    expect(await following.end()).toBe(4);
+    const last: unknown = json(following.output().trim().split("\n").at(-1) ?? "");
+    expect(last).toMatchObject({ job: { id, state: "cancelled" } });
+  });
+
+  test("pause and resume change what queues shows", async () => {
+    expect((await ask("pause", "Sleep", "--reason", "a test")).out).toBe("Sleep paused\n");
+    expect((await ask("queues")).out).toMatch(/Sleep .*paused by .*: a test/);
+    expect((await ask("resume", "Sleep")).out).toBe("Sleep resumed\n");
+    expect((await ask("queues")).out).not.toContain("paused");
+  });
+
+  test("types, workers, top and doctor show what there is, as tables and as JSON", async () => {
+    expect((await ask("types")).out).toMatch(
+      /Sleep\s+Sleep\s+in-process\s+SleepTimeInSeconds, Message/,
+    );
+    expect((await ask("workers")).out).toMatch(/WORKER.*\n.*Sleep, hash-tree/);
+    expect((await ask("top", "--once")).out).toMatch(/1 workers\n[^]*QUEUE[^]*Sleep/);
+    const doctor = await ask("doctor");
+    expect(doctor.code).toBe(0);
+    expect(doctor.out).toMatch(/durability\s+fsync/);
+    expect(doctor.out).toMatch(/can lose\s+nothing that was acknowledged/);
+    expect(doctor.out).toMatch(/ok\s+this machine's clock/);
+    for (const name of ["types", "queues", "workers", "top", "doctor"]) {
+      expect((await ask(name, "--json")).out, name).toMatch(/^[[{]/);
+    }
+  });
+
+  test("wrong input, type and id end with the codes of wrong usage", async () => {
+    expect((await ask("enqueue", "Sleep", "{oops")).code).toBe(2);
+    expect((await ask("enqueue", "Sleep", "{}")).err).toContain("INVALID_INPUT");
+    expect((await ask("enqueue", "Slep", "{}")).err).toContain("UNKNOWN_TYPE");
+    expect((await ask("job", "abc")).code).toBe(2);
+    expect((await ask("jobs", "--state", "done")).code).toBe(2);
+  });
+});
+
+test("a wrong token, no service and no store end with codes of their own", async () => {
+  const denied = await run(["queues", "--url", url, "--token", "wrong"]);
+  expect(denied).toMatchObject({ code: 6, err: expect.stringContaining("UNAUTHORIZED") as string });
+  const gone = await run(["queues", "--url", "http://127.0.0.1:2"]);
+  expect(gone.code).toBe(5);
+  const missing = await run(["jobs", "--store", "sqlite:/nowhere/at/all.db"]);
+  expect(missing).toMatchObject({
+    code: 5,
+    err: expect.stringContaining("there is no store") as string,
+  });
+});
+
+test("serve and worker do as separate processes what start does as one", async () => {
+  const own = `sqlite:${join(directory.path, "apart.db")}`;
+  const env = { MILLRACE_STORE: own, MILLRACE_PORT: "0" };
+  const serving = startCommand(["serve"], { env });
+  const address = await serving.line(/"url":"([^"]+)".*job service listening/);
+  const { out } = await run(["enqueue", "Sleep", SLEEP, "--url", address]);
+  const id = out.trim();
+  expect((await run(["job", id, "--url", address])).out).toMatch(/state\s+ready/);
+  const working = startCommand(["worker", "--queues", "Sleep", "--concurrency", "2"], { env });
+  await working.line(/worker started/);
+  expect((await run(["job", id, "--follow", "--url", address])).code).toBe(0);
+  expect((await run(["workers", "--url", address, "--json"])).out).toMatch(/"concurrency": 2/);
+  expect(await working.stop()).toBe(0);
+  expect(await serving.stop("SIGINT")).toBe(0);
+});
+
+test("a signal drains; a second one stops at once", async () => {
+  const own = `sqlite:${join(directory.path, "drain.db")}`;
+  const working = startCommand(["worker"], { env: { MILLRACE_STORE: own } });
+  await working.line(/worker started/);
+  const { out } = await run([
+    "enqueue",
+    "Sleep",
+    '{"SleepTimeInSeconds": 2, "Message": "drained"}',
+    "--store",
+    own,
+  ]);
+  await working.line(/job started/);
+  expect(await working.stop()).toBe(0);
+  expect(working.output()).toContain("drained");
+  expect((await run(["job", out.trim(), "--store", own])).out).toMatch(/state\s+succeeded/);
+
+  const again = startCommand(["worker"], { env: { MILLRACE_STORE: own } });
+  await again.line(/worker started/);
+  await run(["enqueue", "Sleep", '{"SleepTimeInSeconds": 600, "Message": "x"}', "--store", own]);
+  await again.line(/job started/);
+  again.child.kill("SIGINT");
+  await again.line(/a second signal/);
+  expect(await again.stop("SIGINT")).toBe(130);
+});
+
+test("a service that others could reach refuses to start without a token", async () => {
+  const env = { MILLRACE_STORE: "memory:", MILLRACE_PORT: "0", MILLRACE_HOST: "0.0.0.0" };
+  const refused = await run(["serve"], { env });
+  expect(refused).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("refusing to listen") as string,
+  });
+});
+
+test("a wrong config says which field, what was expected and on which line", async () => {
+  let files = 0;
+  const define = 'import { defineConfig } from "millrace";\n';
+  const load = async (text: string) => {
+    // Node remembers what it imported, so each config is a file of its own.
+    files += 1;
+    const path = join(directory.path, `wrong${files}.config.ts`);
+    await writeFile(path, text);
+    return run(["types", "--config", path, "--store", "memory:"]);
+  };
+  expect(
+    await load('export default {\n  store: "memory:",\n  http: {\n    port: "80",\n  },\n};\n'),
+  ).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("wrong1.config.ts:4: http.port: expected number") as string,
+  });
+  expect((await load("export const a = 1;\n")).err).toContain("no default export");
+  expect((await load("const a = ;\n")).err).toContain("can't be loaded");
+  expect((await load(`${define}throw new Error("on purpose");\n`)).err).toMatch(
+    /wrong4\.config\.ts.*(on purpose|Cannot find package)/,
+  );
+  expect((await run(["types", "--config", "nowhere.ts"])).err).toContain("there is no config");
+});
+
+test("init writes a config and a job type that work, and overwrites nothing", async () => {
+  await using project = await scratch();
+  const made = await run(["init", project.path]);
+  expect(made.out).toContain("millrace.config.ts");
+  expect(await readFile(join(project.path, "millrace.config.ts"), "utf8")).toContain(
+    "defineConfig",
+  );
+  expect((await run(["init", project.path])).code).toBe(2);
+});
+
+test("completion prints scripts that name every command", async () => {
+  const help = await run(["--help"]);
+  const commands = [...help.out.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name ?? "");
+  expect(commands.length).toBeGreaterThan(15);
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { out } = await run(["completion", shell]);
+    for (const name of commands.filter((command) => command !== "help"))
+      expect(out).toContain(name);
+  }
+  expect((await run(["completion", "tcsh"])).code).toBe(2);
+});
+
+test("a mistyped command is told of the right one, and every command has help with an example", async () => {
+  const mistyped = await run(["enqeue"]);
+  expect(mistyped.code).toBe(2);
+  expect(mistyped.err).toContain("Did you mean enqueue?");
+  for (const name of ["enqueue", "jobs", "job", "cancel", "start", "serve", "worker", "top"]) {
+    expect((await run([name, "--help"])).out, name).toMatch(/Examples?:\n\s+\$ millrace/);
+  }
+});

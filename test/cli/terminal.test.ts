@@ -1,0 +1,86 @@
+/* oxlint-disable no-control-regex -- escape sequences are what is looked for */
+// What needs a real terminal: top and --follow draw on a pseudo-terminal, and leave it as it was.
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type Running,
+  run,
+  scratch,
+  start,
+  startCommand,
+  terminalCommand,
+} from "./command-line.ts";
+
+const SLEEP = '{"SleepTimeInSeconds": 0, "Message": "on the screen"}';
+let directory: Awaited<ReturnType<typeof scratch>>;
+let store = "";
+let worker: Running;
+
+beforeAll(async () => {
+  directory = await scratch();
+  store = `sqlite:${join(directory.path, "terminal.db")}`;
+  worker = startCommand(["worker"], { env: { MILLRACE_STORE: store } });
+  await worker.line(/worker started/);
+});
+afterAll(async () => {
+  await worker.stop();
+  await directory[Symbol.asyncDispose]();
+});
+
+function inTerminal(...args: readonly string[]): Running {
+  return start(
+    "script",
+    ["-qfec", terminalCommand(args, { rows: 24, columns: 100 }), "/dev/null"],
+    {
+      env: { NO_COLOR: "" },
+    },
+  );
+}
+
+// `script` of util-linux makes the pseudo-terminal; other systems' takes other arguments.
+describe.skipIf(process.platform !== "linux")("on a terminal", () => {
+  test("top shows queues, workers and rates on a screen of its own, and q gives the old one back", async () => {
+    const top = inTerminal("top", "--interval", "100ms", "--store", store);
+    await top.line(/\u001B\[\?1049h[^]*1 workers/);
+    await run(["enqueue", "Sleep", SLEEP, "--store", store]);
+    await top.line(/Sleep +0 +0 +0 +1 +0 +0\.1/);
+    top.child.stdin?.write("q");
+    expect(await top.end()).toBe(0);
+    expect(top.output()).toMatch(/\u001B\[\?1049l\s*$/);
+  });
+
+  test("job --follow shows a progress bar while the job runs, then its result", async () => {
+    await run(["pause", "hash-tree", "--store", store]);
+    const { out } = await run([
+      "enqueue",
+      "hash-tree",
+      JSON.stringify({ directory: join(import.meta.dirname, "../../src") }),
+      "--store",
+      store,
+    ]);
+    const follow = inTerminal("job", out.trim(), "--follow", "--store", store);
+    await follow.line(/ready/);
+    await run(["resume", "hash-tree", "--store", store]);
+    expect(await follow.end()).toBe(0);
+    expect(follow.output()).toMatch(/[█░]{30} \d+% \d+\/\d+/);
+    expect(follow.output()).toMatch(/succeeded.*: \{"files":\d+/);
+  });
+
+  test("Ctrl-C ends the following, not the job", async () => {
+    const { out } = await run([
+      "enqueue",
+      "Sleep",
+      '{"SleepTimeInSeconds": 600, "Message": "x"}',
+      "--store",
+      store,
+    ]);
+    const id = out.trim();
+    const follow = inTerminal("job", id, "--follow", "--store", store);
+    await follow.line(/running|started/);
+    follow.child.stdin?.write("\u0003");
+    expect(await follow.end()).toBe(130);
+    expect(follow.output()).toContain(`millrace job ${id} --follow`);
+    expect((await run(["job", id, "--store", store])).out).toMatch(/state\s+running/);
+    await run(["cancel", id, "--store", store]);
+  });
+});
