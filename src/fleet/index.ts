@@ -17,3 +17,5 @@ export type {
   MemberReport,
 } from "./collect/report.ts";
 export type { ParseSample } from "./collect/stream.ts";
+export { defineCollectJob } from "./collect/collect-job.ts";
+export type { CollectInput, CollectJobOptions, CollectProgress } from "./collect/collect-job.ts";

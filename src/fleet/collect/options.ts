@@ -2,6 +2,7 @@
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkPlaceholders, fillPlaceholders } from "../../processes/index.ts";
+import { readFleetOptions } from "../options.ts";
 import type { FleetOptions } from "../options.ts";
 import { MEMBER_PLACEHOLDERS } from "../readiness.ts";
 import { MAX_MEMBERS, wholeNumber } from "../supervisor/policy.ts";
@@ -76,6 +77,16 @@ export function readCollectOptions<Sample>(
     paceMs: optionalMs(options.pace, "pace"),
     parse,
   };
+}
+
+/**
+ * Checks the options of a collection, its fleet's among them, without starting anything.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
+ */
+export function checkCollectOptions(options: CollectOptions<number>): void {
+  const { size } = readCollectOptions(options, parseRandomNumber);
+  readFleetOptions({ ...options, size });
 }
 
 function optionalMs(duration: Duration | undefined, field: string): number | undefined {
