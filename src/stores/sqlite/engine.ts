@@ -19,6 +19,8 @@ const LOCK_RETRY_MAX_MS = 20;
 const LOCK_DEADLINE_MS = 30_000;
 /** Between attempts to open a file again that had failed. */
 const REOPEN_MS = 500;
+/** No version of a file. */
+const NOTHING_SEEN = -1;
 
 export interface Engine {
   receive(calls: readonly Call[]): void;
@@ -69,7 +71,8 @@ class SqliteEngine implements Engine {
   readonly #followers = new Followers((notice) => this.#notices.push(notice));
   #connection: Connection;
   #session: Session;
-  #dataVersion: number;
+  /** None as yet: the first look reads what others did before, their wish to follow included. */
+  #dataVersion = NOTHING_SEEN;
   #writes: Pending[] = [];
   #replies: Reply[] = [];
   #notices: Notice[] = [];
@@ -88,7 +91,6 @@ class SqliteEngine implements Engine {
     this.#now = clockReader(options.clock);
     this.#connection = connection;
     this.#session = this.#openSession();
-    this.#dataVersion = connection.dataVersion();
   }
 
   receive(calls: readonly Call[]): void {
@@ -301,7 +303,7 @@ class SqliteEngine implements Engine {
       const [busy] = this.#connection.first("PRAGMA wal_checkpoint(FULL)") ?? [1];
       if (busy !== 0) throw busyError(this.#options.path);
       this.#session = this.#openSession();
-      this.#dataVersion = -1;
+      this.#dataVersion = NOTHING_SEEN;
       this.#failure = null;
     } catch {
       this.#reopenTimer = setTimeout(() => this.#reopen(), REOPEN_MS);
