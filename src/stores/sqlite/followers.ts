@@ -181,7 +181,8 @@ function readEvents(
         events.push(JSON.parse(String(event)) as JobEvent);
       }
     }
-    if (rows.length < MAX_READ_EVENTS) lastSeen = newest;
+    // Others may have committed since `newest` was read: what was seen beyond it is not seen again.
+    if (rows.length < MAX_READ_EVENTS) lastSeen = Math.max(lastSeen, newest);
   }
   return { events, lastSeen, hasGap };
 }
