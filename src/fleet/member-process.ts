@@ -1,6 +1,12 @@
 // One start of one member: its port, its process group, its readiness.
 import { setTimeout as sleep } from "node:timers/promises";
-import { fillCommand, findFreePort, isPortFree, startGroup } from "../processes/index.ts";
+import {
+  LineSplitter,
+  fillCommand,
+  findFreePort,
+  isPortFree,
+  startGroup,
+} from "../processes/index.ts";
 import type {
   Guardian,
   OutputTail,
@@ -8,7 +14,7 @@ import type {
   ProcessExit,
   ProcessGroup,
 } from "../processes/index.ts";
-import { LineSplitter } from "./lines.ts";
+
 import type { FleetSettings } from "./options.ts";
 import { probeOnce, waitUntilReady } from "./readiness.ts";
 

@@ -2,6 +2,7 @@
 export * from "./command-template.ts";
 export * from "./free-port.ts";
 export * from "./guardian.ts";
+export * from "./lines.ts";
 export * from "./output-tail.ts";
 export * from "./process-group.ts";
 export * from "./resource-use.ts";

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { Guardian } from "./guardian.ts";
 import { measureGroups } from "./resource-use.ts";
 
@@ -11,6 +11,8 @@ export interface GroupOptions {
   readonly argv: readonly string[];
   readonly cwd?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Gives the process a standard input that `write` feeds; without it, it has none. */
+  readonly hasInput?: boolean;
   /** Ends the group if this process dies without a word. */
   readonly guardian: Guardian;
   readonly onOutput: (stream: "stdout" | "stderr", chunk: Buffer) => void;
@@ -30,10 +32,16 @@ export interface ProcessExit {
 export interface ProcessGroup {
   /** Id of the process and of its group; undefined when it could not be started. */
   readonly pid: number | undefined;
+  /** Writes to the standard input; what an ended process no longer reads is dropped. */
+  write(text: string): void;
+  /** Closes the standard input. */
+  endInput(): void;
   /** Sends a signal to every process of the group; false when there is none left. */
   signal(signal: NodeJS.Signals): boolean;
   /** Resolves when the process has ended and none of its group is left. */
   readonly gone: Promise<void>;
+  /** Resolves when all of its output has been handed over; shortly after the process has ended at the latest. */
+  readonly outputEnded: Promise<void>;
 }
 
 /** A killed process leaves its group in milliseconds; one that a dead device holds may never. */
@@ -44,14 +52,22 @@ const CHEAP_LOOKS = 4;
 /** Output still in the pipe when its process ends is read for so long; a forked child may hold the pipe open. */
 const OUTPUT_DRAIN_MS = 100;
 
-type PipedChild = ChildProcessByStdio<null, Readable, Readable>;
+type PipedChild = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
 /** Starts a program without any shell, as the leader of a new process group. */
 export function startGroup(options: GroupOptions): ProcessGroup {
   const child = spawnPiped(options);
   if (child instanceof Error || child.pid === undefined) {
     const error = child instanceof Error ? child : undefined;
-    return { pid: undefined, signal: () => false, gone: tellFailedStart(child, error, options) };
+    const gone = tellFailedStart(child, error, options);
+    return {
+      pid: undefined,
+      write: () => {},
+      endInput: () => {},
+      signal: () => false,
+      gone,
+      outputEnded: gone,
+    };
   }
   const { pid } = child;
   options.guardian.watch(pid);
@@ -69,10 +85,22 @@ export function startGroup(options: GroupOptions): ProcessGroup {
     });
   });
   const gone = endOfGroup(exited, pid, options.guardian);
-  return { pid, signal: (signal) => signalGroup(pid, signal), gone };
+  const outputEnded = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  // A program that ends, or closes its input, before it has read all of it: its exit code tells what that means.
+  child.stdin?.on("error", () => {});
+  return {
+    pid,
+    write: (text) => {
+      if (child.stdin?.writable === true) child.stdin.write(text);
+    },
+    endInput: () => child.stdin?.end(),
+    signal: (signal) => signalGroup(pid, signal),
+    gone,
+    outputEnded,
+  };
 }
 
-function spawnPiped({ argv, cwd, env }: GroupOptions): PipedChild | Error {
+function spawnPiped({ argv, cwd, env, hasInput }: GroupOptions): PipedChild | Error {
   const [program = "", ...words] = argv;
   try {
     return spawn(program, words, {
@@ -80,8 +108,8 @@ function spawnPiped({ argv, cwd, env }: GroupOptions): PipedChild | Error {
       env: { ...env },
       detached: true,
       shell: false,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+      stdio: [hasInput === true ? "pipe" : "ignore", "pipe", "pipe"],
+    }) as PipedChild;
   } catch (thrown) {
     return thrown instanceof Error ? thrown : new Error(String(thrown));
   }

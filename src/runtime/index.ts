@@ -6,6 +6,7 @@ export {
 } from "./launchers/http.ts";
 export type * from "./launchers/launcher.ts";
 export { verifyWebhook } from "./launchers/webhook-signature.ts";
+export * from "./launchers/process/index.ts";
 export {
   createThreadLauncher,
   type ThreadLauncherOptions,

@@ -1,7 +1,7 @@
 // One request to one member: a stream of lines, of which some are samples.
 import { get } from "node:http";
 import type { IncomingMessage } from "node:http";
-import { LineSplitter } from "../lines.ts";
+import { LineSplitter } from "../../processes/index.ts";
 import { lookupLoopback } from "../loopback.ts";
 
 /** Turns a line into a sample; undefined for a line that is none. */

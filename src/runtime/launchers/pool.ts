@@ -4,6 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { createHttpLauncher } from "./http.ts";
 import { inProcessLauncher } from "./in-process.ts";
 import type { Launcher } from "./launcher.ts";
+import { createProcessLauncher } from "./process/index.ts";
 import { createThreadLauncher } from "./thread.ts";
 
 /** How one job type is run. */
@@ -26,6 +27,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
   for (const launcher of [
     inProcessLauncher,
     createThreadLauncher(),
+    createProcessLauncher(),
     createHttpLauncher(),
     ...others,
   ]) {

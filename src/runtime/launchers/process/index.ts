@@ -1,0 +1,3 @@
+// The door of the process launcher.
+export { createProcessLauncher, type ProcessLauncherOptions } from "./launcher.ts";
+export type { ProcessLaunchOptions } from "./options.ts";
