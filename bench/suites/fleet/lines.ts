@@ -1,7 +1,7 @@
 // Lines out of chunks: how many one process takes in a second.
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { LineSplitter } from "../../../src/fleet/lines.ts";
+import { LineSplitter } from "../../../src/processes/index.ts";
 import { parseRandomNumber } from "../../../src/fleet/index.ts";
 
 /** What a socket delivers at one go. */
