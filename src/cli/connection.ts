@@ -78,7 +78,8 @@ export async function connect(
   const config = await readConfig(options);
   const where = config.store ?? DEFAULT_STORE;
   if (!mayCreate) refuseMissing(where);
-  const { openMillrace, silentLogger } = await import("../runtime/index.ts");
+  const { openMillrace } = await import("../millrace/index.ts");
+  const { silentLogger } = await import("../runtime/index.ts");
   const mill = await openMillrace({
     store: where,
     ...(config.namespace === undefined ? {} : { namespace: config.namespace }),

@@ -1,13 +1,8 @@
 // What start, serve and worker share: open by the config, run until a signal, drain.
 import type { MillraceConfig } from "../config/index.ts";
 import { listenJobService } from "../http/index.ts";
-import {
-  type Logger,
-  type Millrace,
-  createLogger,
-  openMillrace,
-  stopOnSignals,
-} from "../runtime/index.ts";
+import { openMillrace } from "../millrace/index.ts";
+import { type Logger, type Millrace, createLogger, stopOnSignals } from "../runtime/index.ts";
 import { packageVersion } from "./version.ts";
 
 /** Which parts this process is. */

@@ -14,6 +14,7 @@ import {
 } from "./limits.ts";
 import { type Redaction, type Redactor, createRedactor } from "./redaction.ts";
 import { type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
+import type { ScheduleOptions } from "./schedule.ts";
 import type { Retention, RetentionPolicy } from "./store.ts";
 
 /** A pino-shaped logger for one job: its lines carry the job's id, type and attempt, and are kept with the job. */
@@ -90,6 +91,13 @@ export interface JobOptions<InputSchema extends StandardSchemaV1, Output> {
   readonly labels?: readonly string[];
   /** Priority of its jobs unless an enqueue says another: each step is a minute of head start. */
   readonly priority?: number;
+  /**
+   * Enqueues jobs of this type on a rhythm, from the first process on that starts to work on it. Several have names of
+   * their own. A schedule taken out of the code goes on until it is removed.
+   */
+  readonly schedule?:
+    | ScheduleOptions<StandardSchemaV1.InferInput<InputSchema>>
+    | readonly ScheduleOptions<StandardSchemaV1.InferInput<InputSchema>>[];
 }
 
 /** A handler in process, or the launcher that runs it elsewhere; neither where a process only enqueues. */
@@ -115,6 +123,7 @@ export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
   readonly maxCrashes: number;
   readonly labels: readonly string[];
   readonly priority: number;
+  readonly schedules: readonly ScheduleOptions<Input>[];
   readonly run: ((context: JobContext<Parsed>) => Output | Promise<Output>) | undefined;
   readonly launch: LauncherUse | undefined;
 }
@@ -191,6 +200,7 @@ export function defineJob<
     maxCrashes,
     labels: checkTags(options.labels, "labels"),
     priority,
+    schedules: options.schedule === undefined ? [] : [options.schedule].flat(),
     run: options.run,
     launch: options.launch,
   };

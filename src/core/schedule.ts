@@ -53,6 +53,22 @@ export interface ScheduleOptions<Input = unknown> extends RhythmOptions {
   readonly name?: string;
   /** What every tick's job gets; checked against the type's schema when the schedule is kept. */
   readonly input?: Input;
+  /** What else an enqueue could say of every tick's job. */
+  readonly job?: ScheduledJobOptions;
+}
+
+/** What an enqueue can say that makes sense for every tick. */
+export interface ScheduledJobOptions {
+  /** A number: each step is a minute of head start. Or the head start itself. In place of the type's. */
+  readonly priority?: number | { readonly headStart: Duration };
+  /** Not worth starting this long after it fired: it then fails with `JOB_EXPIRED`. */
+  readonly expiresIn?: Duration;
+  /** Beside `schedule:NAME`, which every tick's job has. */
+  readonly tags?: readonly string[];
+  /** Labels that a worker must offer, beside the type's. */
+  readonly labels?: readonly string[];
+  /** A queue other than the type's. */
+  readonly queue?: string;
 }
 
 /** When a schedule fires, read and checked. */
@@ -84,4 +100,18 @@ export interface ScheduleSpec {
 export interface Tick {
   readonly dueAtMs: number;
   readonly fireAtMs: number;
+}
+
+/** One tick to come, as it may be shown. */
+export interface TickPreview {
+  /** When it is due, in UTC: `2026-03-29T01:00:00.000Z`. */
+  readonly dueAt: string;
+  /** When it fires, its jitter added. */
+  readonly fireAt: string;
+  /** Due by the clock of the schedule's zone: `2026-03-29T03:00:00+02:00`. */
+  readonly local: string;
+  /** `moved`: its hour is skipped on this day; `repeated`: its hour comes twice on this day. */
+  readonly clock: "usual" | "moved" | "repeated";
+  /** What the zone's clock was put forward (or back, if negative) since the tick before, in milliseconds. */
+  readonly clockChangeMs: number;
 }

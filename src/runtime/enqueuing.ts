@@ -5,16 +5,19 @@ import { MillraceError } from "../core/errors.ts";
 import { createIdMaker } from "../core/ids.ts";
 import { MAX_ENQUEUE_BATCH } from "../core/limits.ts";
 import type { EnqueueReply, NewJob, Store } from "../core/store.ts";
-import { createBatcher } from "./batcher.ts";
+import { type Batcher, createBatcher } from "./batcher.ts";
 import type { EnqueueEntry, EnqueueOptions, Millrace, Receipt } from "./millrace.ts";
 import { createNewJob } from "./new-job.ts";
 import type { Registry } from "./registry.ts";
 import type { Ending, Results } from "./results.ts";
+import type { RoomParts } from "./room.ts";
 
 /** The calls that enqueue, and a way to wait for those under way. */
 export interface Enqueuing {
   readonly calls: Pick<Millrace, "enqueue" | "enqueueMany" | "enqueueEntries">;
   readonly drained: () => Promise<void>;
+  /** The same in steps, for rooms that make jobs of their own. */
+  readonly steps: Pick<RoomParts, "createJob" | "makeId" | "keepJobs">;
 }
 
 /** What enqueuing stands on. */
@@ -27,27 +30,14 @@ export interface EnqueuingParts {
 
 /** Makes the calls that enqueue. Callers of one moment share a write. */
 export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
-  const { store, registry, results, register } = parts;
-  // A type that was never listed is made known with its first job, so that others can mask and settle it.
-  const know = async (type: AnyJobType): Promise<void> => {
-    if (registry.find(type.name) !== type) await register(type);
-  };
-  const makeId = createIdMaker({ now: Date.now, randomBytes });
+  const { store, registry, results } = parts;
   const batcher = createBatcher<NewJob, EnqueueReply>(MAX_ENQUEUE_BATCH, async (jobs) =>
     store.enqueue({ jobs }),
   );
-  const keep = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
-    const receipts: Receipt[] = [];
-    for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
-      const replies = await batcher.add(jobs.slice(start, start + MAX_ENQUEUE_BATCH));
-      for (const [index, reply] of replies.entries()) {
-        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", results));
-      }
-    }
-    return receipts;
-  };
+  const { know, makeId, createJob, keepJobs } = createSteps(parts, batcher);
   return {
     drained: batcher.drained,
+    steps: { createJob, makeId, keepJobs },
     calls: {
       enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
         if (registry.find(type.name) !== type) await know(type);
@@ -69,20 +59,52 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
             createNewJob(type, input, optionsOf(input, index), makeId),
           ),
         );
-        return (await keep(jobs)) as Receipt<Output>[];
+        return (await keepJobs(jobs)) as Receipt<Output>[];
       },
       enqueueEntries: async (entries: readonly EnqueueEntry[]) => {
         const jobs = await Promise.all(
-          entries.map(async ({ type: typeOrName, input, options }) => {
-            const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-            await know(type);
-            return createNewJob(type, input, options, makeId);
-          }),
+          entries.map(async ({ type, input, options }) => createJob(type, input, options)),
         );
-        return keep(jobs);
+        return keepJobs(jobs);
       },
     },
   };
+}
+
+interface Steps extends Pick<RoomParts, "createJob" | "makeId"> {
+  readonly know: (type: AnyJobType) => Promise<void>;
+  readonly keepJobs: (jobs: readonly NewJob[]) => Promise<Receipt[]>;
+}
+
+function createSteps(
+  { registry, results, register }: EnqueuingParts,
+  batcher: Batcher<NewJob, EnqueueReply>,
+): Steps {
+  // A type that was never listed is made known with its first job, so that others can mask and settle it.
+  const know = async (type: AnyJobType): Promise<void> => {
+    if (registry.find(type.name) !== type) await register(type);
+  };
+  const makeId = createIdMaker({ now: Date.now, randomBytes });
+  const keepJobs = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
+    const receipts: Receipt[] = [];
+    for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
+      const replies = await batcher.add(jobs.slice(start, start + MAX_ENQUEUE_BATCH));
+      for (const [index, reply] of replies.entries()) {
+        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", results));
+      }
+    }
+    return receipts;
+  };
+  const createJob = async (
+    typeOrName: AnyJobType | string,
+    input: unknown,
+    options?: EnqueueOptions,
+  ): Promise<NewJob> => {
+    const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
+    await know(type);
+    return createNewJob(type, input, options, makeId);
+  };
+  return { know, makeId, createJob, keepJobs };
 }
 
 function createReceipt(reply: EnqueueReply, type: string, results: Results): Receipt {

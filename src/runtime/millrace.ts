@@ -9,6 +9,7 @@ import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
+import type { ScheduleOperations } from "./schedule-operations.ts";
 
 /** What `openMillrace` takes. Everything has a default. */
 export interface MillraceOptions {
@@ -212,6 +213,7 @@ export interface Operations {
 
 /** Millrace, open on a store. Made by `openMillrace`. */
 export interface Millrace extends Operations, AsyncDisposable {
+  readonly schedules: ScheduleOperations;
   /** Makes more job types known, for enqueuing and, when started, for running. */
   register(...types: readonly AnyJobType[]): Promise<void>;
   /**
@@ -230,7 +232,7 @@ export interface Millrace extends Operations, AsyncDisposable {
     inputs: readonly Input[],
     options?: EnqueueOptions | ((input: Input, index: number) => EnqueueOptions),
   ): Promise<readonly Receipt<Output>[]>;
-  /** Begins to process all job types given that have a handler, or one of them. */
+  /** Begins to process all job types given that have a handler, or one of them, and to fire schedules. */
   start(type?: AnyJobType): Promise<void>;
   /** Takes nothing new and lets what runs finish, for all job types or for one; then gives back what is left. */
   stop(type?: AnyJobType, options?: StopOptions): Promise<void>;

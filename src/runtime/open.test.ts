@@ -5,7 +5,7 @@ import { type AnyJobType, defineJob } from "../core/define-job.ts";
 import { fatal, snooze } from "../core/outcomes.ts";
 import type { Logger } from "./logger.ts";
 import type { EventView, Millrace, MillraceOptions } from "./millrace.ts";
-import { openMillrace } from "./open.ts";
+import { openMillrace } from "../millrace/index.ts";
 
 const opened: Millrace[] = [];
 async function open(jobs: readonly AnyJobType[], options: MillraceOptions = {}): Promise<Millrace> {

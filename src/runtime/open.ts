@@ -1,4 +1,4 @@
-// `openMillrace`: puts a store, the job types and a worker together behind one object.
+// Puts a store, the job types, a worker and the rooms above together behind one object.
 import type { AnyJobType } from "../core/define-job.ts";
 import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
@@ -10,32 +10,55 @@ import { createEnqueuing } from "./enqueuing.ts";
 import { type Logger, createLogger, silentLogger } from "./logger.ts";
 import type { Millrace, MillraceOptions } from "./millrace.ts";
 import { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
-import { createOperations } from "./operations.ts";
+import { createOperations, learnTypes } from "./operations.ts";
 import { type Registry, createRegistry, describeType } from "./registry.ts";
 import { Results } from "./results.ts";
+import type { Room, RoomParts, Rooms } from "./room.ts";
 import { readWorkerSettings } from "./settings.ts";
-import { createWorking } from "./working.ts";
+import type { WorkerSettings } from "./worker.ts";
+import { type Working, createWorking } from "./working.ts";
 
 /** The store withdraws a cancelled job's claim this long after its worker should have. */
 const CANCEL_MARGIN_MS = 5_000;
 
+/** Millrace but for what rooms above the runtime add to it. */
+export type Runtime = Omit<Millrace, "schedules">;
+
 /**
- * Opens Millrace on a store. Nothing is processed until `start`.
+ * Opens the runtime on a store, with the rooms above it. Nothing is processed until `start`.
  *
- * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_CONFIG`, `DUPLICATE_TYPE`, `UNSUPPORTED` and the store's
- * @example
- * await using mill = await openMillrace({ store: "sqlite:millrace.db", jobs: [sendReceipt] });
- * const receipt = await mill.enqueue(sendReceipt, { orderId: "o-1", card: "4111" });
- * await mill.start();
- * await receipt.result();
+ * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_CONFIG`, `DUPLICATE_TYPE`, `UNSUPPORTED`, the rooms' and the store's
  */
-export async function openMillrace(options: MillraceOptions = {}): Promise<Millrace> {
+export async function openRuntime<Calls extends object>(
+  options: MillraceOptions,
+  openRooms: (parts: RoomParts) => Rooms<Calls>,
+): Promise<Runtime & Calls> {
   const settings = readWorkerSettings(options.worker);
   const namespace = checkName(options.namespace ?? "default", "namespace");
   const logger = loggerOf(options.logger);
   const registry = createRegistry();
   for (const type of options.jobs ?? []) registry.add(type);
   const { store, closeStore } = await openFor(options, { namespace, logger, registry });
+  try {
+    return assemble({ store, closeStore, settings, logger, registry }, options, openRooms);
+  } catch (error) {
+    await closeStore();
+    throw error;
+  }
+}
+
+interface Ground extends OpenedStore {
+  readonly settings: WorkerSettings;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+function assemble<Calls extends object>(
+  ground: Ground,
+  options: MillraceOptions,
+  openRooms: (parts: RoomParts) => Rooms<Calls>,
+): Runtime & Calls {
+  const { store, logger, registry, settings } = ground;
   const results = new Results(store);
   const working = createWorking({
     store,
@@ -51,36 +74,86 @@ export async function openMillrace(options: MillraceOptions = {}): Promise<Millr
     },
   });
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
+    for (const room of rooms) room.register(types);
     for (const type of types) registry.add(type);
     await makeKnown(store, types);
   };
   const enqueuing = createEnqueuing({ store, registry, results, register });
+  const { rooms, calls } = openRooms({
+    store,
+    logger,
+    ...enqueuing.steps,
+    redactorsOf: async (types) => {
+      await learnTypes({ store, registry }, types);
+      return (type) => registry.redactorOf(type);
+    },
+  });
+  for (const room of rooms) room.register(registry.all());
+  return {
+    ...createOperations({ store, registry, results }),
+    ...enqueuing.calls,
+    ...calls,
+    register,
+    ...createLife({ ground, rooms, working, results, register, drained: enqueuing.drained }),
+  };
+}
+
+interface LifeParts {
+  readonly ground: Ground;
+  readonly rooms: readonly Room[];
+  readonly working: Working;
+  readonly results: Results;
+  readonly register: Millrace["register"];
+  readonly drained: () => Promise<void>;
+}
+
+/** Starting, stopping and closing: rooms begin after the worker and end before it. */
+function createLife(
+  parts: LifeParts,
+): Pick<Millrace, "start" | "stop" | "close" | typeof Symbol.asyncDispose> {
+  const { ground, rooms, working, register } = parts;
+  const { settings, registry } = ground;
+  // Starts and stops take turns, worker and rooms together: a stop that comes during a start finds all that it started.
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = (act: () => Promise<void>): Promise<void> => {
+    const mine = turn.then(act);
+    turn = mine.catch(() => {});
+    return mine;
+  };
+  const stopAll = async (graceMs: number): Promise<void> => {
+    await Promise.all(rooms.map((room) => room.stop()));
+    await working.stop(undefined, graceMs);
+  };
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
-    await enqueuing.drained();
-    await working.stop(undefined, settings.shutdownGraceMs);
-    await working.close();
-    await results.close();
-    await closeStore();
+    await parts.drained();
+    await inTurn(async () => {
+      await stopAll(settings.shutdownGraceMs);
+      await working.close();
+    });
+    await parts.results.close();
+    await ground.closeStore();
   };
   const close = async (): Promise<void> => {
     closing ??= closeAll();
     await closing;
   };
   return {
-    ...createOperations({ store, registry, results }),
-    ...enqueuing.calls,
-    register,
     start: async (type) => {
-      if (closing !== undefined)
+      if (closing !== undefined) {
         throw new MillraceError("STOPPED", { message: "Millrace is closed" });
+      }
       if (type !== undefined && registry.find(type.name) !== type) await register(type);
-      await working.start(type);
+      await inTurn(async () => {
+        await working.start(type);
+        const types = type === undefined ? registry.all() : [type];
+        await Promise.all(rooms.map((room) => room.start(types)));
+      });
     },
     stop: async (type, stop = {}) => {
       const graceMs =
         stop.grace === undefined ? settings.shutdownGraceMs : parseDuration(stop.grace, "grace");
-      await working.stop(type, graceMs);
+      await inTurn(() => (type === undefined ? stopAll(graceMs) : working.stop(type, graceMs)));
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -91,7 +91,10 @@ async function follow(
 }
 
 /** Types of other processes are learned when one of their jobs is first shown. */
-async function learnTypes(parts: OperationParts, names: readonly string[]): Promise<void> {
+export async function learnTypes(
+  parts: Pick<OperationParts, "registry" | "store">,
+  names: readonly string[],
+): Promise<void> {
   const { registry, store } = parts;
   if (names.every((name) => registry.isKnown(name))) return;
   registry.learn(await store.types());

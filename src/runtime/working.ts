@@ -19,7 +19,7 @@ export interface WorkingParts {
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
 }
 
-/** The work of a process. Starting twice, or stopping what does not run, is harmless. */
+/** The work of a process. Starting twice, or stopping what does not run, is harmless; calls take turns, see `open.ts`. */
 export interface Working {
   start(type: AnyJobType | undefined): Promise<void>;
   stop(type: AnyJobType | undefined, graceMs: number): Promise<void>;
@@ -30,50 +30,40 @@ export function createWorking(parts: WorkingParts): Working {
   const { store, logger, settings, registry, launchers, ended, onSettled } = parts;
   const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
   let worker: Worker | undefined;
-  // Starts and stops take turns: a stop that comes during a start must find what it started.
-  let turn: Promise<void> = Promise.resolve();
-  const inTurn = (act: () => Promise<void>): Promise<void> => {
-    const mine = turn.then(act);
-    turn = mine.catch(() => {});
-    return mine;
-  };
-
   return {
-    start: (type) =>
-      inTurn(async () => {
-        if (type !== undefined) registry.add(type);
-        const types = type === undefined ? registry.all().filter(canRun) : [type];
-        const mine = types.filter(
-          ({ queue }) => settings.queues === undefined || settings.queues.includes(queue),
+    start: async (type) => {
+      if (type !== undefined) registry.add(type);
+      const types = type === undefined ? registry.all().filter(canRun) : [type];
+      const mine = types.filter(
+        ({ queue }) => settings.queues === undefined || settings.queues.includes(queue),
+      );
+      checkAny(mine, settings);
+      await Promise.all(mine.map((each) => launchers.prepare(each)));
+      const isFirst = worker === undefined;
+      worker ??= new Worker({ store, logger, launchers, settings, ended, onSettled });
+      for (const each of mine) worker.serve(each);
+      if (isFirst) {
+        await worker.start();
+        sweeper.start();
+        logger.info(
+          { types: worker.servedTypes, concurrency: settings.concurrency },
+          "worker started",
         );
-        checkAny(mine, settings);
-        await Promise.all(mine.map((each) => launchers.prepare(each)));
-        const isFirst = worker === undefined;
-        worker ??= new Worker({ store, logger, launchers, settings, ended, onSettled });
-        for (const each of mine) worker.serve(each);
-        if (isFirst) {
-          await worker.start();
-          sweeper.start();
-          logger.info(
-            { types: worker.servedTypes, concurrency: settings.concurrency },
-            "worker started",
-          );
-        }
-      }),
-    stop: (type, graceMs) =>
-      inTurn(async () => {
-        if (worker === undefined) return;
-        if (type !== undefined && worker.servedTypes.some((name) => name !== type.name)) {
-          await worker.withdraw(type.name, graceMs);
-          return;
-        }
-        const stopping = worker;
-        worker = undefined;
-        await sweeper.stop();
-        await stopping.stop(graceMs);
-        logger.info({}, "worker stopped");
-      }),
-    close: () => inTurn(() => launchers.stop()),
+      }
+    },
+    stop: async (type, graceMs) => {
+      if (worker === undefined) return;
+      if (type !== undefined && worker.servedTypes.some((name) => name !== type.name)) {
+        await worker.withdraw(type.name, graceMs);
+        return;
+      }
+      const stopping = worker;
+      worker = undefined;
+      await sweeper.stop();
+      await stopping.stop(graceMs);
+      logger.info({}, "worker stopped");
+    },
+    close: () => launchers.stop(),
   };
 }
 

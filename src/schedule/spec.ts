@@ -133,7 +133,7 @@ function readOptionalMoment(moment: Moment | undefined, field: string): number |
 /** An ISO text without an offset would mean another moment on every machine. */
 const HAS_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/;
 
-function readMoment(moment: Moment, field: string): number {
+export function readMoment(moment: Moment, field: string): number {
   const isVague = typeof moment === "string" && !HAS_OFFSET.test(moment);
   const atMs = isVague ? Number.NaN : new Date(moment).getTime();
   if (!Number.isInteger(atMs) || atMs < 0) {

@@ -1,5 +1,5 @@
 // A schedule's ticks: the next one, what is due now after whatever downtime, and a preview of those to come.
-import { MillraceError, type ScheduleSpec, type Tick } from "../core/index.ts";
+import { MillraceError, type ScheduleSpec, type Tick, type TickPreview } from "../core/index.ts";
 import { type Due, type DueSearch, createNextDue } from "./next-tick.ts";
 import { tickJitterMs } from "./tick-id.ts";
 import { timeZone } from "./time-zone.ts";
@@ -134,20 +134,6 @@ function walkFrom(
     next = timetable.next(next.dueAtMs);
   }
   return { due, next };
-}
-
-/** One tick to come, as it may be shown. */
-export interface TickPreview {
-  /** When it is due, in UTC: `2026-03-29T01:00:00.000Z`. */
-  readonly dueAt: string;
-  /** When it fires, its jitter added. */
-  readonly fireAt: string;
-  /** Due by the clock of the schedule's zone: `2026-03-29T03:00:00+02:00`. */
-  readonly local: string;
-  /** `moved`: its hour is skipped on this day; `repeated`: its hour comes twice on this day. */
-  readonly clock: Due["clock"];
-  /** What the zone's clock was put forward (or back, if negative) since the tick before, in milliseconds. */
-  readonly clockChangeMs: number;
 }
 
 /** Most ticks of one preview. */

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { defineJob } from "../../core/define-job.ts";
 import type { Millrace } from "../millrace.ts";
-import { openMillrace } from "../open.ts";
+import { openMillrace } from "../../millrace/index.ts";
 
 const module = new URL("./thread-handlers.fixture.ts", import.meta.url);
 const thread = (exportName: string): { launcher: string; options: unknown } => ({

@@ -18,7 +18,9 @@ import { namespacesTopic } from "./namespaces.ts";
 import { queuesTopic } from "./queues.ts";
 import { reportTopic } from "./report.ts";
 import { retentionTopic } from "./retention.ts";
+import { schedulesTopic } from "./schedules.ts";
 import { settleTopic } from "./settle.ts";
+import { ticksTopic } from "./ticks.ts";
 import { typesTopic } from "./types.ts";
 import { valuesTopic } from "./values.ts";
 import { wakeUpsTopic } from "./wake-ups.ts";
@@ -47,6 +49,8 @@ export const STORE_TOPICS: readonly Topic[] = [
   listingTopic,
   queuesTopic,
   typesTopic,
+  schedulesTopic,
+  ticksTopic,
   namespacesTopic,
   wakeUpsTopic,
   concurrencyTopic,
