@@ -53,7 +53,7 @@ describe("a job type", () => {
       graceMs: 1_000,
       redactedPaths: ["card"],
       retention: {
-        succeeded: { ageMs: 0, count: 0 },
+        succeeded: { ageMs: 0, count: DEFAULT_RETENTION.succeeded.count },
         failed: { ageMs: 3_600_000, count: DEFAULT_RETENTION.failed.count },
         cancelled: { ageMs: DEFAULT_RETENTION.cancelled.ageMs, count: 5 },
       },

@@ -223,7 +223,8 @@ export function readRetention(options: RetentionOptions | undefined): RetentionP
 
 function readRule(rule: RetentionRule | undefined, usual: Retention): Retention {
   if (rule === undefined) return usual;
-  if (rule === "remove") return { ageMs: 0, count: 0 };
+  // The count stays: it is the type's, and a job that is enqueued with a longer retention of its own must be kept.
+  if (rule === "remove") return { ageMs: 0, count: usual.count };
   if (typeof rule !== "object") {
     return { ageMs: parseDuration(rule, "retention"), count: usual.count };
   }

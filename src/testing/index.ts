@@ -1,3 +1,4 @@
 // The door of the testing room: what a store, and an application, is tested with.
 export * from "./conformance/index.ts";
 export * from "./clock.ts";
+export * from "./model/index.ts";

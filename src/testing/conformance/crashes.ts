@@ -53,6 +53,20 @@ export const crashesTopic: Topic = {
       },
     },
     {
+      name: "of jobs that ran beside each other are charged to none",
+      async run({ worker, enqueueMany, advance, sweep, putType, store }) {
+        await putType({ maxCrashes: 1 });
+        const ids = await enqueueMany(2);
+        await (await worker({ leaseDurationMs: HOUR_MS })).claim();
+        await advance(2 * HOUR_MS);
+        const { takenBack, crashed } = await sweep();
+        assert.deepEqual({ takenBack, crashed }, { takenBack: 2, crashed: 0 });
+        for (const record of await store.get({ ids })) {
+          assert.deepEqual([record?.state, record?.crashes], ["ready", 0]);
+        }
+      },
+    },
+    {
       name: "are bounded for a type that nobody made known, too",
       async run(world) {
         const [id = ""] = await world.enqueue({});

@@ -1,0 +1,173 @@
+// Claims of the reference model: which jobs a store may choose, and what becomes of them.
+import type { JobRecord } from "../../core/job.ts";
+import type { ClaimRequest, ClaimedJob, ExchangeReply, Offer } from "../../core/store.ts";
+import { claim, rankOf } from "../../core/transitions.ts";
+import { TOLERANCE_MS } from "./compare.ts";
+import { type ModelJob, type StoreModel, isClaimable } from "./model.ts";
+
+/** A claim: who asked for what, and when. */
+export interface Asked {
+  readonly worker: string;
+  readonly request: ClaimRequest;
+  readonly nowMs: number;
+}
+
+/**
+ * Judges what a store handed out by the rules of the seam, and then makes the same of the model.
+ *
+ * @throws Error that says which rule was broken
+ */
+export function applyClaim(
+  model: StoreModel,
+  asked: Asked,
+  { claimed, lookAgainInMs }: ExchangeReply,
+): void {
+  const jobs = claimed.map((handed) => findClaimed(model, asked, handed));
+  judgeBounds(asked.request, claimed);
+  judgeTokens(asked.request, claimed);
+  judgeOrder(model, asked, jobs);
+  judgeCompleteness(model, asked, jobs);
+  for (const [index, job] of jobs.entries()) {
+    const token = claimed[index]?.token ?? "";
+    const ready: JobRecord = { ...job.record, state: "ready" };
+    const transition = claim(ready, { worker: asked.worker, token }, asked.nowMs);
+    if (transition.kind !== "changed") throw new Error(`the model refuses to claim ${ready.id}`);
+    model.jobs.set(ready.id, { ...job, record: transition.job });
+  }
+  judgeLookAgain(model, asked, lookAgainInMs);
+}
+
+function findClaimed(model: StoreModel, asked: Asked, handed: ClaimedJob): ModelJob {
+  const job = model.jobs.get(handed.id);
+  if (job === undefined) throw new Error(`${handed.id} was claimed and is not kept`);
+  const { record } = job;
+  const why = reasonNotTo(model, asked, record);
+  if (why !== null) throw new Error(`${record.id} was claimed: ${why}`);
+  const expected: readonly unknown[] = [
+    record.type,
+    record.queue,
+    record.input,
+    record.attempts + 1,
+    record.crashes,
+    record.enqueuedAtMs,
+    record.dueAtMs,
+    record.tags.join(),
+  ];
+  const told: readonly unknown[] = [
+    handed.type,
+    handed.queue,
+    handed.input,
+    handed.attempt,
+    handed.crashes,
+    handed.enqueuedAtMs,
+    handed.dueAtMs,
+    handed.tags.join(),
+  ];
+  if (expected.some((value, index) => value !== told[index])) {
+    throw new Error(`a claim tells ${JSON.stringify(told)} of ${JSON.stringify(record)}`);
+  }
+  return job;
+}
+
+function reasonNotTo(model: StoreModel, asked: Asked, record: JobRecord): string | null {
+  const { request, nowMs, worker } = asked;
+  if (!model.leases.has(worker)) return "its worker holds no lease";
+  if (!isClaimable(record, nowMs)) return `it is ${record.state}, due at ${record.dueAtMs}`;
+  if (model.paused.has(record.queue)) return "its queue is paused";
+  if (offerFor(request, record) === undefined) return "it was not asked for";
+  if (!record.labels.every((label) => request.labels.includes(label)))
+    return "its labels do not fit";
+  return null;
+}
+
+function offerFor({ offers }: ClaimRequest, record: JobRecord): Offer | undefined {
+  return offers.find(({ queue, type }) => queue === record.queue && type === record.type);
+}
+
+function judgeBounds(request: ClaimRequest, claimed: readonly ClaimedJob[]): void {
+  if (claimed.length > request.capacity) throw new Error("more was claimed than the capacity");
+  for (const { queue, type, capacity } of request.offers) {
+    const taken = claimed.filter((job) => job.queue === queue && job.type === type).length;
+    if (taken > capacity) throw new Error(`more was claimed of ${queue} and ${type} than offered`);
+  }
+  if (new Set(claimed.map(({ id }) => id)).size !== claimed.length) {
+    throw new Error("a job was claimed twice by one call");
+  }
+}
+
+function judgeTokens(
+  { tokenNonce, firstToken }: ClaimRequest,
+  claimed: readonly ClaimedJob[],
+): void {
+  for (const [index, { token }] of claimed.entries()) {
+    const expected = `${tokenNonce}.${firstToken + index}`;
+    if (token !== expected) throw new Error(`token ${token} was given, expected ${expected}`);
+  }
+}
+
+/** Within a lane, what is claimed is what comes first, in order. Jobs whose workers died have no place to keep. */
+function judgeOrder(model: StoreModel, asked: Asked, claimed: readonly ModelJob[]): void {
+  const lanes = new Set(claimed.map(({ record }) => laneOf(record)));
+  for (const lane of lanes) {
+    const waiting = candidates(model, asked).filter(
+      (job) => laneOf(job.record) === lane && job.deaths === 0,
+    );
+    waiting.sort((left, right) => byRank(left.record, right.record));
+    const taken = claimed.filter((job) => laneOf(job.record) === lane && job.deaths === 0);
+    for (const [index, { record }] of taken.entries()) {
+      const first = waiting[index]?.record;
+      if (first?.id === record.id) continue;
+      throw new Error(`${record.id} was claimed where ${first?.id ?? "none"} comes first`);
+    }
+  }
+}
+
+/** Where there is room nothing that fits is left behind. */
+function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly ModelJob[]): void {
+  const { request, worker, nowMs } = asked;
+  // A worker whose lease is over may be found out at any time.
+  if ((model.leases.get(worker) ?? 0) <= nowMs) return;
+  if (claimed.length === request.capacity) return;
+  const waiting = candidates(model, asked);
+  const mayBeKeptApart = [...waiting, ...model.runningOf(worker)].some(({ deaths }) => deaths > 0);
+  if (mayBeKeptApart) return;
+  for (const { queue, type, capacity } of request.offers) {
+    const isOf = ({ record }: ModelJob): boolean => record.queue === queue && record.type === type;
+    const expected = Math.min(capacity, waiting.filter(isOf).length);
+    const taken = claimed.filter(isOf).length;
+    if (taken < expected) {
+      throw new Error(`${taken} of ${queue} and ${type} were claimed, ${expected} were there`);
+    }
+  }
+}
+
+function judgeLookAgain(model: StoreModel, asked: Asked, lookAgainInMs: number | null): void {
+  if (!model.leases.has(asked.worker)) return;
+  const dueInMs = [...model.jobs.values()]
+    .map(({ record }) => record)
+    .filter((record) => record.state === "scheduled" && record.dueAtMs > asked.nowMs)
+    .filter((record) => {
+      const due: JobRecord = { ...record, state: "ready" };
+      return reasonNotTo(model, { ...asked, nowMs: record.dueAtMs }, due) === null;
+    })
+    .map((record) => record.dueAtMs - asked.nowMs);
+  const first = dueInMs.length === 0 ? null : Math.min(...dueInMs);
+  if (first !== null && (lookAgainInMs === null || lookAgainInMs > first + TOLERANCE_MS)) {
+    throw new Error(`look again in ${String(lookAgainInMs)} ms, where a job is due in ${first}`);
+  }
+}
+
+function candidates(model: StoreModel, asked: Asked): ModelJob[] {
+  return [...model.jobs.values()].filter(
+    ({ record }) => reasonNotTo(model, asked, record) === null,
+  );
+}
+
+function laneOf({ queue, type, labels }: JobRecord): string {
+  return JSON.stringify([queue, type, labels]);
+}
+
+function byRank(left: JobRecord, right: JobRecord): number {
+  const apart = rankOf(left) - rankOf(right);
+  return apart === 0 ? (left.id < right.id ? -1 : 1) : apart;
+}

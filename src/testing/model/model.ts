@@ -1,0 +1,268 @@
+// The reference model: what a store does, made only of the transitions of the core, in memory and in plain sight.
+import type { JobId } from "../../core/ids.ts";
+import { type JobLogLine, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
+import { MAX_LOG_LINES } from "../../core/limits.ts";
+import type {
+  ChangeReply,
+  EnqueueReply,
+  JobFilter,
+  JobReport,
+  NewJob,
+  NewLogLine,
+  RetentionPolicy,
+  SettleReply,
+  Settlement,
+  TypeRecord,
+} from "../../core/store.ts";
+import {
+  DEFAULT_STORE_POLICY,
+  type StorePolicy,
+  type Transition,
+  cancel,
+  createJob,
+  expire,
+  isExpired,
+  isOverdue,
+  lose,
+  remove,
+  report,
+  retryByHand,
+  settle,
+  withdraw,
+} from "../../core/transitions.ts";
+
+/** A job, and what a store keeps of it beside its record. */
+export interface ModelJob {
+  readonly record: JobRecord;
+  /** In place of its type's. */
+  readonly retention: RetentionPolicy | undefined;
+  /** Workers that died under it since a try of it last ended: such a job may be run apart from others. */
+  readonly deaths: number;
+}
+
+/** What one sweep, carried on until nothing is left to do, did. */
+export interface ModelSweep {
+  readonly deadWorkers: readonly string[];
+  readonly crashed: number;
+  readonly expired: number;
+}
+
+/** Whether a job may be claimed, its queue, labels and worker aside: it is ready, or its time has come. */
+export function isClaimable(record: JobRecord, nowMs: number): boolean {
+  const isReady =
+    record.state === "ready" || (record.state === "scheduled" && record.dueAtMs <= nowMs);
+  return isReady && !isExpired(record, nowMs);
+}
+
+/**
+ * One namespace of a store, as plain as can be. Time is passed to every call, in milliseconds since 1970. Which jobs a
+ * claim takes is the store's choice within rules: see `claims.ts`.
+ */
+export class StoreModel {
+  readonly jobs: Map<JobId, ModelJob> = new Map();
+  readonly logs: Map<JobId, readonly JobLogLine[]> = new Map();
+  /** Ends of leases, by worker. */
+  readonly leases: Map<string, number> = new Map();
+  readonly paused: Set<string> = new Set();
+  readonly #keys: Map<string, { readonly id: JobId; readonly untilMs: number }> = new Map();
+  readonly #types: Map<string, TypeRecord> = new Map();
+
+  enqueue(jobs: readonly NewJob[], nowMs: number): readonly EnqueueReply[] {
+    return jobs.map((job) => this.#enqueueOne(job, nowMs));
+  }
+
+  #enqueueOne(job: NewJob, nowMs: number): EnqueueReply {
+    const key = job.idempotency === undefined ? null : `${job.type} ${job.idempotency.key}`;
+    const remembered = key === null ? undefined : this.#keys.get(key);
+    const standing =
+      remembered !== undefined && remembered.untilMs > nowMs
+        ? remembered.id
+        : this.jobs.has(job.id)
+          ? job.id
+          : null;
+    if (standing !== null) {
+      return { id: standing, state: this.jobs.get(standing)?.record.state ?? null, isNew: false };
+    }
+    const record = createJob(job, nowMs);
+    this.jobs.set(job.id, { record, retention: job.retention, deaths: 0 });
+    if (key !== null && job.idempotency !== undefined) {
+      this.#keys.set(key, { id: job.id, untilMs: nowMs + job.idempotency.rememberMs });
+    }
+    return { id: job.id, state: record.state, isNew: true };
+  }
+
+  settle(settlements: readonly Settlement[], nowMs: number): readonly SettleReply[] {
+    return settlements.map((settlement) => this.#settleOne(settlement, nowMs));
+  }
+
+  #settleOne({ id, token, outcome, progress, logs }: Settlement, nowMs: number): SettleReply {
+    const job = this.jobs.get(id);
+    if (job === undefined) return { accepted: false, why: "gone" };
+    if (job.record.state !== "running" || job.record.token !== token) {
+      return { accepted: false, why: "stale" };
+    }
+    this.#say(job, {
+      id,
+      token,
+      ...(progress === undefined ? {} : { progress }),
+      logs: logs ?? [],
+    });
+    const said = this.jobs.get(id) ?? job;
+    const wasAsked = said.record.cancelRequest !== null;
+    const transition = settle(said.record, token, outcome, this.policyOf(said), nowMs);
+    this.#apply({ ...said, deaths: outcome.kind === "release" ? said.deaths : 0 }, transition);
+    if (transition.kind === "changed") return { accepted: true, state: transition.job.state };
+    const ended =
+      outcome.kind === "failed" || outcome.kind === "cancelled" ? outcome.kind : "succeeded";
+    const isGoingOn = ["retry", "snooze", "release"].includes(outcome.kind);
+    return { accepted: true, state: isGoingOn && wasAsked ? "cancelled" : ended };
+  }
+
+  report(reports: readonly JobReport[]): readonly boolean[] {
+    return reports.map((said) => {
+      const job = this.jobs.get(said.id);
+      return job !== undefined && this.#say(job, said);
+    });
+  }
+
+  #say(job: ModelJob, { token, progress, logs = [] }: JobReport): boolean {
+    const { record } = job;
+    const transition = report(record, token, progress ?? record.progress ?? "");
+    if (transition.kind !== "changed") return false;
+    if (progress !== undefined) this.#apply(job, transition);
+    if (logs.length > 0) this.#log(record.id, logs);
+    return true;
+  }
+
+  #log(id: JobId, lines: readonly NewLogLine[]): void {
+    const kept = this.logs.get(id) ?? [];
+    const added = lines.map((line, index) => ({ ...line, seq: kept.length + index + 1 }));
+    this.logs.set(id, [...kept, ...added].slice(0, MAX_LOG_LINES));
+  }
+
+  cancel(ids: readonly JobId[], reason: string, nowMs: number): readonly ChangeReply[] {
+    return ids.map((id) =>
+      this.#change(id, (job) => cancel(job.record, reason, this.policyOf(job), nowMs), "cancelled"),
+    );
+  }
+
+  retry(ids: readonly JobId[], nowMs: number): readonly ChangeReply[] {
+    return ids.map((id) => this.#change(id, ({ record }) => retryByHand(record, nowMs), "ready"));
+  }
+
+  remove(ids: readonly JobId[]): readonly ChangeReply[] {
+    return ids.map((id) => this.#change(id, ({ record }) => remove(record), null));
+  }
+
+  /** `removedAs`: the state to tell of a job that the change removed; `null`: the one that it had. */
+  #change(
+    id: JobId,
+    decide: (job: ModelJob) => Transition,
+    removedAs: JobState | null,
+  ): ChangeReply {
+    const job = this.jobs.get(id);
+    if (job === undefined) return { changed: false, state: null };
+    const transition = decide(job);
+    if (transition.kind === "rejected") return { changed: false, state: job.record.state };
+    this.#apply(job, transition);
+    if (transition.kind === "changed") return { changed: true, state: transition.job.state };
+    return { changed: true, state: removedAs ?? job.record.state };
+  }
+
+  putType(type: TypeRecord): void {
+    this.#types.set(type.name, type);
+  }
+
+  attach(worker: string, leaseUntilMs: number): void {
+    this.leases.set(worker, leaseUntilMs);
+  }
+
+  /** A worker leaves: its jobs are given back. */
+  detach(worker: string, nowMs: number): void {
+    for (const { record } of this.runningOf(worker)) {
+      const { id, token } = record;
+      this.#settleOne({ id, token: token ?? "", outcome: { kind: "release" } }, nowMs);
+    }
+    this.leases.delete(worker);
+  }
+
+  runningOf(worker: string): readonly ModelJob[] {
+    return [...this.jobs.values()].filter(
+      ({ record }) => record.state === "running" && record.worker === worker,
+    );
+  }
+
+  /** Upkeep until nothing is left to do. */
+  sweep(nowMs: number): ModelSweep {
+    const deadWorkers = [...this.leases]
+      .filter(([, untilMs]) => untilMs <= nowMs)
+      .map(([worker]) => worker);
+    let crashed = 0;
+    for (const worker of deadWorkers) crashed += this.#bury(worker, nowMs);
+    for (const job of this.jobs.values()) {
+      const policy = this.policyOf(job);
+      if (isOverdue(job.record, policy, nowMs))
+        this.#apply(job, withdraw(job.record, policy, nowMs));
+    }
+    let expired = 0;
+    for (const job of this.jobs.values()) {
+      if (!isExpired(job.record, nowMs)) continue;
+      expired += 1;
+      this.#apply(job, expire(job.record, this.policyOf(job), nowMs));
+    }
+    for (const { record } of this.jobs.values()) {
+      if (record.removeAtMs !== null && record.removeAtMs <= nowMs) this.forget(record.id);
+    }
+    return { deadWorkers, crashed, expired };
+  }
+
+  /** The jobs of a dead worker; gives how many failed by it. */
+  #bury(worker: string, nowMs: number): number {
+    const running = this.runningOf(worker);
+    let crashed = 0;
+    for (const job of running) {
+      const wasAsked = job.record.cancelRequest !== null;
+      const isCharged = running.length === 1;
+      const transition = lose(job.record, this.policyOf(job), { isCharged }, nowMs);
+      this.#apply({ ...job, deaths: job.deaths + 1 }, transition);
+      const isOver =
+        transition.kind === "removed" ||
+        (transition.kind === "changed" && isTerminal(transition.job.state));
+      if (isOver && !wasAsked) crashed += 1;
+    }
+    this.leases.delete(worker);
+    return crashed;
+  }
+
+  /** A record is no longer kept. */
+  forget(id: JobId): void {
+    this.jobs.delete(id);
+    this.logs.delete(id);
+  }
+
+  /** Newest first. */
+  list(filter: JobFilter): readonly JobRecord[] {
+    return [...this.jobs.values()]
+      .map(({ record }) => record)
+      .filter(
+        (record) =>
+          (filter.states === undefined || filter.states.includes(record.state)) &&
+          (filter.type === undefined || record.type === filter.type) &&
+          (filter.queue === undefined || record.queue === filter.queue) &&
+          (filter.tag === undefined || record.tags.includes(filter.tag)),
+      )
+      .sort((left, right) => (left.id < right.id ? 1 : -1));
+  }
+
+  policyOf({ record, retention }: ModelJob): StorePolicy {
+    const policy: StorePolicy = this.#types.get(record.type) ?? DEFAULT_STORE_POLICY;
+    return retention === undefined ? policy : { ...policy, retention };
+  }
+
+  #apply(job: ModelJob, transition: Transition): void {
+    if (transition.kind === "removed") this.forget(job.record.id);
+    if (transition.kind === "changed") {
+      this.jobs.set(job.record.id, { ...job, record: transition.job });
+    }
+  }
+}
