@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rollup",
     "processes",
   ],
-  config: ["core", "runtime", "http"],
+  config: ["core", "runtime", "fleet", "http"],
   cli: [
     "config",
     "core",

@@ -3,6 +3,7 @@ import type { MillraceConfig } from "../config/index.ts";
 import { listenJobService } from "../http/index.ts";
 import { openMillrace } from "../millrace/index.ts";
 import { type Logger, type Millrace, createLogger, stopOnSignals } from "../runtime/index.ts";
+import { openFleets } from "./fleets.ts";
 import { packageVersion } from "./version.ts";
 
 /** Which parts this process is. */
@@ -15,10 +16,12 @@ export interface Parts {
 export async function runUntilStopped(config: MillraceConfig, parts: Parts): Promise<void> {
   const logger = createLogger(config.log?.level ?? "info");
   const mill = await openByConfig(config, logger);
+  // Fleets end last: the jobs that still finish may need them.
   const closers: (() => Promise<void>)[] = [() => mill.close()];
   try {
     if (parts.isService) closers.unshift(await listen(config, mill, logger));
     await tellStore(mill, logger);
+    if (parts.isWorker && config.fleets) closers.push(openFleets(config.fleets, logger));
     if (parts.isWorker) await startWorker(config, mill, logger);
   } catch (thrown) {
     for (const close of closers) await close();
@@ -44,7 +47,7 @@ export async function runUntilStopped(config: MillraceConfig, parts: Parts): Pro
 
 /** Opens Millrace as a config says. */
 function openByConfig(config: MillraceConfig, logger: Logger): Promise<Millrace> {
-  const { http: _http, log: _log, ...options } = config;
+  const { http: _http, log: _log, fleets: _fleets, ...options } = config;
   return openMillrace({ ...options, logger });
 }
 
@@ -84,6 +87,10 @@ async function tellStore(mill: Millrace, logger: Logger): Promise<void> {
 
 async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logger): Promise<void> {
   const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.launch);
+  if (runnable.length === 0 && Object.keys(config.fleets ?? {}).length > 0) {
+    logger.info({}, "no job type with a handler is configured: this worker keeps fleets only");
+    return;
+  }
   if (runnable.length === 0) {
     logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
   }

@@ -22,6 +22,7 @@ test("a config with everything in it is fine, and so is an empty one", () => {
         tokens: [{ name: "ci", token: "0123456789abcdef", scopes: ["read", "enqueue"] }],
         allowedOrigins: ["https://ops.test"],
       },
+      fleets: { renderers: { command: "./renderer --listen {port}", size: 4 } },
       log: { level: "silent" },
     }),
   ).toEqual([]);
@@ -32,6 +33,9 @@ test.each([
   [{ http: { port: 70_000 } }, ["http", "port"], "<=65535"],
   [{ worker: { leaseDuration: "soon" } }, ["worker", "leaseDuration"], "expected milliseconds"],
   [{ jobs: [{ name: "a" }] }, ["jobs", "0"], "defineJob"],
+  [{ fleets: { a: { command: "x {prot}", size: 1 } } }, ["fleets", "a"], "placeholder {prot}"],
+  [{ fleets: { a: { command: "x", size: -1 } } }, ["fleets", "a"], "size is -1"],
+  [{ fleets: { a: {} } }, ["fleets", "a"], ""],
   [{ log: { level: "loud" } }, ["log", "level"], "trace"],
   [{ store: "millrace.db" }, ["store"], "sqlite:PATH"],
   [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],

@@ -1,5 +1,6 @@
 // `defineConfig`: what a millrace.config.ts exports.
 import type { AnyJobType, Durability, LogLevel } from "../core/index.ts";
+import type { FleetOptions } from "../fleet/index.ts";
 import type { AccessOptions } from "../http/index.ts";
 import type { Launcher, WorkerOptions } from "../runtime/index.ts";
 
@@ -25,6 +26,8 @@ export interface MillraceConfig {
   readonly launchers?: readonly Launcher[];
   /** `MILLRACE_CONCURRENCY`, `MILLRACE_QUEUES`, `MILLRACE_LABELS`, `MILLRACE_SHUTDOWN_GRACE` */
   readonly worker?: WorkerOptions;
+  /** Fleets by name, kept running by `millrace worker` and `millrace start`. */
+  readonly fleets?: Readonly<Record<string, FleetOptions>>;
   /** `MILLRACE_HOST`, `MILLRACE_PORT`, `MILLRACE_TOKEN`, `MILLRACE_TOKENS`, `MILLRACE_UNAUTHENTICATED` */
   readonly http?: HttpConfig;
   readonly log?: {

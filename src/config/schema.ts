@@ -1,6 +1,7 @@
 // Checks a config: which field is wrong, what was expected, what was found.
 import { z } from "zod";
 import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../core/index.ts";
+import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
 
 const isDuration = (value: unknown): boolean => {
@@ -26,6 +27,19 @@ const launcher = z.custom(
     isObject(value) && typeof value["name"] === "string" && typeof value["launch"] === "function",
   "expected a launcher: an object with a name and launch()",
 );
+
+/** The fleet checks itself, so that there is one rule; what it says names the field. */
+const fleet = z.unknown().superRefine((value, context) => {
+  if (!isObject(value)) {
+    context.addIssue("expected an object with command and size");
+    return;
+  }
+  try {
+    checkFleetOptions(value as unknown as FleetOptions);
+  } catch (thrown) {
+    context.addIssue(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+});
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
@@ -70,6 +84,7 @@ const configSchema: z.ZodType = z.strictObject({
   jobs: z.array(jobType).optional(),
   launchers: z.array(launcher).optional(),
   worker: worker.optional(),
+  fleets: z.record(name, fleet).optional(),
   http: http.optional(),
   log: z.strictObject({ level: z.enum([...LOG_LEVELS, "silent"]).optional() }).optional(),
 });

@@ -92,6 +92,15 @@ export function readFleetOptions(options: FleetOptions): FleetSettings {
   };
 }
 
+/**
+ * Checks the options of a fleet without starting anything.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
+ */
+export function checkFleetOptions(options: FleetOptions): void {
+  readFleetOptions(options);
+}
+
 function environment({ env = {}, inheritEnv = [] }: FleetOptions): Record<string, string> {
   const inherited = [...DEFAULT_INHERITED_ENV, ...inheritEnv].flatMap((name) => {
     const value = process.env[name];
