@@ -19,7 +19,7 @@ export class Followers {
   readonly #tell: (notice: Notice) => void;
   /** The row that says that someone here follows. */
   #row: number | null = null;
-  #renewedAtMs = 0;
+  #leaseUntilMs = 0;
   #lastSeen = 0;
   #foreignUntilMs = 0;
 
@@ -36,12 +36,12 @@ export class Followers {
     if (this.#row !== null) return () => void this.#local.set(key, filter);
     const row = insertFollower(context);
     const lastSeen = lastEventNo(context);
-    const { nowMs } = context;
+    const leaseUntilMs = context.nowMs + FOLLOWER_LEASE_MS;
     return () => {
       this.#local.set(key, filter);
       this.#row = row;
       this.#lastSeen = lastSeen;
-      this.#renewedAtMs = nowMs;
+      this.#leaseUntilMs = leaseUntilMs;
     };
   }
 
@@ -87,29 +87,31 @@ export class Followers {
     }
   }
 
-  #tellGap(reason: string): void {
-    for (const key of this.#local.keys()) this.#tell({ kind: "gap", key, reason });
-  }
-
   isRenewalDue(nowMs: number): boolean {
-    return this.#row !== null && nowMs - this.#renewedAtMs >= FOLLOWER_LEASE_MS / 3;
+    if (this.#row === null) return false;
+    return this.#leaseUntilMs - nowMs <= FOLLOWER_LEASE_MS * (2 / 3);
   }
 
   /** Gives back what is to be done after the commit. */
   renew(context: Context): () => void {
     if (this.#row === null) return () => undefined;
-    const hasLapsed = context.nowMs - this.#renewedAtMs >= FOLLOWER_LEASE_MS;
-    this.#renewedAtMs = context.nowMs;
+    const { nowMs } = context;
+    const leaseUntilMs = nowMs + FOLLOWER_LEASE_MS;
     context.connection.run(
       "INSERT INTO subscribers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET lease_until = excluded.lease_until",
       this.#row,
       context.namespace,
-      context.nowMs + FOLLOWER_LEASE_MS,
+      leaseUntilMs,
     );
     return () => {
-      if (hasLapsed)
-        this.#tellGap("this process was held up, and others may have stopped to tell it");
+      // Others wrote nothing for a follower whose lease was over.
+      if (nowMs >= this.#leaseUntilMs) this.#tellGap("it was held up for too long to be told all");
+      this.#leaseUntilMs = leaseUntilMs;
     };
+  }
+
+  #tellGap(reason: string): void {
+    for (const key of this.#local.keys()) this.#tell({ kind: "gap", key, reason });
   }
 
   /** Nobody of this process follows any longer. */
