@@ -3,6 +3,7 @@ import type { JobEvent, JobChange } from "../../core/events.ts";
 import type { TerminalState } from "../../core/job.ts";
 import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
 import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
+import { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { type Counts, openCounts } from "./counts.ts";
 import { type Lane, Lanes } from "./lanes.ts";
@@ -26,6 +27,7 @@ export interface Context {
   readonly namespaceName: string;
   readonly lanes: Lanes;
   readonly counts: Counts;
+  readonly claims: Claims;
   /** Time of the current transaction. */
   nowMs: number;
   /** Whether anyone follows events, in any process: if not, none are made. */
@@ -60,6 +62,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     namespaceName,
     lanes: new Lanes(connection, namespace),
     counts: openCounts(connection),
+    claims: new Claims(),
     nowMs: 0,
     isFollowed: false,
     effects: noEffects(),
@@ -107,6 +110,7 @@ export function forget(context: Context): void {
   context.effects = noEffects();
   context.counts.discard();
   context.lanes.reload();
+  context.claims.clear();
   context.workerNames.clear();
   context.workerNumbers.clear();
   context.revision = -1;

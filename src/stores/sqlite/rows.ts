@@ -264,6 +264,11 @@ export function tagsOf(rest: Column): readonly string[] {
   return readRest(rest).tags ?? [];
 }
 
+/** Whether a `rest` column may hold progress; a text that only looks like it does no harm. */
+export function hasProgress(rest: Column): boolean {
+  return typeof rest === "string" && rest.includes('"progress":');
+}
+
 /** What a claim needs of a `rest` column. */
 export function claimPartOf(rest: Column): {
   readonly tags: readonly string[];

@@ -1,9 +1,10 @@
 // Settling: how a try's end is kept. The usual end, success without anything to keep, is one statement.
 import type { JobRecord, JobState } from "../../core/job.ts";
-import type { SettleReply, Settlement } from "../../core/store.ts";
+import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts";
 import { type Transition, settle as decide } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
+import type { Lane } from "./lanes.ts";
 import { keepReport } from "./report.ts";
 import {
   type StoredJob,
@@ -16,6 +17,9 @@ import {
   writeJob,
 } from "./rows.ts";
 
+/** Without RETURNING, which would double the cost of the statement (1.5 µs instead of 3). */
+const REMOVE_PLAIN = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
+  AND extras = 0`;
 const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
   RETURNING lane, extras, rest`;
 const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
@@ -26,47 +30,66 @@ const PLAIN_RESULT_LENGTH = 512;
 
 /** Settles the end of one try. */
 export function settle(context: Context, worker: string, settlement: Settlement): SettleReply {
-  return settlePlain(context, worker, settlement) ?? settleByRecord(context, settlement);
+  const known = context.claims.take(settlement.token);
+  return settlePlain(context, { worker, known }, settlement) ?? settleByRecord(context, settlement);
+}
+
+interface Claimant {
+  readonly worker: string;
+  /** The lane, where this process made the claim and remembers it. */
+  readonly known: Lane | undefined;
 }
 
 /** Success without last words, in one statement. `null` where that does not fit: nothing was changed then. */
-function settlePlain(context: Context, worker: string, settlement: Settlement): SettleReply | null {
-  const { outcome, id, token } = settlement;
+function settlePlain(context: Context, by: Claimant, settlement: Settlement): SettleReply | null {
+  const { outcome, id } = settlement;
   if (outcome.kind !== "succeeded") return null;
   if (settlement.progress !== undefined || settlement.logs !== undefined) return null;
-  const { connection, namespace, nowMs } = context;
   const { ageMs, count } = outcome.retention;
   const isRemoved = ageMs === 0 || count === 0;
-  let laneNo: number;
-  if (isRemoved) {
-    const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
-    if (row === undefined) return null;
-    laneNo = Number(row[0]);
-    const extras = Number(row[1]);
-    if (extras !== 0) removeExtras(context, id, extras, tagsOf(row[2]));
-  } else {
-    if (outcome.result.length > PLAIN_RESULT_LENGTH) return null;
-    const row = connection.first(
-      KEEP_SUCCEEDED,
-      worker,
-      outcome.result,
-      nowMs,
-      nowMs + ageMs,
-      namespace,
-      id,
-      token,
-    );
-    if (row === undefined) return null;
-    laneNo = Number(row[0]);
-    context.counts.add(laneNo, STATE.succeeded, 1);
-  }
-  context.counts.add(laneNo, STATE.running, -1);
-  if (context.isFollowed) {
-    const lane = laneOf(context, laneNo);
-    emit(context, lane, id, { kind: "succeeded", result: outcome.result });
-    if (isRemoved) emit(context, lane, id, { kind: "removed" });
-  }
+  if (!isRemoved && outcome.result.length > PLAIN_RESULT_LENGTH) return null;
+  const lane = isRemoved
+    ? removePlain(context, by, settlement)
+    : keepPlain(context, by, settlement, outcome);
+  if (lane === null) return null;
+  context.counts.add(lane.no, STATE.running, -1);
+  emit(context, lane, id, { kind: "succeeded", result: outcome.result });
+  if (isRemoved) emit(context, lane, id, { kind: "removed" });
+  else context.counts.add(lane.no, STATE.succeeded, 1);
   return { accepted: true, state: "succeeded" };
+}
+
+function removePlain(
+  context: Context,
+  { known }: Claimant,
+  { id, token }: Settlement,
+): Lane | null {
+  const { connection, namespace } = context;
+  if (known !== undefined && connection.run(REMOVE_PLAIN, namespace, id, token) === 1) return known;
+  const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
+  if (row === undefined) return null;
+  removeExtras(context, id, Number(row[1]), tagsOf(row[2]));
+  return laneOf(context, Number(row[0]));
+}
+
+function keepPlain(
+  context: Context,
+  { worker }: Claimant,
+  { id, token }: Settlement,
+  outcome: Extract<SettleOutcome, { kind: "succeeded" }>,
+): Lane | null {
+  const { connection, namespace, nowMs } = context;
+  const row = connection.first(
+    KEEP_SUCCEEDED,
+    worker,
+    outcome.result,
+    nowMs,
+    nowMs + outcome.retention.ageMs,
+    namespace,
+    id,
+    token,
+  );
+  return row === undefined ? null : laneOf(context, Number(row[0]));
 }
 
 function settleByRecord(context: Context, settlement: Settlement): SettleReply {
