@@ -10,6 +10,8 @@ async function run(chaos: Chaos): Promise<void> {
   const server = await serverFor(chaos, { late: 0.2 });
   const { aggregator, of } = await aggregatorFor(chaos, server, {
     every,
+    // Late associations come when the server is back; what waits for them is counted then.
+    hold: { maxWait: "1h" },
     reconnect: { min: 10, max: chaos.isShort ? 50 : 5_000 },
   });
   server.burst(20_000);
