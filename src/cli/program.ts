@@ -18,6 +18,7 @@ import { registerQueues, registerTypes, registerWorkers } from "./commands/listi
 import { registerRollup } from "./commands/rollup.ts";
 import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
 import { registerTop } from "./commands/top.ts";
+import { registerVerify } from "./commands/verify.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
 import { packageVersion } from "./version.ts";
 
@@ -44,6 +45,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerTop,
   registerCollect,
   registerRollup,
+  registerVerify,
   registerDoctor,
   registerCompletion,
 ];
