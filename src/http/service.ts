@@ -131,11 +131,15 @@ function mount(
 ): Hono {
   const app = new Hono().basePath(basePath);
   const refuse = createRefusal(logger);
-  const methods = new Map<string, string[]>();
+  const methods = new Map<string, { readonly pattern: RegExp; readonly allowed: string[] }>();
+  const prefix = basePath.replace(/\/+$/, "");
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ":$1");
     app.on(route.method, path, serve(route, access, refuse, meterOf(route.operationId)));
-    methods.set(path, [...(methods.get(path) ?? []), route.method]);
+    const pattern = new RegExp(`^${escapePattern(prefix)}${path.replaceAll(/:\w+/g, "[^/]+")}$`);
+    const known = methods.get(path) ?? { pattern, allowed: [] };
+    known.allowed.push(route.method);
+    methods.set(path, known);
   }
   const meter = meterOf("unknown");
   /** Paths and methods that are not served are told apart only to those who are let in. */
@@ -151,28 +155,33 @@ function mount(
     meter(response.status, (performance.now() - started) / 1_000);
     return response;
   };
-  for (const [path, allowed] of methods) {
-    const allow = allowed.join(", ");
-    app.all(path, (context) =>
-      answerUnknown(
-        context,
-        new HttpProblem("METHOD_NOT_ALLOWED", {
-          detail: `this path serves ${allow}`,
-          headers: { allow },
-        }),
-      ),
-    );
-  }
-  app.notFound((context) =>
-    answerUnknown(
-      context,
-      new HttpProblem("NO_ROUTE", {
-        detail: `nothing is served at ${context.req.path}; see /openapi.json`,
-      }),
-    ),
-  );
+  // Found here rather than by a second handler for each path: with one handler a path the router needs no chain.
+  app.notFound((context) => answerUnknown(context, whyNotServed(context.req.path, methods)));
   app.onError((thrown, context) => refuse(context, thrown));
   return app;
+}
+
+function escapePattern(text: string): string {
+  return text.replaceAll(/[^\w/-]/g, String.raw`\$&`);
+}
+
+function whyNotServed(
+  path: string,
+  methods: ReadonlyMap<string, { readonly pattern: RegExp; readonly allowed: readonly string[] }>,
+): HttpProblem {
+  const allowed = [...methods.values()]
+    .filter(({ pattern }) => pattern.test(path))
+    .flatMap((known) => known.allowed);
+  if (allowed.length === 0) {
+    return new HttpProblem("NO_ROUTE", {
+      detail: `nothing is served at ${path}; see /openapi.json`,
+    });
+  }
+  const allow = [...new Set(allowed)].join(", ");
+  return new HttpProblem("METHOD_NOT_ALLOWED", {
+    detail: `this path serves ${allow}`,
+    headers: { allow },
+  });
 }
 
 type Refuse = (context: Context, thrown: unknown) => Response;
