@@ -1,21 +1,6 @@
-// Fault row S2 in its short form: one year of 50 zones.
+// Changes of the clock that are not an hour at night: whole days, half hours, a minute after midnight.
 import { expect, test } from "vitest";
-import { ZONES, compareZone } from "./daylight-saving.ts";
-
-test("50 zones are compared", () => {
-  expect(new Set(ZONES).size).toBe(50);
-});
-
-test("ticks around the clock changes of 2025 are those of an oracle, in every zone and under every rule", () => {
-  const span = {
-    fromMs: Date.UTC(2025, 0, 1),
-    untilMs: Date.UTC(2025, 11, 31),
-    aroundMs: 14_400_000,
-  };
-  const runs = ZONES.map((zone) => compareZone(zone, span));
-  expect(runs.flatMap((run) => run.differences)).toEqual([]);
-  expect(runs.reduce((sum, run) => sum + run.changes, 0)).toBeGreaterThan(60);
-});
+import { compareZone } from "./daylight-saving.ts";
 
 test.each([
   ["Pacific/Apia", "2011-12-30T10:00:00Z", "a day that was skipped whole"],

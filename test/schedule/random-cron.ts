@@ -2,18 +2,6 @@
 import { isMillraceError } from "../../src/core/index.ts";
 import { createTimetable, readSchedule } from "../../src/schedule/index.ts";
 
-/** A small random generator that a seed repeats. Numbers from 0 to just under 1. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    // mulberry32
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** A random expression: about half are plain, the rest lean to rare and impossible days. */
 export function randomCron(random: () => number): string {
   const whole = (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));

@@ -1,0 +1,159 @@
+// S1: schedulers are killed over and over while ticks come every second.
+import { join } from "node:path";
+import {
+  type JobType,
+  type Millrace,
+  type ScheduleOperations,
+  createSchedules,
+  defineJob,
+  openRuntime,
+  silentLogger,
+  tickJobId,
+} from "millrace";
+import { openSqliteStore } from "../../../src/stores/sqlite/index.ts";
+import { type Chaos, EffectLog, Program, type Scenario, readEffects } from "../harness/index.ts";
+
+const PROGRAM = new URL("../programs/scheduler.ts", import.meta.url);
+const SECOND_MS = 1_000;
+const SCHEDULERS = 3;
+/** Of all schedulers together: time for some to get to work between two kills. */
+const LONGEST_BETWEEN_KILLS_MS = 900;
+
+interface Size {
+  readonly schedules: number;
+  readonly seconds: number;
+  readonly kills: number;
+}
+
+const LONG: Size = { schedules: 100, seconds: 100, kills: 200 };
+const SHORT: Size = { schedules: 15, seconds: 6, kills: 6 };
+
+async function run(chaos: Chaos): Promise<void> {
+  const size = chaos.isShort ? SHORT : LONG;
+  const path = join(chaos.directory, "jobs.db");
+  const store = chaos.use(asDisposable(await openSqliteStore({ path, namespace: "default" })));
+  const log = chaos.use(new EffectLog(chaos.directory));
+  const type = defineJob({
+    name: "tick",
+    concurrency: 100,
+    // Gone once it ran: an id that is enqueued a second time would run a second time.
+    retention: { succeeded: "remove" },
+    run: ({ job }) => {
+      const { id, attempt, token } = job;
+      log.effect({ kind: "effect", id, number: 0, attempt, token });
+    },
+  });
+  // A worker without a scheduler of its own: only the programs that are killed fire ticks.
+  const mill = chaos.use(await openWorker(store, type));
+  await mill.start();
+  const expected = await putSchedules(mill, type, size);
+  const kills = await killSchedulers(chaos, path, size, () => isAllFired(mill, size));
+  await until(chaos, async () => (await store.queues()).every(({ counts }) => counts.ready === 0));
+  await mill.stop();
+
+  const ran = new Map<string, number>();
+  for (const { id } of readEffects(chaos.directory)) ran.set(id, (ran.get(id) ?? 0) + 1);
+  chaos.figure("kills", kills);
+  chaos.must("ticks", ran.size, { atLeast: size.schedules * (size.seconds - 1) });
+  const never = [...expected].filter((id) => !ran.has(id));
+  chaos.must("ticks that never came", never.length, { exactly: 0 });
+  chaos.must("ticks that came twice", [...ran.values()].filter((times) => times > 1).length, {
+    exactly: 0,
+  });
+  const unexpected = [...ran.keys()].filter((id) => !expected.has(id));
+  chaos.must("jobs that no tick explains", unexpected.length, { exactly: 0 });
+}
+
+type WorkerMill = Omit<Millrace, "schedules"> & { readonly schedules: ScheduleOperations };
+
+async function openWorker(
+  store: Awaited<ReturnType<typeof openSqliteStore>>,
+  type: JobType,
+): Promise<WorkerMill> {
+  return openRuntime({ store, logger: silentLogger, jobs: [type] }, (parts) => ({
+    rooms: [],
+    calls: { schedules: createSchedules(parts).calls },
+  }));
+}
+
+/** Puts the schedules, and says which jobs their ticks must make. */
+async function putSchedules(mill: WorkerMill, type: JobType, size: Size): Promise<Set<string>> {
+  const { nowMs } = await mill.describe();
+  const startMs = Math.ceil(nowMs / SECOND_MS) * SECOND_MS + 3 * SECOND_MS;
+  const end = startMs + size.seconds * SECOND_MS;
+  const expected = new Set<string>();
+  for (let number = 0; number < size.schedules; number += 1) {
+    const name = `every-second-${number}`;
+    // Far more than any gap between two lives of a scheduler: nothing may be dropped.
+    const missed = { all: 500 } as const;
+    await mill.schedules.put({ type, name, every: "1s", start: startMs, end, missed });
+    for (let dueAtMs = startMs; dueAtMs < end; dueAtMs += SECOND_MS) {
+      expected.add(tickJobId(name, dueAtMs, type.queue));
+    }
+  }
+  return expected;
+}
+
+async function killSchedulers(
+  chaos: Chaos,
+  path: string,
+  size: Size,
+  isOver: () => Promise<boolean>,
+): Promise<number> {
+  let started = 0;
+  const start = async (): Promise<Program> => {
+    started += 1;
+    return Program.start({
+      program: PROGRAM,
+      options: { path },
+      directory: chaos.directory,
+      name: `scheduler-${started}`,
+    });
+  };
+  const running = await Promise.all(Array.from({ length: SCHEDULERS }, start));
+  chaos.use({
+    [Symbol.asyncDispose]: async () => {
+      for (const program of running) await program[Symbol.asyncDispose]();
+    },
+  });
+  let kills = 0;
+  while (!(await isOver())) {
+    await pause(chaos, chaos.random.integer(0, LONGEST_BETWEEN_KILLS_MS));
+    if (kills === size.kills) continue;
+    const victim = chaos.random.integer(0, SCHEDULERS - 1);
+    await running[victim]?.kill();
+    kills += 1;
+    running[victim] = await start();
+  }
+  return kills;
+}
+
+async function isAllFired(mill: WorkerMill, size: Size): Promise<boolean> {
+  const { schedules } = await mill.schedules.list({ limit: 1_000 });
+  return schedules.filter(({ state }) => state === "over").length === size.schedules;
+}
+
+async function until(chaos: Chaos, holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await pause(chaos, 50);
+}
+
+async function pause(chaos: Chaos, durationMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, durationMs);
+  chaos.signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+  chaos.signal.throwIfAborted();
+}
+
+function asDisposable<Closable extends { close(): Promise<void> }>(
+  closable: Closable,
+): Closable & AsyncDisposable {
+  return Object.assign(closable, { [Symbol.asyncDispose]: () => closable.close() });
+}
+
+export const scenario: Scenario = {
+  id: "S1",
+  fault: "schedules: 3 schedulers, 200 kills, 10,000 ticks; each tick exactly once",
+  run,
+};
