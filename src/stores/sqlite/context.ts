@@ -49,12 +49,21 @@ export function noEffects(): Effects {
   return { readied: new Set(), events: [], hasCancels: false, hasResumed: false };
 }
 
+/** The number of a namespace, which is made when it is new: only then is the write lock needed. */
+export function namespaceNumber(connection: Connection, name: string): number {
+  const find = (): number | undefined => {
+    const row = connection.first("SELECT no FROM namespaces WHERE name = ?", name);
+    return row === undefined ? undefined : Number(row[0]);
+  };
+  const known = find();
+  if (known !== undefined) return known;
+  connection.run("INSERT INTO namespaces (name) VALUES (?) ON CONFLICT DO NOTHING", name);
+  return find() ?? Number.NaN;
+}
+
 /** Opens a namespace of a file, and makes it when it is new. */
 export function openContext(connection: Connection, path: string, namespaceName: string): Context {
-  connection.run("INSERT INTO namespaces (name) VALUES (?) ON CONFLICT DO NOTHING", namespaceName);
-  const namespace = Number(
-    connection.first("SELECT no FROM namespaces WHERE name = ?", namespaceName)?.[0],
-  );
+  const namespace = namespaceNumber(connection, namespaceName);
   const context: Context = {
     connection,
     path,

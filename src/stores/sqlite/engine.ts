@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { Attachments } from "./attachments.ts";
 import { clockReader } from "./clock.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { forget, noEffects, openContext, readSettings } from "./context.ts";
+import { forget, namespaceNumber, noEffects, openContext, readSettings } from "./context.ts";
 import { isBusy, isFatal, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
 import { detach } from "./leases.ts";
@@ -49,13 +49,25 @@ async function openPatiently(options: EngineOptions): Promise<Connection> {
   const deadlineMs = performance.now() + LOCK_DEADLINE_MS;
   for (;;) {
     try {
-      return openConnection(options.path, options.durability);
+      return openNamespace(options);
     } catch (error) {
       if (!isBusy(error) || performance.now() > deadlineMs) {
         throw toStoreError(error, options.path);
       }
       await new Promise((resolve) => setTimeout(resolve, retryDelayMs()));
     }
+  }
+}
+
+/** The file with the namespace in it, so that what follows only reads and waits for no lock. */
+function openNamespace(options: EngineOptions): Connection {
+  const connection = openConnection(options.path, options.durability);
+  try {
+    namespaceNumber(connection, options.namespace);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
   }
 }
 
