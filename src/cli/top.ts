@@ -1,5 +1,6 @@
 // The live view: what is read for a frame, how it looks, and the screen that it is drawn on.
 import { emitKeypressEvents } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { formatDuration } from "../core/index.ts";
 import type { QueueRecord, WorkerRecord } from "../core/index.ts";
 import type { EventView, Operations } from "../runtime/index.ts";
@@ -157,7 +158,7 @@ export async function watch({ operations, where }: Connection, intervalMs: numbe
   try {
     while (!stop.signal.aborted) {
       draw(await drawable(operations, activity, where));
-      await pause(intervalMs, stop.signal);
+      await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => {});
     }
   } finally {
     process.stdout.write(LEAVE_SCREEN);
@@ -233,19 +234,4 @@ function listenForKeys(onEnd: () => void): { readonly stop: () => void } {
       stdin.pause();
     },
   };
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, durationMs);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

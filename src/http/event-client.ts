@@ -1,4 +1,5 @@
 // Following a service's events: one stream that connects again, resumes, and tells where it could not.
+import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../core/index.ts";
 import type { EventFilter, EventView } from "../runtime/index.ts";
 import { toError } from "./client.ts";
@@ -56,7 +57,7 @@ export async function followEvents(
       }
       body = undefined;
       if (lastEventId === undefined) onGap("the connection to the service was cut");
-      await pause(retryMs, ended.signal);
+      await sleep(retryMs, undefined, { signal: ended.signal }).catch(() => {});
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }
   })();
@@ -119,17 +120,4 @@ async function* withinSilence(body: ReadableStream<Uint8Array>): AsyncGenerator<
     clearTimeout(timer);
     await reader.cancel().catch(() => {});
   }
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, durationMs);
-    signal.addEventListener("abort", finish, { once: true });
-  });
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type MockInstance, vi } from "vitest";
 import { runCommandLine } from "../../src/cli/program.ts";
 
-const repository: string = fileURLToPath(new URL("../../", import.meta.url));
+export const repository: string = fileURLToPath(new URL("../../", import.meta.url));
 const entry = join(repository, "src/cli/main.ts");
 /** The arguments of Node before those of the command line. */
 const NODE_ARGUMENTS: readonly string[] = ["--conditions=millrace-source", entry];

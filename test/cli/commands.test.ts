@@ -1,8 +1,15 @@
 // Every command, driven as a user drives it: against a store, and against a service by its URL and token.
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Running, run, runProcess, scratch, startCommand } from "./command-line.ts";
+import {
+  type Running,
+  repository,
+  run,
+  runProcess,
+  scratch,
+  startCommand,
+} from "./command-line.ts";
 
 const TOKEN = "a-token-of-the-tests";
 const SLEEP = '{"SleepTimeInSeconds": 0, "Message": "from the test"}';
@@ -205,6 +212,14 @@ test("init writes a config and a job type that work, and overwrites nothing", as
     "defineConfig",
   );
   expect((await run(["init", project.path])).code).toBe(2);
+  // As npm install would, the project gets this package; only that it is linked rather than copied.
+  await mkdir(join(project.path, "node_modules"));
+  await symlink(repository, join(project.path, "node_modules", "millrace"));
+  const started = startCommand(["start"], { cwd: project.path, env: { MILLRACE_PORT: "0" } });
+  const address = await started.line(/"url":"([^"]+)".*job service listening/);
+  const greeted = await run(["enqueue", "hello", '{"name": "Ada"}', "--wait", "--url", address]);
+  expect(greeted.out).toContain("Hello, Ada!");
+  expect(await started.stop()).toBe(0);
 });
 
 test("completion prints scripts that name every command", async () => {

@@ -3,11 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Running, scratch, start, startCommand } from "../cli/command-line.ts";
+import { type Running, repository, scratch, start, startCommand } from "../cli/command-line.ts";
 
-const repository = fileURLToPath(new URL("../../", import.meta.url));
 const readme = await readFile(join(repository, "README.md"), "utf8");
 const blocks = [...readme.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].map(([, language, text]) => ({
   language: language ?? "",
