@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rollup: ["core", "stores", "runtime"],
   // `openMillrace`: the runtime with the rooms above it.
   millrace: ["core", "stores", "runtime", "workflow", "schedule"],
-  testing: ["core", "stores", "runtime"],
+  testing: ["core", "stores", "runtime", "millrace"],
   http: [
     "core",
     "stores",

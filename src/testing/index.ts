@@ -1,4 +1,5 @@
 // The door of the testing room: what a store, and an application, is tested with.
 export * from "./conformance/index.ts";
 export * from "./clock.ts";
+export * from "./millrace/index.ts";
 export * from "./model/index.ts";
