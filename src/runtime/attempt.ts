@@ -12,6 +12,7 @@ import { decideFailure } from "./outcome.ts";
 import type { Reporter } from "./reporter.ts";
 import { validate } from "./validation.ts";
 import { maskError } from "./views.ts";
+import { startTimer } from "./timer.ts";
 
 /** What a try needs of its worker. */
 export interface AttemptSurroundings {
@@ -44,7 +45,7 @@ export class Attempt {
   readonly #kill = new LazySignal();
   #abortReason: MillraceError | undefined;
   #secrets: readonly string[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: (() => void) | undefined;
   #isOver = false;
 
   constructor(claimed: ClaimedJob, type: AnyJobType, around: AttemptSurroundings) {
@@ -87,11 +88,11 @@ export class Attempt {
   abort(reason: MillraceError): void {
     if (this.#isOver || this.#abortReason !== undefined) return;
     this.#abortReason = reason;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    this.#cancelTimer?.();
+    this.#cancelTimer = startTimer(this.type.graceMs, () => {
       this.#kill.abort(reason);
       this.#fail(reason);
-    }, this.type.graceMs);
+    });
     this.#signal.abort(reason);
   }
 
@@ -109,14 +110,14 @@ export class Attempt {
   }
 
   #startTimeout(timeoutMs: number): void {
-    this.#timer = setTimeout(() => {
+    this.#cancelTimer = startTimer(timeoutMs, () => {
       this.abort(
         new MillraceError("JOB_TIMEOUT", {
           message: `the try took longer than its timeout of ${timeoutMs} ms`,
           details: { jobId: this.claimed.id, timeoutMs },
         }),
       );
-    }, timeoutMs);
+    });
   }
 
   #succeed(result: string): void {
@@ -151,7 +152,7 @@ export class Attempt {
   #end(outcome: SettleOutcome | null, level: LogLevel, message: string, fields: object): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#say(level, message, {
       durationMs: Math.round(this.#around.monotonicMs() - this.#startedMs),
       ...fields,

@@ -7,6 +7,7 @@ import { type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
 import type { SettleOutcome, Store, Subscription } from "../core/store.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { WaitOptions } from "./millrace.ts";
+import { startTimer } from "./timer.ts";
 
 /** How a job ended, as far as one who waits needs to know. */
 export type Ending =
@@ -162,10 +163,10 @@ interface Wait {
 function createWait(id: JobId, options: WaitOptions, waiters: Map<JobId, Set<Waiter>>): Wait {
   const { promise, resolve, reject } = Promise.withResolvers<Ending>();
   let isSettled = false;
-  let timer: NodeJS.Timeout | undefined;
+  let cancelTimer: (() => void) | undefined;
   const settle = (): void => {
     isSettled = true;
-    clearTimeout(timer);
+    cancelTimer?.();
     options.signal?.removeEventListener("abort", onAbort);
     const waiting = waiters.get(id);
     waiting?.delete(waiter);
@@ -185,14 +186,14 @@ function createWait(id: JobId, options: WaitOptions, waiters: Map<JobId, Set<Wai
   waiters.set(id, waiting);
   if (options.timeout !== undefined) {
     const timeoutMs = parseDuration(options.timeout, "timeout");
-    timer = setTimeout(() => {
+    cancelTimer = startTimer(timeoutMs, () => {
       waiter(
         new MillraceError("WAIT_TIMEOUT", {
           message: `job ${id} did not end within ${timeoutMs} ms; it goes on, and can be waited for again`,
           details: { jobId: id },
         }),
       );
-    }, timeoutMs);
+    });
   }
   if (options.signal?.aborted === true) onAbort();
   else options.signal?.addEventListener("abort", onAbort);

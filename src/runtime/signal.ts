@@ -1,7 +1,5 @@
 // A wake-up for one waiting loop: remembered if nobody waits, and able to come at a time.
-
-/** Longest time that Node's timers take; a longer one fires at once. */
-const MAX_TIMER_MS = 2_147_483_647;
+import { MAX_TIMER_MS } from "./timer.ts";
 
 /** Wakes one waiting loop. */
 export class Signal {
@@ -36,7 +34,7 @@ export class Signal {
   async wait(timeoutMs: number): Promise<boolean> {
     if (!this.#isNotified) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
+        const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS));
         this.#resolve = () => {
           clearTimeout(timer);
           resolve();

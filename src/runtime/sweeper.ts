@@ -1,6 +1,7 @@
 // Looks after the store at intervals: dead workers' jobs, overdue cancellations, expiry, retention.
 import type { Store, SweepReply } from "../core/store.ts";
 import type { Logger } from "./logger.ts";
+import { startTimer } from "./timer.ts";
 
 /** Most jobs handled in one step: a step of this size takes a few milliseconds, so work goes on beside it. */
 const SWEEP_LIMIT = 500;
@@ -17,7 +18,7 @@ export function createSweeper(options: {
   readonly logger: Logger;
   readonly intervalMs: number;
 }): Sweeper {
-  let timer: NodeJS.Timeout | undefined;
+  let cancelTimer: (() => void) | undefined;
   let sweeping: Promise<void> | undefined;
   let isStopped = true;
 
@@ -35,9 +36,9 @@ export function createSweeper(options: {
   const plan = (): void => {
     if (isStopped) return;
     const jitter = 1 + JITTER * (Math.random() * 2 - 1);
-    timer = setTimeout(() => {
+    cancelTimer = startTimer(options.intervalMs * jitter, () => {
       sweeping = sweep().then(plan);
-    }, options.intervalMs * jitter);
+    });
   };
 
   return {
@@ -48,7 +49,7 @@ export function createSweeper(options: {
     },
     stop: async () => {
       isStopped = true;
-      clearTimeout(timer);
+      cancelTimer?.();
       await sweeping;
     },
   };

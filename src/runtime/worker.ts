@@ -20,6 +20,7 @@ import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { Reporter } from "./reporter.ts";
 import { Signal } from "./signal.ts";
+import { startTimer } from "./timer.ts";
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -292,28 +293,25 @@ export class Worker {
   async #drain(concerns: (attempt: Attempt) => boolean, graceMs: number): Promise<void> {
     const left = (): readonly Attempt[] => [...this.#attempts.values()].filter(concerns);
     const isDone = (): boolean => left().length === 0 && this.#settlements.length === 0;
-    const timer = setTimeout(() => {
+    const cancelGrace = startTimer(graceMs, () => {
       for (const { claimed } of left()) {
         this.#abort(claimed.id, "STOPPED", "the worker is stopping; the job is given back");
       }
-    }, graceMs);
+    });
     let isOutOfTime = false;
     const longestGraceMs = Math.max(0, ...left().map(({ type }) => type.graceMs));
-    const lastTimer = setTimeout(
-      () => {
-        isOutOfTime = true;
-        this.#tellIdle();
-      },
-      graceMs + longestGraceMs + STOP_MARGIN_MS,
-    );
+    const cancelLast = startTimer(graceMs + longestGraceMs + STOP_MARGIN_MS, () => {
+      isOutOfTime = true;
+      this.#tellIdle();
+    });
     this.#wake();
     while (!isDone() && !isOutOfTime && this.#loop !== undefined) {
       await new Promise<void>((resolve) => {
         this.#idle.push(resolve);
       });
     }
-    clearTimeout(timer);
-    clearTimeout(lastTimer);
+    cancelGrace();
+    cancelLast();
   }
 
   #tellIdle(): void {
