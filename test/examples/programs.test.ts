@@ -60,3 +60,14 @@ test("a program embeds Millrace in its own HTTP server, behind its own access", 
     await shop.close();
   }
 });
+
+test("the tests of an application's jobs pass", async () => {
+  const program = start(process.execPath, [
+    "--conditions=millrace-source",
+    "--test",
+    "--test-reporter=tap",
+    fileURLToPath(new URL("../../examples/test-your-jobs.ts", import.meta.url)),
+  ]);
+  expect(await program.end()).toBe(0);
+  expect(program.output()).toContain("# pass 3");
+});
