@@ -16,7 +16,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   fleet: ["core", "stores", "runtime", "processes"],
   rollup: ["core", "stores", "runtime"],
   // `openMillrace`: the runtime with the rooms above it.
-  millrace: ["core", "stores", "runtime", "workflow", "schedule"],
+  millrace: ["core", "stores", "runtime", "workflow", "schedule", "figures"],
+  // Millrace's own figures: a roll-up of what its jobs came to.
+  figures: ["core", "runtime", "rollup"],
   testing: ["core", "stores", "runtime", "millrace"],
   http: [
     "core",

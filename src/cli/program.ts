@@ -17,6 +17,7 @@ import { registerJob, registerJobs } from "./commands/jobs.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerRollup } from "./commands/rollup.ts";
 import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
+import { registerStats } from "./commands/stats.ts";
 import { registerTop } from "./commands/top.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
@@ -42,6 +43,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerTypes,
   registerQueues,
   registerWorkers,
+  registerStats,
   registerTop,
   registerCollect,
   registerRollup,

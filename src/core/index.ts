@@ -3,6 +3,7 @@ export * from "./define-job.ts";
 export * from "./duration.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./figures.ts";
 export * from "./ids.ts";
 export * from "./job.ts";
 export * from "./limits.ts";

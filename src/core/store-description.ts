@@ -22,6 +22,8 @@ export const CAPABILITIES = [
   "events",
   /** Schedules. */
   "schedules",
+  /** Counts of jobs by type and outcome, and quantiles of their times, kept by the minute and the hour. */
+  "figures",
 ] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];

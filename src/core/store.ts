@@ -1,5 +1,6 @@
 // The seam: what the runtime asks of a store, and all that it may know of one.
 import type { ErrorRecord } from "./errors.ts";
+import type { Figures, FiguresRequest, NewFigures } from "./figures.ts";
 import type { JobId } from "./ids.ts";
 import type { JobEvent } from "./events.ts";
 import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
@@ -69,6 +70,11 @@ export interface Store {
   schedules(request: ScheduleQuery): Promise<SchedulePage>;
   /** Fires ticks: each enqueues its jobs and moves its schedule on in one act, or is refused. */
   tick(request: { readonly ticks: readonly TickCommand[] }): Promise<readonly TickReply[]>;
+
+  /** Adds counts to the minutes, and the hours, that they belong to. */
+  addFigures(request: { readonly figures: readonly NewFigures[] }): Promise<void>;
+  /** The windows asked for, oldest first; at most `MAX_FIGURES`. */
+  figures(request: FiguresRequest): Promise<readonly Figures[]>;
 
   /** One bounded step of upkeep: dead workers' jobs, overdue cancellations, expiry, retention. */
   sweep(request: SweepRequest): Promise<SweepReply>;

@@ -269,7 +269,7 @@ function queuePath(queue: string): string {
 
 type SystemOperations = Pick<
   Operations,
-  "queues" | "pause" | "resume" | "workers" | "types" | "describe"
+  "queues" | "pause" | "resume" | "workers" | "types" | "describe" | "figures"
 >;
 
 function systemOperations(send: Send): SystemOperations {
@@ -288,6 +288,11 @@ function systemOperations(send: Send): SystemOperations {
         ...(outputSchema === null ? {} : { outputSchema: JSON.stringify(outputSchema) }),
       }));
     },
+    figures: ({ resolution, since, type } = {}) =>
+      list(
+        `/v1/figures${searchOf({ resolution, since: since === undefined ? undefined : `${parseDuration(since, "since")}ms`, type })}`,
+        "figures",
+      ),
     describe: () => send("GET", "/v1/store") as ReturnType<Operations["describe"]>,
     // The service writes down who asked by the token's name, so `by` is not sent.
     async pause(queue, { reason } = {}) {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import {
   DURABILITIES,
   JOB_STATES,
+  RESOLUTIONS,
   type JobState,
   LOG_LEVELS,
   MAX_DURATION_MS,
@@ -12,7 +13,7 @@ import {
   MAX_TAGS,
   MAX_TAG_LENGTH,
 } from "../core/index.ts";
-import type { EnqueueOptions } from "../runtime/index.ts";
+import type { EnqueueOptions, FigureQuery } from "../runtime/index.ts";
 
 /** Schemas that the OpenAPI document names. */
 export const namedSchemas: z.core.$ZodRegistry<{ id: string }> = z.registry<{ id: string }>();
@@ -288,6 +289,23 @@ export const workerList: z.ZodType = named(
     ),
   }),
 );
+const quantiles = z.object({ p50: z.number(), p95: z.number(), p99: z.number() });
+export const figureList: z.ZodType = named(
+  "Figures",
+  "What jobs came to, by type, oldest window first.",
+  z.object({
+    figures: z.array(
+      z.object({
+        resolution: z.enum(RESOLUTIONS),
+        start: z.string(),
+        type: z.string(),
+        outcomes: z.record(z.string(), z.int()),
+        waitMs: quantiles,
+        runMs: quantiles,
+      }),
+    ),
+  }),
+);
 const jsonSchema = z
   .union([z.record(z.string(), z.unknown()), z.boolean()])
   .nullable()
@@ -373,6 +391,11 @@ export const jobQuery: z.ZodType<JobListQuery> = z.strictObject({
     .max(MAX_CURSOR_LENGTH)
     .exactOptional()
     .describe("From the page before."),
+});
+export const figureQuery: z.ZodType<FigureQuery> = z.strictObject({
+  resolution: z.enum(RESOLUTIONS).exactOptional(),
+  since: z.string().max(50).exactOptional().describe('How far back: "90m", "24h".'),
+  type: name.exactOptional(),
 });
 export const waitQuery: z.ZodType<WaitQuery> = z.strictObject({
   wait: z

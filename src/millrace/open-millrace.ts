@@ -1,4 +1,5 @@
 // `openMillrace`: puts the runtime and the rooms above it together.
+import { createFigures } from "../figures/index.ts";
 import { type Millrace, type MillraceOptions, openRuntime } from "../runtime/index.ts";
 import { createSchedules } from "../schedule/index.ts";
 
@@ -16,6 +17,10 @@ import { createSchedules } from "../schedule/index.ts";
 export async function openMillrace(options: MillraceOptions = {}): Promise<Millrace> {
   return openRuntime(options, (parts) => {
     const schedules = createSchedules(parts);
-    return { rooms: [schedules.room], calls: { schedules: schedules.calls } };
+    const figures = createFigures(parts);
+    return {
+      rooms: [schedules.room, figures.room],
+      calls: { schedules: schedules.calls, figures: figures.calls },
+    };
   });
 }

@@ -105,6 +105,11 @@ export class Attempt {
     this.#end(null, "warn", "job abandoned", { reason: reason.code });
   }
 
+  /** How long it has run. */
+  ranMs(): number {
+    return this.#around.monotonicMs() - this.#startedMs;
+  }
+
   get retention(): RetentionPolicy {
     return this.claimed.retention ?? this.type.retention;
   }

@@ -2,6 +2,7 @@
 import type { AnyJobType, JobType } from "../core/define-job.ts";
 import type { Duration } from "../core/duration.ts";
 import type { ErrorRecord } from "../core/errors.ts";
+import type { Resolution } from "../core/figures.ts";
 import type { JobId } from "../core/ids.ts";
 import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
@@ -179,6 +180,35 @@ export interface EventFilter {
   readonly type?: string;
 }
 
+/** Which figures are shown. */
+export interface FigureQuery {
+  /** By the minute, kept for a day, or by the hour, kept for a month. Default `"minute"`. */
+  readonly resolution?: Resolution;
+  /** How far back. Default the last hour by the minute, the last day by the hour. */
+  readonly since?: Duration;
+  readonly type?: string;
+}
+
+/** What jobs of one type came to in one window: tries by how they ended, and quantiles of their times. */
+export interface FigureView {
+  readonly resolution: Resolution;
+  readonly start: string;
+  readonly type: string;
+  /** `succeeded`, `failed`, `cancelled`, `retried`, `snoozed` and `released`. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** From when a job was due to its start, within 5%. */
+  readonly waitMs: TimeQuantiles;
+  readonly runMs: TimeQuantiles;
+}
+export interface TimeQuantiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/** Reads the figures, oldest window first. A minute shows up when it is over. */
+export type FigureOperations = (query?: FigureQuery) => Promise<readonly FigureView[]>;
+
 /** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
 export interface Operations {
   /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
@@ -203,6 +233,8 @@ export interface Operations {
   workers(): Promise<readonly WorkerRecord[]>;
   types(): Promise<readonly TypeRecord[]>;
   describe(): Promise<StoreDescription>;
+  /** What jobs came to, by type and by the minute or the hour. */
+  readonly figures: FigureOperations;
   /** Follows events from now on. `gap` comes when some were lost: look again at what you follow. */
   subscribe(
     filter: EventFilter,

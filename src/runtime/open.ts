@@ -22,7 +22,7 @@ import { type Working, createWorking } from "./working.ts";
 const CANCEL_MARGIN_MS = 5_000;
 
 /** Millrace but for what rooms above the runtime add to it. */
-export type Runtime = Omit<Millrace, "schedules">;
+export type Runtime = Omit<Millrace, "schedules" | "figures">;
 
 /**
  * Opens the runtime on a store, with the rooms above it. Nothing is processed until `start`.
@@ -69,8 +69,9 @@ function assemble<Calls extends object>(
     ended: async (id) => {
       await results.wait(id);
     },
-    onSettled: (claimed, outcome) => {
+    onSettled: (claimed, outcome, runMs) => {
       results.settled(claimed.id, outcome);
+      for (const room of rooms) room.settled?.(claimed, outcome, runMs);
     },
   });
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
@@ -123,6 +124,7 @@ function createLife(
   const stopAll = async (graceMs: number): Promise<void> => {
     await Promise.all(rooms.map((room) => room.stop()));
     await working.stop(undefined, graceMs);
+    for (const room of rooms) await room.finish?.();
   };
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {

@@ -20,7 +20,9 @@ export interface OperationParts {
 }
 
 /** Makes the operations, enqueuing aside. */
-export function createOperations(parts: OperationParts): Omit<Operations, "enqueueEntries"> {
+export function createOperations(
+  parts: OperationParts,
+): Omit<Operations, "enqueueEntries" | "figures"> {
   const { store, registry, results } = parts;
   const job = async (id: JobId): Promise<JobView | null> => {
     const [record] = await store.get({ ids: checkIds([id]) });

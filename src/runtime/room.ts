@@ -2,7 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Redactor } from "../core/redaction.ts";
-import type { NewJob, Store } from "../core/store.ts";
+import type { ClaimedJob, NewJob, SettleOutcome, Store } from "../core/store.ts";
 import type { Logger } from "./logger.ts";
 import type { EnqueueOptions, Receipt } from "./millrace.ts";
 
@@ -26,8 +26,12 @@ export interface Room {
   register(types: readonly AnyJobType[]): void;
   /** This process begins to work on these types; called again for more. */
   start(types: readonly AnyJobType[]): Promise<void>;
+  /** A try of this process ended and the store took its word; it ran this long. */
+  settled?(claimed: ClaimedJob, outcome: SettleOutcome, runMs: number): void;
   /** This process works no more. Harmless where it never did. */
   stop(): Promise<void>;
+  /** After `stop`, when the last try has ended too. */
+  finish?(): Promise<void>;
 }
 
 /** The rooms of an open Millrace, and the calls that they add to it. */

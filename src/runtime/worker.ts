@@ -31,7 +31,7 @@ export interface WorkerParts {
   /** Resolves when a job has ended, by whomever it was settled. */
   readonly ended: (id: JobId) => Promise<void>;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
-  readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
+  readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
 
 /** The worker's options, read and checked. */
@@ -54,6 +54,13 @@ interface ServedType {
   running: number;
 }
 
+/** A try that ended, until the store has its word. */
+interface Ended {
+  readonly settlement: Settlement;
+  readonly claimed: ClaimedJob;
+  readonly runMs: number;
+}
+
 /** A worker. `serve` and `withdraw` say which types it takes; it runs until `stop`. */
 export class Worker {
   readonly #parts: WorkerParts;
@@ -64,7 +71,7 @@ export class Worker {
   readonly #attempts = new Map<JobId, Attempt>();
   readonly #signal = new Signal();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
-  #settlements: { readonly settlement: Settlement; readonly claimed: ClaimedJob }[] = [];
+  #settlements: Ended[] = [];
   #nextToken = 1;
   #free: number;
   #mayHaveWork = true;
@@ -204,15 +211,11 @@ export class Worker {
     };
   }
 
-  #take(
-    batch: readonly { readonly settlement: Settlement; readonly claimed: ClaimedJob }[],
-    claim: ClaimRequest | undefined,
-    reply: ExchangeReply,
-  ): void {
+  #take(batch: readonly Ended[], claim: ClaimRequest | undefined, reply: ExchangeReply): void {
     this.#settlements = this.#settlements.slice(batch.length);
-    for (const [index, { settlement, claimed }] of batch.entries()) {
+    for (const [index, { settlement, claimed, runMs }] of batch.entries()) {
       const answer = reply.settled[index];
-      if (answer?.accepted === true) this.#parts.onSettled(claimed, settlement.outcome);
+      if (answer?.accepted === true) this.#parts.onSettled(claimed, settlement.outcome, runMs);
       else this.#sayRefused(claimed, settlement, answer?.why ?? "gone");
     }
     if (claim !== undefined) {
@@ -241,6 +244,7 @@ export class Worker {
         // Withdrawn while the claim was under way.
         this.#settlements.push({
           claimed: job,
+          runMs: 0,
           settlement: { id: job.id, token: job.token, outcome: { kind: "release" } },
         });
         continue;
@@ -266,6 +270,7 @@ export class Worker {
     if (outcome !== null) {
       this.#settlements.push({
         claimed,
+        runMs: attempt.ranMs(),
         settlement: { id: claimed.id, token: claimed.token, outcome, ...words },
       });
     }

@@ -16,7 +16,7 @@ export interface WorkingParts {
   readonly registry: Registry;
   readonly launchers: LauncherPool;
   readonly ended: (id: JobId) => Promise<void>;
-  readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome) => void;
+  readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
 
 /** The work of a process. Starting twice, or stopping what does not run, is harmless; calls take turns, see `open.ts`. */

@@ -60,6 +60,7 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
   resumeQueue: [200, () => service.call("POST", "/v1/queues/idle/resume")],
   listWorkers: [200, () => service.call("GET", "/v1/workers")],
   listTypes: [200, () => service.call("GET", "/v1/types")],
+  listFigures: [200, () => service.call("GET", "/v1/figures?resolution=hour&since=24h")],
   describeStore: [200, () => service.call("GET", "/v1/store")],
   health: [200, () => service.call("GET", "/v1/health")],
   ready: [200, () => service.call("GET", "/v1/ready")],

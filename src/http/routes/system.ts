@@ -4,6 +4,8 @@ import type { Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { type Route, defineRoute, json } from "../route.ts";
 import {
+  figureList,
+  figureQuery,
   health,
   queueList,
   queueParams,
@@ -40,6 +42,7 @@ export function systemRoutes(operations: Operations): readonly Route[] {
         types: (await operations.types()).map(showType),
       }),
     ),
+    figuresRoute(operations),
     listing("/v1/store", "describeStore", "What the store is and can lose.", storeDescription, () =>
       operations.describe(),
     ),
@@ -51,6 +54,19 @@ export function systemRoutes(operations: Operations): readonly Route[] {
       return { status: "ok" };
     }),
   ];
+}
+
+function figuresRoute(operations: Operations): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/figures",
+    operationId: "listFigures",
+    summary: "What jobs came to, by type and by the minute or the hour.",
+    scope: "read",
+    query: figureQuery,
+    replies: [{ status: 200, description: "As asked.", schema: figureList }],
+    handle: async ({ query }) => json({ figures: await operations.figures(query) }),
+  });
 }
 
 function listing(

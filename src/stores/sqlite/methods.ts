@@ -5,6 +5,7 @@ import { cancel, remove, retry } from "./commands.ts";
 import { describe } from "./describe.ts";
 import { enqueue } from "./enqueue.ts";
 import { exchange } from "./exchange.ts";
+import { addFigures, readFigures } from "./figures.ts";
 import type { Followers } from "./followers.ts";
 import { detach, redescribe, workers } from "./leases.ts";
 import { get, list } from "./list.ts";
@@ -37,6 +38,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
   workers: ({ context }) => workers(context),
   queues: ({ context }) => queues(context),
   types: ({ context }) => listTypes(context),
+  figures: ({ context }, request) => readFigures(context, request),
   schedules: ({ context }, query) => schedules(context, query),
   describe: (session) => describe(session.context, session.durability),
 };
@@ -57,6 +59,9 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   remove: ({ context }, { ids }) => remove(context, ids),
   setPaused: ({ context }, request) => setPaused(context, request),
   putTypes: ({ context }, { types }) => putTypes(context, types),
+  addFigures: ({ context }, { figures }) => {
+    addFigures(context, figures);
+  },
   changeSchedules: ({ context }, { changes }) => changeSchedules(context, changes),
   tick: ({ context }, { ticks }) => tick(context, ticks),
   sweep: (session, { limit }) => {
@@ -109,6 +114,7 @@ export function isPromise(call: Call): boolean {
 }
 
 const UNPROMISED: ReadonlySet<Method> = new Set([
+  "addFigures",
   "report",
   "attach",
   "update",

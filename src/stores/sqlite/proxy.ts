@@ -12,6 +12,7 @@ import type {
   Subscription,
   WorkerAttachment,
 } from "../../core/store.ts";
+import { checkFigures } from "../../core/figures.ts";
 import { CAPABILITIES } from "../../core/store-description.ts";
 import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts";
 import { check } from "./checks.ts";
@@ -217,6 +218,11 @@ function plainMethods(
       await caller.call("putTypes", check.putTypes(request));
     },
     types: () => caller.call("types", null),
+    addFigures: async (request) => {
+      checkFigures(request.figures);
+      await caller.call("addFigures", request);
+    },
+    figures: async (request) => caller.call("figures", request),
     changeSchedules: async (request) =>
       caller.call("changeSchedules", checkScheduleChanges(request)),
     schedules: async (request) => caller.call("schedules", checkScheduleQuery(request)),

@@ -94,7 +94,15 @@ CREATE TABLE schedules (
 CREATE INDEX schedules_due ON schedules (namespace, fire_at) WHERE fire_at IS NOT NULL;
 `;
 
-const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES];
+const FIGURES = `
+CREATE TABLE figures (
+  namespace INTEGER NOT NULL, resolution INTEGER NOT NULL, start_at INTEGER NOT NULL, type TEXT NOT NULL,
+  counts TEXT NOT NULL,
+  PRIMARY KEY (namespace, resolution, start_at, type)
+) WITHOUT ROWID;
+`;
+
+const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

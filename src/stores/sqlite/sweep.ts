@@ -4,6 +4,7 @@ import type { SweepReply } from "../../core/store.ts";
 import { expire, isOverdue, withdraw } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { forgetFigures } from "./figures.ts";
 import { sweepFollowers } from "./followers.ts";
 import { emitWithdrawn, takeBack } from "./leases.ts";
 import { COLUMNS, type StoredJob, decodeRow, removeJob } from "./rows.ts";
@@ -27,6 +28,7 @@ export function sweep(context: Context, limit: number): SweepReply {
   }
   if (left > 0) left -= forgetKeys(context, left);
   if (left > 0) left -= sweepFollowers(context, left);
+  if (left > 0) left -= forgetFigures(context, left);
   return {
     deadWorkers: taken.deadWorkers,
     takenBack: taken.takenBack,

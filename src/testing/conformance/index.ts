@@ -8,6 +8,7 @@ import { delaysTopic } from "./delays.ts";
 import { enqueueTopic } from "./enqueue.ts";
 import { eventsTopic } from "./events.ts";
 import { expiryTopic } from "./expiry.ts";
+import { figuresTopic } from "./figures.ts";
 import { type StoreHarness, type TestApi, type Topic, reasonToSkip } from "./harness.ts";
 import { idempotencyTopic } from "./idempotency.ts";
 import { leasesTopic } from "./leases.ts";
@@ -51,6 +52,7 @@ export const STORE_TOPICS: readonly Topic[] = [
   typesTopic,
   schedulesTopic,
   ticksTopic,
+  figuresTopic,
   namespacesTopic,
   wakeUpsTopic,
   concurrencyTopic,

@@ -64,7 +64,9 @@ async function run(chaos: Chaos): Promise<void> {
   chaos.must("jobs that no tick explains", unexpected.length, { exactly: 0 });
 }
 
-type WorkerMill = Omit<Millrace, "schedules"> & { readonly schedules: ScheduleOperations };
+type WorkerMill = Omit<Millrace, "schedules" | "figures"> & {
+  readonly schedules: ScheduleOperations;
+};
 
 async function openWorker(
   store: Awaited<ReturnType<typeof openSqliteStore>>,
