@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rollup",
     "processes",
   ],
-  config: ["core", "runtime", "fleet", "http"],
+  config: ["core", "runtime", "fleet", "rollup", "http"],
   cli: [
     "config",
     "core",

@@ -4,6 +4,7 @@ import { listenJobService } from "../http/index.ts";
 import { openMillrace } from "../millrace/index.ts";
 import { type Logger, type Millrace, createLogger, stopOnSignals } from "../runtime/index.ts";
 import { openFleets } from "./fleets.ts";
+import { openRollups } from "./rollups.ts";
 import { packageVersion } from "./version.ts";
 
 /** Which parts this process is. */
@@ -22,6 +23,7 @@ export async function runUntilStopped(config: MillraceConfig, parts: Parts): Pro
     if (parts.isService) closers.unshift(await listen(config, mill, logger));
     await tellStore(mill, logger);
     if (parts.isWorker && config.fleets) closers.push(openFleets(config.fleets, logger));
+    if (parts.isWorker && config.rollups) closers.push(await openRollups(config.rollups, logger));
     if (parts.isWorker) await startWorker(config, mill, logger);
   } catch (thrown) {
     for (const close of closers) await close();
@@ -47,7 +49,7 @@ export async function runUntilStopped(config: MillraceConfig, parts: Parts): Pro
 
 /** Opens Millrace as a config says. */
 function openByConfig(config: MillraceConfig, logger: Logger): Promise<Millrace> {
-  const { http: _http, log: _log, fleets: _fleets, ...options } = config;
+  const { http: _http, log: _log, fleets: _fleets, rollups: _rollups, ...options } = config;
   return openMillrace({ ...options, logger });
 }
 
@@ -87,12 +89,19 @@ async function tellStore(mill: Millrace, logger: Logger): Promise<void> {
 
 async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logger): Promise<void> {
   const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.launch);
-  if (runnable.length === 0 && Object.keys(config.fleets ?? {}).length > 0) {
-    logger.info({}, "no job type with a handler is configured: this worker keeps fleets only");
+  if (runnable.length === 0 && keepsMore(config)) {
+    logger.info(
+      {},
+      "no job type with a handler is configured: this worker keeps fleets and roll-ups only",
+    );
     return;
   }
   if (runnable.length === 0) {
     logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
   }
   await mill.start();
+}
+
+function keepsMore({ fleets = {}, rollups = {} }: MillraceConfig): boolean {
+  return Object.keys(fleets).length + Object.keys(rollups).length > 0;
 }

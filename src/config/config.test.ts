@@ -23,6 +23,7 @@ test("a config with everything in it is fine, and so is an empty one", () => {
         allowedOrigins: ["https://ops.test"],
       },
       fleets: { renderers: { command: "./renderer --listen {port}", size: 4 } },
+      rollups: { traffic: { url: "ws://localhost:5050/ws", every: "60s" } },
       log: { level: "silent" },
     }),
   ).toEqual([]);
@@ -36,6 +37,8 @@ test.each([
   [{ fleets: { a: { command: "x {prot}", size: 1 } } }, ["fleets", "a"], "placeholder {prot}"],
   [{ fleets: { a: { command: "x", size: -1 } } }, ["fleets", "a"], "size is -1"],
   [{ fleets: { a: {} } }, ["fleets", "a"], ""],
+  [{ rollups: { a: { url: "http://x" } } }, ["rollups", "a"], "ws:"],
+  [{ rollups: { a: { every: "soon" } } }, ["rollups", "a"], "every"],
   [{ log: { level: "loud" } }, ["log", "level"], "trace"],
   [{ store: "millrace.db" }, ["store"], "sqlite:PATH"],
   [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],

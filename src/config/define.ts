@@ -2,6 +2,7 @@
 import type { AnyJobType, Durability, LogLevel } from "../core/index.ts";
 import type { FleetOptions } from "../fleet/index.ts";
 import type { AccessOptions } from "../http/index.ts";
+import type { AggregatorOptions } from "../rollup/index.ts";
 import type { Launcher, WorkerOptions } from "../runtime/index.ts";
 
 /** Where the job service listens and whom it lets in. */
@@ -28,6 +29,8 @@ export interface MillraceConfig {
   readonly worker?: WorkerOptions;
   /** Fleets by name, kept running by `millrace worker` and `millrace start`. */
   readonly fleets?: Readonly<Record<string, FleetOptions>>;
+  /** WebSocket aggregators by name, kept running by `millrace worker` and `millrace start`. */
+  readonly rollups?: Readonly<Record<string, AggregatorOptions>>;
   /** `MILLRACE_HOST`, `MILLRACE_PORT`, `MILLRACE_TOKEN`, `MILLRACE_TOKENS`, `MILLRACE_UNAUTHENTICATED` */
   readonly http?: HttpConfig;
   readonly log?: {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../core/index.ts";
 import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
+import { readAggregatorOptions } from "../rollup/index.ts";
 
 const isDuration = (value: unknown): boolean => {
   try {
@@ -36,6 +37,19 @@ const fleet = z.unknown().superRefine((value, context) => {
   }
   try {
     checkFleetOptions(value as unknown as FleetOptions);
+  } catch (thrown) {
+    context.addIssue(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+});
+
+/** The aggregator checks itself too. */
+const rollup = z.unknown().superRefine((value, context) => {
+  if (!isObject(value)) {
+    context.addIssue('expected an object, such as { url: "ws://localhost:5050/ws", every: "60s" }');
+    return;
+  }
+  try {
+    readAggregatorOptions(value);
   } catch (thrown) {
     context.addIssue(thrown instanceof Error ? thrown.message : String(thrown));
   }
@@ -85,6 +99,7 @@ const configSchema: z.ZodType = z.strictObject({
   launchers: z.array(launcher).optional(),
   worker: worker.optional(),
   fleets: z.record(name, fleet).optional(),
+  rollups: z.record(name, rollup).optional(),
   http: http.optional(),
   log: z.strictObject({ level: z.enum([...LOG_LEVELS, "silent"]).optional() }).optional(),
 });

@@ -5,6 +5,7 @@ export {
   type AggregatorStats,
   type AggregatorWindow,
   DEFAULT_AGGREGATOR_URL,
+  readAggregatorOptions,
   type ReportFate,
 } from "./aggregator-options.ts";
 export { Aggregator } from "./aggregator.ts";
