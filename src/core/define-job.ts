@@ -50,10 +50,10 @@ export interface JobContext<Input> {
 
 /** How a handler is run, other than as a function in process. */
 export interface LauncherUse {
-  /** Name of a launcher: `in-process`, `thread`, or one that was registered. */
+  /** Name of a launcher: `thread`, `process`, `http`, `remote` (workers elsewhere), or one that was registered. */
   readonly launcher: string;
   /** What that launcher needs: a module's URL, a command, ... */
-  readonly options: unknown;
+  readonly options?: unknown;
 }
 
 /** How long finished jobs are kept. */

@@ -268,6 +268,8 @@ export interface WorkerDescription {
   readonly queues: readonly string[];
   readonly types: readonly string[];
   readonly version: string;
+  /** When a worker elsewhere was last heard by a service, by that service's clock. */
+  readonly heardAtMs?: number;
 }
 
 export interface WorkerListener {

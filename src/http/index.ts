@@ -7,7 +7,12 @@ export {
   type TokenOptions,
 } from "./access.ts";
 export { type HttpOperationsOptions, createHttpOperations } from "./client.ts";
-export { type JobService, type JobServiceOptions, createJobService } from "./service.ts";
+export {
+  type JobService,
+  type JobServiceOptions,
+  type ServiceOperations,
+  createJobService,
+} from "./service.ts";
 export {
   DEFAULT_HOST,
   DEFAULT_PORT,

@@ -18,7 +18,11 @@ import type { EnqueueOptions, FigureQuery } from "../runtime/index.ts";
 /** Schemas that the OpenAPI document names. */
 export const namedSchemas: z.core.$ZodRegistry<{ id: string }> = z.registry<{ id: string }>();
 
-function named<Schema extends z.ZodType>(id: string, description: string, schema: Schema): Schema {
+export function named<Schema extends z.ZodType>(
+  id: string,
+  description: string,
+  schema: Schema,
+): Schema {
   const described = schema.describe(description);
   namedSchemas.add(described, { id });
   return described;
@@ -66,17 +70,23 @@ const MAX_REASON_LENGTH = 1_000;
 /** Longest time that a request waits for a result: below the minute after which proxies commonly give up. */
 export const MAX_WAIT_MS = 55_000;
 
-const jobState = named("JobState", "Where a job stands.", z.enum(JOB_STATES));
-const name = z.string().min(1).max(MAX_NAME_LENGTH);
-const duration = named(
+export const jobState: z.ZodType<JobState> = named(
+  "JobState",
+  "Where a job stands.",
+  z.enum(JOB_STATES),
+);
+export const name: z.ZodString = z.string().min(1).max(MAX_NAME_LENGTH);
+export const duration: z.ZodType<number | string> = named(
   "Duration",
   'Milliseconds, or a text such as "250ms", "30s" or "1h30m".',
   z.union([z.number().min(0).max(MAX_DURATION_MS), z.string().min(1).max(50)]),
 );
-const tags = z.array(z.string().min(1).max(MAX_TAG_LENGTH)).max(MAX_TAGS);
+export const tags: z.ZodType<string[]> = z
+  .array(z.string().min(1).max(MAX_TAG_LENGTH))
+  .max(MAX_TAGS);
 
 /** A UUID as every path names a job. */
-const jobId: z.ZodString = z
+export const jobId: z.ZodString = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, "expected a job id");
 
@@ -170,7 +180,7 @@ const errorRecord = named(
     stack: z.string().exactOptional(),
   }),
 );
-const time = z.iso.datetime();
+export const time: z.ZodISODateTime = z.iso.datetime();
 
 export const jobView: z.ZodType = named(
   "Job",

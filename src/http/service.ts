@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
-import type { Logger, Operations } from "../runtime/index.ts";
+import type { Logger, Operations, RemoteOperations } from "../runtime/index.ts";
 import { silentLogger } from "../runtime/index.ts";
 import {
   type AccessCheck,
@@ -21,12 +21,18 @@ import { type Route, SECURITY_HEADERS, defineRoute, json } from "./route.ts";
 import { enqueueRoutes } from "./routes/enqueue.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { remoteRoutes } from "./routes/remote.ts";
 import { systemRoutes } from "./routes/system.ts";
+
+/** The operations that a service serves. `remote`, which an open Millrace has, lets workers elsewhere claim through it. */
+export interface ServiceOperations extends Operations {
+  readonly remote?: RemoteOperations;
+}
 
 /** What a job service is made of. */
 export interface JobServiceOptions {
   /** An open Millrace, or anything else that does its operations. */
-  readonly operations: Operations;
+  readonly operations: ServiceOperations;
   /** Whom to let in: nobody by default. */
   readonly access: AccessOptions;
   readonly logger?: Logger;
@@ -71,6 +77,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     ...enqueueRoutes(operations),
     ...jobRoutes(operations),
     ...eventRoutes(operations, { open, hubs, heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS }),
+    ...remoteRoutes(operations.remote),
     ...systemRoutes(operations),
     metricsRoute(metrics.registry),
   ];

@@ -14,6 +14,7 @@ export {
 } from "./launchers/thread.ts";
 export { createLogger, silentLogger, type Logger } from "./logger.ts";
 export type * from "./millrace.ts";
+export type * from "./remote/remote-operations.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export type * from "./room.ts";
 export type * from "./schedule-operations.ts";

@@ -10,6 +10,7 @@ import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
+import type { RemoteOperations } from "./remote/index.ts";
 import type { ScheduleOperations } from "./schedule-operations.ts";
 
 /** What `openMillrace` takes. Everything has a default. */
@@ -246,6 +247,8 @@ export interface Operations {
 /** Millrace, open on a store. Made by `openMillrace`. */
 export interface Millrace extends Operations, AsyncDisposable {
   readonly schedules: ScheduleOperations;
+  /** What a service does for workers elsewhere. */
+  readonly remote: RemoteOperations;
   /** Makes more job types known, for enqueuing and, when started, for running. */
   register(...types: readonly AnyJobType[]): Promise<void>;
   /**

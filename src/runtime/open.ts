@@ -12,6 +12,7 @@ import type { Millrace, MillraceOptions } from "./millrace.ts";
 import { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
 import { createOperations, learnTypes } from "./operations.ts";
 import { type Registry, createRegistry, describeType } from "./registry.ts";
+import { type RemoteWork, type RemoteWorkParts, createRemoteWork } from "./remote/index.ts";
 import { Results } from "./results.ts";
 import type { Room, RoomParts, Rooms } from "./room.ts";
 import { readWorkerSettings } from "./settings.ts";
@@ -60,12 +61,11 @@ function assemble<Calls extends object>(
 ): Runtime & Calls {
   const { store, logger, registry, settings } = ground;
   const results = new Results(store);
-  const working = createWorking({
+  const work: RemoteWorkParts = {
     store,
     logger,
     settings,
     registry,
-    launchers: createLauncherPool(options.launchers ?? []),
     ended: async (id) => {
       await results.wait(id);
     },
@@ -73,7 +73,10 @@ function assemble<Calls extends object>(
       results.settled(claimed.id, outcome);
       for (const room of rooms) room.settled?.(claimed, outcome, runMs);
     },
-  });
+  };
+  const launchers = createLauncherPool(options.launchers ?? []);
+  const working = createWorking({ ...work, launchers });
+  const remote = createRemoteWork(work);
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
     for (const room of rooms) room.register(types);
     for (const type of types) registry.add(type);
@@ -94,8 +97,17 @@ function assemble<Calls extends object>(
     ...createOperations({ store, registry, results }),
     ...enqueuing.calls,
     ...calls,
+    remote: remote.calls,
     register,
-    ...createLife({ ground, rooms, working, results, register, drained: enqueuing.drained }),
+    ...createLife({
+      ground,
+      rooms,
+      working,
+      remote,
+      results,
+      register,
+      drained: enqueuing.drained,
+    }),
   };
 }
 
@@ -103,6 +115,7 @@ interface LifeParts {
   readonly ground: Ground;
   readonly rooms: readonly Room[];
   readonly working: Working;
+  readonly remote: RemoteWork;
   readonly results: Results;
   readonly register: Millrace["register"];
   readonly drained: () => Promise<void>;
@@ -130,6 +143,7 @@ function createLife(
   const closeAll = async (): Promise<void> => {
     await parts.drained();
     await inTurn(async () => {
+      await parts.remote.stop();
       await stopAll(settings.shutdownGraceMs);
       await working.close();
     });

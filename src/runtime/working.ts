@@ -6,6 +6,7 @@ import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry.ts";
+import { REMOTE_LAUNCHER } from "./remote/index.ts";
 import { createSweeper } from "./sweeper.ts";
 import { Worker, type WorkerSettings } from "./worker.ts";
 
@@ -33,10 +34,15 @@ export function createWorking(parts: WorkingParts): Working {
   return {
     start: async (type) => {
       if (type !== undefined) registry.add(type);
-      const types = type === undefined ? registry.all().filter(canRun) : [type];
+      const types = type === undefined ? registry.all().filter(canRun) : [type].filter(isOurs);
       const mine = types.filter(
         ({ queue }) => settings.queues === undefined || settings.queues.includes(queue),
       );
+      if (mine.length === 0 && registry.all().some((each) => !isOurs(each))) {
+        // Their workers claim through the services; the upkeep of the store is still this process's.
+        sweeper.start();
+        return;
+      }
       checkAny(mine, settings);
       await Promise.all(mine.map((each) => launchers.prepare(each)));
       const isFirst = worker === undefined;
@@ -52,7 +58,10 @@ export function createWorking(parts: WorkingParts): Working {
       }
     },
     stop: async (type, graceMs) => {
-      if (worker === undefined) return;
+      if (worker === undefined) {
+        if (type === undefined) await sweeper.stop();
+        return;
+      }
       if (type !== undefined && worker.servedTypes.some((name) => name !== type.name)) {
         await worker.withdraw(type.name, graceMs);
         return;
@@ -68,7 +77,12 @@ export function createWorking(parts: WorkingParts): Working {
 }
 
 function canRun(type: AnyJobType): boolean {
-  return type.run !== undefined || type.launch !== undefined;
+  return type.run !== undefined || (type.launch !== undefined && isOurs(type));
+}
+
+/** Remote workers claim for themselves, through a service. */
+function isOurs(type: AnyJobType): boolean {
+  return type.launch?.launcher !== REMOTE_LAUNCHER;
 }
 
 function checkAny(types: readonly AnyJobType[], settings: WorkerSettings): void {

@@ -55,6 +55,28 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
   removeJob: [200, async () => service.call("DELETE", `/v1/jobs/${await waiting()}`)],
   streamEvents: [200, () => firstOf("/v1/events?type=echo")],
   streamJobEvents: [200, () => firstOf(`/v1/jobs/${id}/events`)],
+  claimJobs: [
+    200,
+    async () => {
+      await waiting("elsewhere");
+      return claim();
+    },
+  ],
+  reportJob: [
+    200,
+    async () => {
+      const { id: job, token } = await claimed();
+      return service.call("POST", `/v1/claims/${job}/report`, { body: { token, progress: 0.5 } });
+    },
+  ],
+  settleJob: [
+    200,
+    async () => {
+      const { id: job, token } = await claimed();
+      const body = { token, kind: "result", value: null };
+      return service.call("POST", `/v1/claims/${job}/settle`, { body });
+    },
+  ],
   listQueues: [200, () => service.call("GET", "/v1/queues")],
   pauseQueue: [200, () => service.call("POST", "/v1/queues/idle/pause", { body: {} })],
   resumeQueue: [200, () => service.call("POST", "/v1/queues/idle/resume")],
@@ -72,9 +94,18 @@ function ids(reply: Reply): string[] {
   return reply.json.jobs.map((job: { readonly id: string }) => job.id);
 }
 
-async function waiting(): Promise<string> {
-  const [receipt] = await service.mill.enqueueEntries([{ type: "idle", input: { a: 1 } }]);
+async function waiting(type = "idle"): Promise<string> {
+  const [receipt] = await service.mill.enqueueEntries([{ type, input: { a: 1 } }]);
   return receipt?.id ?? "";
+}
+
+function claim(): Promise<Reply> {
+  return service.call("POST", "/v1/claims", { body: { types: ["elsewhere"] } });
+}
+
+async function claimed(): Promise<{ readonly id: string; readonly token: string }> {
+  await waiting("elsewhere");
+  return (await claim()).json.jobs[0];
 }
 
 /** The head and the first bytes of a stream. */

@@ -33,6 +33,8 @@ const failing = defineJob({
 });
 /** Takes anything, and no worker of these tests runs it. */
 const idle = defineJob({ name: "idle" });
+/** Taken by remote workers alone. */
+const elsewhere = defineJob({ name: "elsewhere", launch: { launcher: "remote" } });
 
 export const TOKENS = [
   { name: "reader", token: "read-0123456789abcdef", scopes: ["read"] },
@@ -69,7 +71,7 @@ export async function startService(
   const { works = true, store = "memory:", ...rest } = options;
   const mill = await openMillrace({
     store,
-    jobs: [echo, endless, failing, idle],
+    jobs: [echo, endless, failing, idle, elsewhere],
     logger: silentLogger,
     worker: { shutdownGrace: 0 },
   });
