@@ -30,6 +30,8 @@ export interface Context {
   readonly claims: Claims;
   /** Time of the current transaction. */
   nowMs: number;
+  /** By how much leases last longer at present, since nobody could renew one. */
+  leaseExtensionMs: number;
   /** Whether anyone follows events, in any process: if not, none are made. */
   isFollowed: boolean;
   effects: Effects;
@@ -73,6 +75,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     counts: openCounts(connection),
     claims: new Claims(),
     nowMs: 0,
+    leaseExtensionMs: 0,
     isFollowed: false,
     effects: noEffects(),
     paused: new Set(),

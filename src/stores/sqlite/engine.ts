@@ -17,6 +17,8 @@ const LOCK_RETRY_MIN_MS = 1;
 const LOCK_RETRY_MAX_MS = 20;
 /** How long a call waits for the write lock before it is answered `STORE_BUSY`. */
 const LOCK_DEADLINE_MS = 30_000;
+/** After a time in which nobody could write, everybody renews within this: the keepers try every few milliseconds. */
+const RENEWAL_TIME_MS = 1_000;
 /** Between attempts to open a file again that had failed. */
 const REOPEN_MS = 500;
 /** No version of a file. */
@@ -93,6 +95,10 @@ class SqliteEngine implements Engine {
   #lockTimer: NodeJS.Timeout | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
   #reopenTimer: NodeJS.Timeout | undefined;
+  /** Since when the write lock is waited for, by the monotonic clock. */
+  #lockedOutAtMs: number | null = null;
+  /** The latest such time that ended. */
+  #lockout = { lengthMs: 0, endedAtMs: 0 };
   /** Why nothing can be done at present. */
   #failure: MillraceError | null = null;
   #isClosed = false;
@@ -191,6 +197,7 @@ class SqliteEngine implements Engine {
     const { context, afterCommit } = this.#session;
     this.#connection.setSynced(isPromised);
     db.exec("BEGIN IMMEDIATE");
+    this.#endLockout();
     let result: Result;
     try {
       context.nowMs = this.#now();
@@ -207,8 +214,23 @@ class SqliteEngine implements Engine {
     return result;
   }
 
+  /**
+   * A lease that ended while nobody could write is not its keeper's fault: until all have had the time to renew, leases
+   * last longer by as long as this connection was locked out.
+   */
+  #endLockout(): void {
+    const nowMs = performance.now();
+    if (this.#lockedOutAtMs !== null) {
+      this.#lockout = { lengthMs: nowMs - this.#lockedOutAtMs, endedAtMs: nowMs };
+      this.#lockedOutAtMs = null;
+    }
+    const isRenewing = nowMs - this.#lockout.endedAtMs < RENEWAL_TIME_MS;
+    this.#session.context.leaseExtensionMs = isRenewing ? this.#lockout.lengthMs : 0;
+  }
+
   #waitForLock(group: readonly Pending[]): void {
     const nowMs = performance.now();
+    this.#lockedOutAtMs ??= nowMs;
     for (const entry of group) {
       if (entry.deadlineMs > nowMs) this.#writes.push(entry);
       else this.#reject(entry.call, busyError(this.#options.path));
@@ -266,6 +288,7 @@ class SqliteEngine implements Engine {
     } catch (error) {
       // The lock is held elsewhere: the next poll tries again.
       if (!isBusy(error)) throw error;
+      this.#lockedOutAtMs ??= performance.now();
     }
   }
 

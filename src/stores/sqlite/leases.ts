@@ -119,7 +119,7 @@ export function takeBack(context: Context, limit: number): TakenBack {
   const dead = connection.all(
     "SELECT no, id, died_with FROM workers WHERE namespace = ? AND (lease_until <= ? OR died_with IS NOT NULL) ORDER BY no",
     namespace,
-    nowMs,
+    nowMs - context.leaseExtensionMs,
   );
   for (const [noValue, name, diedWith] of dead) {
     const no = Number(noValue);
