@@ -56,6 +56,11 @@ export class EffectLog implements Disposable {
     writeSync(this.#promises, `kept ${number} ${id}\n`);
   }
 
+  /** After its result was handed out: from now on it must not be run again. */
+  complete({ number, id }: Acknowledgement): void {
+    writeSync(this.#promises, `done ${number} ${id}\n`);
+  }
+
   [Symbol.dispose](): void {
     closeSync(this.#effects);
     closeSync(this.#promises);
@@ -92,6 +97,8 @@ export function readEffects(directory: string): readonly Effect[] {
 export interface Promises {
   readonly intended: ReadonlySet<number>;
   readonly acknowledged: readonly Acknowledgement[];
+  /** Jobs whose result the producer was given. */
+  readonly completed: readonly Acknowledgement[];
 }
 
 export function readPromises(directory: string): Promises {
@@ -101,12 +108,13 @@ export function readPromises(directory: string): Promises {
 export function parsePromises(lines: readonly string[]): Promises {
   const intended = new Set<number>();
   const acknowledged: Acknowledgement[] = [];
+  const completed: Acknowledgement[] = [];
   for (const line of lines) {
     const [kind, number, id = ""] = line.split(" ");
     if (kind === "want") intended.add(Number(number));
-    else acknowledged.push({ number: Number(number), id });
+    else (kind === "done" ? completed : acknowledged).push({ number: Number(number), id });
   }
-  return { intended, acknowledged };
+  return { intended, acknowledged, completed };
 }
 
 /** A line without its end was never a line: its writer died, or the power did. */

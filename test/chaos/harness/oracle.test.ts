@@ -63,12 +63,14 @@ test("the log gives back what was written, and no line that was torn", () => {
     using log = new EffectLog(directory);
     log.intend(7);
     log.acknowledge({ number: 7, id: "a" });
+    log.complete({ number: 7, id: "a" });
     log.effect({ kind: "effect", id: "a", number: 7, attempt: 2, token: "n.1" });
   }
   writeFileSync(join(directory, "promises.log"), "kept 8", { flag: "a" });
   expect(readPromises(directory)).toEqual({
     intended: new Set([7]),
     acknowledged: [{ number: 7, id: "a" }],
+    completed: [{ number: 7, id: "a" }],
   });
   expect(readEffects(directory)).toEqual([
     { ...effect("a", 7, 2), token: "n.1", pid: process.pid, atMs: expect.any(Number) },

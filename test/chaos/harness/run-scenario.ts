@@ -10,6 +10,8 @@ export interface RunOptions {
   /** Repeats a run's choices; drawn when absent. */
   readonly seed?: number;
   readonly signal: AbortSignal;
+  /** Leave the run's directory behind, to be looked at. */
+  readonly keepsFiles?: boolean;
 }
 
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Report> {
@@ -29,7 +31,10 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
 
   await using resources = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), `millrace-chaos-${scenario.id.toLowerCase()}-`));
-  resources.defer(() => rmSync(directory, { recursive: true, force: true }));
+  resources.defer(() => {
+    if (options.keepsFiles === true) console.log(`kept: ${directory}`);
+    else rmSync(directory, { recursive: true, force: true });
+  });
   try {
     await scenario.run({
       isShort: options.isShort,

@@ -1,4 +1,5 @@
 // A program's end of the channel to the harness: says hello, hears orders and answers them.
+import { toRefusal } from "../harness/producer.ts";
 
 /** An order; `answer` names the message by which its end is told. */
 export interface Order {
@@ -32,14 +33,7 @@ export function serve(orders: Readonly<Record<string, (order: Order) => unknown>
       const result = await orders[order.kind]?.(order);
       if (order.answer !== undefined) tell(order.answer, { result });
     } catch (error) {
-      if (order.answer !== undefined) tell(order.answer, { failure: failureOf(error) });
+      if (order.answer !== undefined) tell(order.answer, { failure: toRefusal(error) });
     }
   }
-}
-
-/** An error in a form that crosses the channel. */
-export function failureOf(error: unknown): { readonly code: string; readonly message: string } {
-  if (!(error instanceof Error)) return { code: "none", message: String(error) };
-  const { code } = error as { code?: unknown };
-  return { code: typeof code === "string" ? code : "none", message: error.message };
 }
