@@ -1,6 +1,6 @@
 // One file that shows every line of a reusable event queue: declare, process, sanitise, drain, follow a job's UUID.
 import { setTimeout as sleepFor } from "node:timers/promises";
-import { type Logger, createLogger, defineJob, openMillrace } from "millrace";
+import { type Logger, createLogger, defineJob, openMillrace, tickOf } from "millrace";
 import { z } from "zod";
 
 // Declared once, typed, with its input validated: sendReceipt.input is what enqueue asks for and run gets.
@@ -32,13 +32,26 @@ export const resizeImage = defineJob({
   run: ({ input }) => ({ file: input.file.replace(/(\.\w+)?$/, `-${input.width}$1`) }),
 });
 
+// Jobs on a repeating, cron-like schedule: every weekday at nine, wherever and however often this is deployed.
+export const remindOfInvoices = defineJob({
+  name: "remind-of-invoices",
+  schedule: { cron: "0 9 * * MON-FRI", timeZone: "Europe/Berlin" },
+  run: ({ job, log }) => {
+    log.info(`reminders due ${tickOf(job)?.dueAt.toISOString()}`);
+  },
+});
+
 /** The whole life of a queue, from opening to graceful shutdown. */
 export async function runEventQueue(
   store: string,
   logger: Logger,
 ): Promise<{ readonly sent: boolean; readonly receiptId: string; readonly file: string }> {
   // The store is a URL: the same interface on every one of them. Store errors are logged in one form by this logger.
-  await using mill = await openMillrace({ store, logger, jobs: [sendReceipt, resizeImage] });
+  await using mill = await openMillrace({
+    store,
+    logger,
+    jobs: [sendReceipt, resizeImage, remindOfInvoices],
+  });
 
   // Enqueue before anything processes: the jobs are kept, each with its UUID.
   const receipt = await mill.enqueue(sendReceipt, {

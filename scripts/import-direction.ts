@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rollup",
     "processes",
   ],
-  config: ["core", "runtime", "fleet", "rollup", "http"],
+  config: ["core", "runtime", "schedule", "fleet", "rollup", "http"],
   cli: [
     "config",
     "core",

@@ -49,7 +49,8 @@ export async function runUntilStopped(config: MillraceConfig, parts: Parts): Pro
 
 /** Opens Millrace as a config says. */
 function openByConfig(config: MillraceConfig, logger: Logger): Promise<Millrace> {
-  const { http: _http, log: _log, fleets: _fleets, rollups: _rollups, ...options } = config;
+  const { http: _http, log: _log, fleets: _fleets, rollups: _rollups, ...rest } = config;
+  const { schedules: _schedules, ...options } = rest;
   return openMillrace({ ...options, logger });
 }
 
@@ -100,6 +101,7 @@ async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logge
     logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
   }
   await mill.start();
+  for (const schedule of config.schedules ?? []) await mill.schedules.put(schedule);
 }
 
 function keepsMore({ fleets = {}, rollups = {} }: MillraceConfig): boolean {

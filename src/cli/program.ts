@@ -16,6 +16,7 @@ import { registerInit } from "./commands/init.ts";
 import { registerJob, registerJobs } from "./commands/jobs.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerRollup } from "./commands/rollup.ts";
+import { registerSchedule, registerSchedules } from "./commands/schedules.ts";
 import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
 import { registerStats } from "./commands/stats.ts";
 import { registerTop } from "./commands/top.ts";
@@ -40,6 +41,8 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerRemove,
   registerPause,
   registerResume,
+  registerSchedules,
+  registerSchedule,
   registerTypes,
   registerQueues,
   registerWorkers,

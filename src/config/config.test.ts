@@ -24,6 +24,7 @@ test("a config with everything in it is fine, and so is an empty one", () => {
       },
       fleets: { renderers: { command: "./renderer --listen {port}", size: 4 } },
       rollups: { traffic: { url: "ws://localhost:5050/ws", every: "60s" } },
+      schedules: [{ type: "a", name: "nightly", cron: "0 3 * * *", timeZone: "Europe/Berlin" }],
       log: { level: "silent" },
     }),
   ).toEqual([]);
@@ -39,6 +40,12 @@ test.each([
   [{ fleets: { a: {} } }, ["fleets", "a"], ""],
   [{ rollups: { a: { url: "http://x" } } }, ["rollups", "a"], "ws:"],
   [{ rollups: { a: { every: "soon" } } }, ["rollups", "a"], "every"],
+  [
+    { schedules: [{ type: "a", cron: "0 0 31 4 *" }] },
+    ["schedules", "0"],
+    "no day of the calendar",
+  ],
+  [{ schedules: [{ cron: "@daily" }] }, ["schedules", "0"], "expected an object with a type"],
   [{ log: { level: "loud" } }, ["log", "level"], "trace"],
   [{ store: "millrace.db" }, ["store"], "sqlite:PATH"],
   [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],

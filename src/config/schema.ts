@@ -4,6 +4,7 @@ import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../cor
 import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
 import { readAggregatorOptions } from "../rollup/index.ts";
+import { readSchedule } from "../schedule/index.ts";
 
 const isDuration = (value: unknown): boolean => {
   try {
@@ -55,6 +56,20 @@ const rollup = z.unknown().superRefine((value, context) => {
   }
 });
 
+/** As with fleets: the schedule room reads the rhythm, and what it says names the field. */
+const schedule = z.unknown().superRefine((value, context) => {
+  if (!isObject(value) || !(typeof value["type"] === "string" || isObject(value["type"]))) {
+    context.addIssue("expected an object with a type and one of cron, every and dates");
+    return;
+  }
+  try {
+    const { type, name = isObject(type) ? type["name"] : type } = value;
+    readSchedule(String(name), value);
+  } catch (thrown) {
+    context.addIssue(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+});
+
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
@@ -100,6 +115,7 @@ const configSchema: z.ZodType = z.strictObject({
   worker: worker.optional(),
   fleets: z.record(name, fleet).optional(),
   rollups: z.record(name, rollup).optional(),
+  schedules: z.array(schedule).optional(),
   http: http.optional(),
   log: z.strictObject({ level: z.enum([...LOG_LEVELS, "silent"]).optional() }).optional(),
 });

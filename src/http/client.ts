@@ -1,8 +1,6 @@
 // The operations over HTTP: what a program does with a store at hand, it does with a service's URL and token.
 import {
   type ChangeReply,
-  type ErrorCode,
-  ERROR_CODES,
   type ErrorRecord,
   type JobId,
   type JobState,
@@ -22,30 +20,21 @@ import type {
   WaitOptions,
 } from "../runtime/index.ts";
 import { followEvents } from "./event-client.ts";
+import { scheduleOperations } from "./schedule-client.ts";
 import { MAX_WAIT_MS } from "./schemas.ts";
+import {
+  DEFAULT_TIMEOUT_MS,
+  type HttpOperationsOptions,
+  type Send,
+  createSend,
+  readUrl,
+  searchOf,
+} from "./send.ts";
 
-/** Where a service is. */
-export interface HttpOperationsOptions {
-  /** `http://127.0.0.1:8000`, or behind a prefix. */
-  readonly url: string;
-  readonly token?: string;
-  /** Longest time for a reply. Default 30 s; waiting for a result has its own. */
-  readonly timeoutMs?: number;
-}
-
-/** Longest time for a reply, unless told otherwise. */
-const DEFAULT_TIMEOUT_MS = 30_000;
 /** One long poll; the next follows at once. */
 const POLL_WAIT_MS = Math.min(30_000, MAX_WAIT_MS);
 /** Requests under way at once where a call names several jobs. */
 const MAX_PARALLEL = 8;
-
-/** Sends one request and gives its JSON. Made by {@link createSend}. */
-type Send = (
-  method: "GET" | "POST" | "DELETE",
-  path: string,
-  options?: { readonly body?: unknown; readonly signal?: AbortSignal; readonly timeoutMs?: number },
-) => Promise<unknown>;
 
 /**
  * Does all operations by a service's HTTP API.
@@ -56,79 +45,15 @@ type Send = (
 export function createHttpOperations(options: HttpOperationsOptions): Operations {
   const base = readUrl(options.url);
   const send = createSend(base, options);
+  const jobs = jobOperations(send);
   return {
-    ...jobOperations(send),
+    ...jobs,
+    schedules: scheduleOperations(send, (accepted) => receiptOf(jobs.wait, accepted)),
     ...changeOperations(send),
     ...systemOperations(send),
     subscribe: (filter, listener, onGap) =>
       followEvents({ base, token: options.token }, filter, listener, onGap),
   };
-}
-
-function readUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `url is ${JSON.stringify(text)}; expected one like http://127.0.0.1:8000`,
-    });
-  }
-  return url.href.replace(/\/+$/, "");
-}
-
-function createSend(base: string, options: HttpOperationsOptions): Send {
-  const defaultTimeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  return async (method, path, { body, signal, timeoutMs = defaultTimeoutMs } = {}) => {
-    const deadline = AbortSignal.timeout(timeoutMs);
-    try {
-      const response = await fetch(`${base}${path}`, {
-        method,
-        headers: {
-          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
-      });
-      const text = await response.text();
-      if (!response.ok) throw toError(response.status, text);
-      return JSON.parse(text) as unknown;
-    } catch (cause) {
-      if (isMillraceError(cause)) throw cause;
-      signal?.throwIfAborted();
-      throw new MillraceError("STORE_BUSY", {
-        message: `the service at ${base} ${deadline.aborted ? `did not answer within ${timeoutMs} ms` : `can't be reached: ${reasonOf(cause)}`}`,
-        cause,
-      });
-    }
-  };
-}
-
-function reasonOf(thrown: unknown): string {
-  const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
-  if (!(cause instanceof Error)) return String(cause);
-  return cause.message === "" ? ((cause as NodeJS.ErrnoException).code ?? "") : cause.message;
-}
-
-/** Makes the error that a problem document tells of. */
-export function toError(status: number, text: string): MillraceError {
-  let problem: { readonly code?: unknown; readonly detail?: unknown } = {};
-  try {
-    problem = JSON.parse(text) as typeof problem;
-  } catch {
-    // Something between us and the service answered: only the status is known.
-  }
-  const code = typeof problem.code === "string" ? problem.code : "";
-  return new MillraceError(codeOf(code, status), {
-    message: typeof problem.detail === "string" ? problem.detail : `the service answered ${status}`,
-    details: { status },
-  });
-}
-
-function codeOf(code: string, status: number): ErrorCode {
-  if (Object.hasOwn(ERROR_CODES, code)) return code as ErrorCode;
-  if (status === 401) return "UNAUTHORIZED";
-  if (status === 403 || status === 421) return "FORBIDDEN";
-  return status >= 500 ? "STORE_FAILED" : "INVALID_ARGUMENT";
 }
 
 type JobOperations = Pick<Operations, "enqueueEntries" | "job" | "jobs" | "logs" | "wait">;
@@ -145,10 +70,7 @@ function jobOperations(send: Send): JobOperations {
       const { jobs } = (await send("POST", "/v1/jobs/bulk", {
         body: { jobs: entries.map(toBody) },
       })) as { readonly jobs: readonly Omit<Receipt, "result">[] };
-      return jobs.map((accepted) => ({
-        ...accepted,
-        result: (options) => resultOf(wait, accepted.id, options),
-      }));
+      return jobs.map((accepted) => receiptOf(wait, accepted));
     },
     jobs: (query = {}) => send("GET", `/v1/jobs${toQuery(query)}`) as Promise<JobPageView>,
     async logs(id, { afterSeq, limit } = {}) {
@@ -167,14 +89,6 @@ function toBody({ type, input, options }: EnqueueEntry): object {
 
 function toQuery({ states, ...rest }: JobQuery): string {
   return searchOf({ state: states?.join(","), ...rest });
-}
-
-function searchOf(fields: Readonly<Record<string, string | number | undefined>>): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined) search.set(name, String(value));
-  }
-  return search.size === 0 ? "" : `?${search.toString()}`;
 }
 
 async function nullIfGone<Value>(pending: Promise<Value>): Promise<Value | null> {
@@ -207,6 +121,10 @@ async function pollResult(
     if (ended === null) return null;
     if (isTerminal(ended.state)) return job(id);
   }
+}
+
+function receiptOf(wait: Operations["wait"], accepted: Omit<Receipt, "result">): Receipt {
+  return { ...accepted, result: (options) => resultOf(wait, accepted.id, options) };
 }
 
 async function resultOf(

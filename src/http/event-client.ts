@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../core/index.ts";
 import type { EventFilter, EventView } from "../runtime/index.ts";
-import { toError } from "./client.ts";
+import { toError } from "./send.ts";
 import { createEventParser } from "./event-reader.ts";
 
 /** First wait before connecting again; doubled up to the bound while the service stays away. */

@@ -6,7 +6,8 @@ export {
   SCOPES,
   type TokenOptions,
 } from "./access.ts";
-export { type HttpOperationsOptions, createHttpOperations } from "./client.ts";
+export { createHttpOperations } from "./client.ts";
+export type { HttpOperationsOptions } from "./send.ts";
 export {
   type JobService,
   type JobServiceOptions,

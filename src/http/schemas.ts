@@ -18,6 +18,7 @@ import type { EnqueueOptions, FigureQuery } from "../runtime/index.ts";
 /** Schemas that the OpenAPI document names. */
 export const namedSchemas: z.core.$ZodRegistry<{ id: string }> = z.registry<{ id: string }>();
 
+/** Gives a schema its name in the OpenAPI document. */
 export function named<Schema extends z.ZodType>(
   id: string,
   description: string,
@@ -376,13 +377,19 @@ export const problem: z.ZodType = named(
 );
 
 /** A whole number in a query. */
-function wholeNumber(from: number, to: number): z.ZodType<number> {
+export function wholeNumber(from: number, to: number): z.ZodType<number> {
   return z
     .string()
     .regex(/^\d{1,15}$/, "expected a whole number")
     .transform(Number)
     .pipe(z.int().min(from).max(to));
 }
+
+export const cursor: z.ZodString = z
+  .string()
+  .min(1)
+  .max(MAX_CURSOR_LENGTH)
+  .describe("From the page before.");
 
 export const jobQuery: z.ZodType<JobListQuery> = z.strictObject({
   state: z
@@ -395,12 +402,7 @@ export const jobQuery: z.ZodType<JobListQuery> = z.strictObject({
   queue: name.exactOptional(),
   tag: z.string().min(1).max(MAX_TAG_LENGTH).exactOptional(),
   limit: wholeNumber(1, MAX_PAGE).exactOptional(),
-  cursor: z
-    .string()
-    .min(1)
-    .max(MAX_CURSOR_LENGTH)
-    .exactOptional()
-    .describe("From the page before."),
+  cursor: cursor.exactOptional(),
 });
 export const figureQuery: z.ZodType<FigureQuery> = z.strictObject({
   resolution: z.enum(RESOLUTIONS).exactOptional(),

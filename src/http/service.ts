@@ -22,6 +22,7 @@ import { enqueueRoutes } from "./routes/enqueue.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { remoteRoutes } from "./routes/remote.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { systemRoutes } from "./routes/system.ts";
 
 /** The operations that a service serves. `remote`, which an open Millrace has, lets workers elsewhere claim through it. */
@@ -78,6 +79,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     ...jobRoutes(operations),
     ...eventRoutes(operations, { open, hubs, heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS }),
     ...remoteRoutes(operations.remote),
+    ...scheduleRoutes(operations),
     ...systemRoutes(operations),
     metricsRoute(metrics.registry),
   ];

@@ -212,6 +212,7 @@ export type FigureOperations = (query?: FigureQuery) => Promise<readonly FigureV
 
 /** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
 export interface Operations {
+  readonly schedules: ScheduleOperations;
   /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
   enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;
   job(id: JobId): Promise<JobView | null>;
@@ -246,7 +247,6 @@ export interface Operations {
 
 /** Millrace, open on a store. Made by `openMillrace`. */
 export interface Millrace extends Operations, AsyncDisposable {
-  readonly schedules: ScheduleOperations;
   /** What a service does for workers elsewhere. */
   readonly remote: RemoteOperations;
   /** Makes more job types known, for enqueuing and, when started, for running. */

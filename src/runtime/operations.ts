@@ -22,7 +22,7 @@ export interface OperationParts {
 /** Makes the operations, enqueuing aside. */
 export function createOperations(
   parts: OperationParts,
-): Omit<Operations, "enqueueEntries" | "figures"> {
+): Omit<Operations, "enqueueEntries" | "figures" | "schedules"> {
   const { store, registry, results } = parts;
   const job = async (id: JobId): Promise<JobView | null> => {
     const [record] = await store.get({ ids: checkIds([id]) });

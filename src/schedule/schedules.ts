@@ -1,6 +1,7 @@
 // The schedule room of an open Millrace: the calls about schedules, and the scheduler of a process that works.
 import {
   type AnyJobType,
+  MAX_IDS,
   MAX_PAGE,
   MillraceError,
   type NewSchedule,
@@ -155,9 +156,12 @@ function createRoom(parts: RoomParts, scheduler: ReturnType<typeof createSchedul
       }
       if (declared.length > 0) {
         const schedules = await makeSchedules(parts, declared);
-        await parts.store.changeSchedules({
-          changes: schedules.map((schedule) => ({ kind: "put", schedule })),
-        });
+        for (let start = 0; start < schedules.length; start += MAX_IDS) {
+          const changes = schedules
+            .slice(start, start + MAX_IDS)
+            .map((schedule) => ({ kind: "put", schedule }) as const);
+          await parts.store.changeSchedules({ changes });
+        }
       }
       scheduler.start();
     },

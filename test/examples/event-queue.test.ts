@@ -1,8 +1,14 @@
-// What a developer of an event-driven job asks of one interface, bullet by bullet (schedules have tests of their own).
+// What a developer of an event-driven job asks of one interface, bullet by bullet.
 import { type Logger, MillraceError, defineJob, openMillrace } from "millrace";
+import { openTestMillrace } from "millrace/testing";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
-import { resizeImage, runEventQueue, sendReceipt } from "../../examples/event-queue.ts";
+import {
+  remindOfInvoices,
+  resizeImage,
+  runEventQueue,
+  sendReceipt,
+} from "../../examples/event-queue.ts";
 
 interface Line {
   readonly level: string;
@@ -160,4 +166,14 @@ test("have a UUID made for every job, logged at beginning and end, and handed to
   expect(seen).toEqual([id]);
   const about = lines.filter(({ fields }) => fields["jobId"] === id).map(({ message }) => message);
   expect(about).toEqual(["job started", "job succeeded"]);
+});
+
+test("create jobs on a repeating, cron-like schedule through that same interface", async () => {
+  const { logger, lines } = recordLines();
+  await using mill = await openTestMillrace({ jobs: [remindOfInvoices], logger });
+  const due = await mill.schedules.preview("remind-of-invoices", { count: 5 });
+  for (const { dueAt } of due) await mill.advance(Date.parse(dueAt) - mill.clock.now() + 1_000);
+  mill.assertEnqueued(remindOfInvoices, { count: 5 });
+  const told = lines.map(({ message }) => message).filter((line) => line.startsWith("reminders"));
+  expect(told).toEqual(due.map(({ dueAt }) => `reminders due ${dueAt}`));
 });

@@ -31,7 +31,7 @@ const routes: readonly RouteCase[] = await (async () => {
   return service.listening.service.routes.map(({ method, path, scope, body }) => ({
     name: `${method} ${path}`,
     method,
-    path: path.replace("{id}", ID).replace("{queue}", "echo"),
+    path: path.replace("{id}", ID).replace("{queue}", "echo").replace("{name}", "none"),
     scope,
     hasBody: body !== undefined,
   }));

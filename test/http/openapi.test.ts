@@ -80,6 +80,41 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
   listQueues: [200, () => service.call("GET", "/v1/queues")],
   pauseQueue: [200, () => service.call("POST", "/v1/queues/idle/pause", { body: {} })],
   resumeQueue: [200, () => service.call("POST", "/v1/queues/idle/resume")],
+  putSchedule: [
+    200,
+    () =>
+      service.call("POST", "/v1/schedules", {
+        body: {
+          type: "echo",
+          name: "hourly",
+          input: { text: "a", secret: "s" },
+          cron: "30 * * * *",
+          timeZone: "Europe/Berlin",
+          daylightSaving: { repeatedHour: "first" },
+          start: "2026-01-01T00:00:00Z",
+          jitter: "5s",
+          missed: { all: 3 },
+          job: { tags: ["a"] },
+        },
+      }),
+  ],
+  listSchedules: [200, () => service.call("GET", "/v1/schedules?type=echo&limit=5")],
+  showSchedule: [200, () => service.call("GET", "/v1/schedules/hourly")],
+  pauseSchedule: [
+    200,
+    () => service.call("POST", "/v1/schedules/hourly/pause", { body: { reason: "x" } }),
+  ],
+  resumeSchedule: [200, () => service.call("POST", "/v1/schedules/hourly/resume")],
+  runSchedule: [202, () => service.call("POST", "/v1/schedules/hourly/run")],
+  previewSchedule: [
+    200,
+    () => service.call("GET", "/v1/schedules/hourly/preview?count=3&after=2026-10-24T22:00:00Z"),
+  ],
+  previewRhythm: [
+    200,
+    () => service.call("POST", "/v1/schedules/preview", { body: { every: "1h", count: 2 } }),
+  ],
+  removeSchedule: [200, () => service.call("DELETE", "/v1/schedules/hourly")],
   listWorkers: [200, () => service.call("GET", "/v1/workers")],
   listTypes: [200, () => service.call("GET", "/v1/types")],
   listFigures: [200, () => service.call("GET", "/v1/figures?resolution=hour&since=24h")],

@@ -1,11 +1,11 @@
 // `millrace cancel`, `retry`, `remove`, `pause` and `resume`: change what is there.
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type { ChangeReply } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { print, printJson } from "../output.ts";
+import { whoami } from "../whoami.ts";
 
 interface ReasonOptions extends ConnectionOptions {
   readonly reason?: string;
@@ -132,13 +132,4 @@ export function registerResume(program: Command): void {
 function tellQueue(name: string, paused: boolean, { json }: ConnectionOptions): void {
   if (json === true) printJson({ name, paused });
   else print(`${name} ${paused ? "paused" : "resumed"}`);
-}
-
-function whoami(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container's user may have no name.
-    return "unknown";
-  }
 }

@@ -1,8 +1,9 @@
 // `millrace enqueue`: one job, or many from a file of JSON lines.
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import type { EnqueueOptions, Operations, Receipt } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import { readInput, readNumber } from "../input.ts";
 import { print, printJson } from "../output.ts";
 
 interface EnqueueCommandOptions extends ConnectionOptions {
@@ -76,33 +77,6 @@ async function tell(
   }
   if (options.json === true) printJson({ id, type, state, isNew });
   else print(isNew ? id : `${id} (stood already)`);
-}
-
-function readNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number)) {
-    throw new InvalidArgumentError("Expected a number.");
-  }
-  return number;
-}
-
-async function readInput(text: string | undefined): Promise<unknown> {
-  if (text === undefined) return undefined;
-  const source = text === "-" ? await readStandardInput() : text;
-  try {
-    return JSON.parse(source) as unknown;
-  } catch (cause) {
-    throw new MillraceError("INVALID_INPUT", {
-      message: `the input is not JSON: ${cause instanceof Error ? cause.message : ""}. Quote it for the shell, as in '{"a": 1}'`,
-      cause,
-    });
-  }
-}
-
-async function readStandardInput(): Promise<string> {
-  let text = "";
-  for await (const chunk of process.stdin.setEncoding("utf8")) text += String(chunk);
-  return text;
 }
 
 function toOptions(options: EnqueueCommandOptions): EnqueueOptions {

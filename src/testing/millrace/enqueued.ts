@@ -48,6 +48,20 @@ export function recordEnqueued(store: Store, enqueued: EnqueuedJob[]): Store {
       }
       return replies;
     },
+    tick: async (request) => {
+      const names = request.ticks.map(({ name }) => name);
+      const { schedules } = await store.schedules({ kind: "named", names });
+      const jobOf = new Map(schedules.map(({ name, job }) => [name, job]));
+      const replies = await store.tick(request);
+      for (const [index, reply] of replies.entries()) {
+        const job = jobOf.get(names[index] ?? "");
+        if (!reply.accepted || job === undefined) continue;
+        for (const { id, isNew } of reply.jobs) {
+          if (isNew) enqueued.push(describeJob({ ...job, id }));
+        }
+      }
+      return replies;
+    },
   };
 }
 

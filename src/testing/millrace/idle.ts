@@ -29,13 +29,20 @@ export async function untilIdle(
 ): Promise<void> {
   const giveUpAtMs = performance.now() + timeoutMs;
   for (;;) {
+    // Schedules first: what they fire is then among the jobs.
+    const due = await dueSchedule(store);
     const busy = await findBusy(store, abilities);
-    if (busy === null) return;
-    if (performance.now() > giveUpAtMs) throw stillBusy(busy, timeoutMs);
+    if (busy === null && due === null) return;
+    if (performance.now() > giveUpAtMs) throw stillBusy(busy, due, timeoutMs);
     await new Promise((resolve) => {
       setTimeout(resolve, LOOK_EVERY_MS);
     });
   }
+}
+
+async function dueSchedule(store: Store): Promise<string | null> {
+  const { schedules } = await store.schedules({ kind: "due", limit: 1 });
+  return schedules[0]?.name ?? null;
 }
 
 async function findBusy(store: Store, abilities: Abilities): Promise<JobRecord | null> {
@@ -66,7 +73,18 @@ function canRun(job: JobRecord, abilities: Abilities, paused: ReadonlySet<string
   );
 }
 
-function stillBusy({ id, type, state }: JobRecord, timeoutMs: number): MillraceError {
+function stillBusy(
+  busy: JobRecord | null,
+  schedule: string | null,
+  timeoutMs: number,
+): MillraceError {
+  if (busy === null) {
+    return new MillraceError("WAIT_TIMEOUT", {
+      message: `after ${timeoutMs} ms the schedule ${String(schedule)} is still due`,
+      details: { schedule },
+    });
+  }
+  const { id, type, state } = busy;
   return new MillraceError("WAIT_TIMEOUT", {
     message: `after ${timeoutMs} ms job ${id} of type ${type} is still ${state}; a handler that waits for the test must be run with mode "manual", or given a longer drainTimeout`,
     details: { jobId: id, type, state },

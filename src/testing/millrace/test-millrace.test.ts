@@ -101,6 +101,23 @@ describe("inline", () => {
     expect(await mill.job(receipt.id)).toMatchObject({ state: "succeeded" });
   });
 
+  test("a declared schedule fires as time passes, and its jobs are among those enqueued", async () => {
+    const ran: string[] = [];
+    const hourly = defineJob({
+      name: "hourly",
+      schedule: { every: "1h", input: "now" },
+      run: ({ input }) => {
+        ran.push(String(input));
+      },
+    });
+    const mill = await open({ jobs: [hourly] });
+    mill.assertNotEnqueued(hourly);
+    await mill.advance("1h");
+    await mill.advance("1h");
+    expect(ran).toEqual(["now", "now"]);
+    mill.assertEnqueued(hourly, { input: "now", tags: ["schedule:hourly"], count: 2 });
+  });
+
   test("a retry waits until time has passed, however long", async () => {
     const stubborn = defineJob({
       name: "stubborn",

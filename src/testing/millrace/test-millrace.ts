@@ -43,7 +43,10 @@ export interface TestMillrace extends Millrace {
    * @throws MillraceError `WAIT_TIMEOUT` when a job does not end within the `drainTimeout`
    */
   readonly drain: () => Promise<void>;
-  /** Lets time pass: delays end, jobs expire, what was kept long enough goes. Inline, what became due is run. */
+  /**
+   * Lets time pass: delays end, jobs expire, what was kept long enough goes. Inline, what became due is run, schedules
+   * included; what a schedule missed on the way is made good by its own rule.
+   */
   readonly advance: (duration: Duration) => Promise<void>;
 }
 
@@ -91,6 +94,8 @@ export async function openTestMillrace(options: TestMillraceOptions): Promise<Te
     now: clock.now,
   };
   const drain = createDrain(mill, () => untilIdle(opened, abilities, drainTimeoutMs));
+  // A process that starts keeps the schedules of its job types: their ticks are counted from now on.
+  if ((options.jobs ?? []).some(({ schedules }) => schedules.length > 0)) await drain();
   const isInline = (): boolean => mode === "inline" && inside.getStore() === undefined;
   return {
     ...mill,
@@ -176,9 +181,19 @@ interface EnqueuingParts {
 
 function enqueuing(
   parts: EnqueuingParts,
-): Pick<Millrace, "enqueue" | "enqueueMany" | "enqueueEntries"> {
+): Pick<Millrace, "enqueue" | "enqueueMany" | "enqueueEntries" | "schedules"> {
   const { mill, wrap } = parts;
   return {
+    schedules: {
+      ...mill.schedules,
+      put: ({ type, ...schedule }) =>
+        mill.schedules.put({ ...schedule, type: typeof type === "string" ? type : wrap(type) }),
+      run: async (name) => {
+        const receipt = await mill.schedules.run(name);
+        const [ended = receipt] = await settled(parts, [receipt]);
+        return ended;
+      },
+    },
     enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
       const [receipt] = await settled(parts, [await mill.enqueue(wrap(type), input, options)]);
       return receipt as Receipt<Output>;

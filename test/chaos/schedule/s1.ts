@@ -16,8 +16,8 @@ import { type Chaos, EffectLog, Program, type Scenario, readEffects } from "../h
 const PROGRAM = new URL("../programs/scheduler.ts", import.meta.url);
 const SECOND_MS = 1_000;
 const SCHEDULERS = 3;
-/** Of all schedulers together: time for some to get to work between two kills. */
-const LONGEST_BETWEEN_KILLS_MS = 900;
+/** Longest life of a scheduler: some time to get to work, and often less than that. */
+const LONGEST_LIFE_MS = 2_500;
 
 interface Size {
   readonly schedules: number;
@@ -25,7 +25,7 @@ interface Size {
   readonly kills: number;
 }
 
-const LONG: Size = { schedules: 100, seconds: 100, kills: 200 };
+const LONG: Size = { schedules: 34, seconds: 300, kills: 200 };
 const SHORT: Size = { schedules: 15, seconds: 6, kills: 6 };
 
 async function run(chaos: Chaos): Promise<void> {
@@ -53,7 +53,7 @@ async function run(chaos: Chaos): Promise<void> {
 
   const ran = new Map<string, number>();
   for (const { id } of readEffects(chaos.directory)) ran.set(id, (ran.get(id) ?? 0) + 1);
-  chaos.figure("kills", kills);
+  chaos.must("kills", kills, { atLeast: chaos.isShort ? 1 : size.kills });
   chaos.must("ticks", ran.size, { atLeast: size.schedules * (size.seconds - 1) });
   const never = [...expected].filter((id) => !ran.has(id));
   chaos.must("ticks that never came", never.length, { exactly: 0 });
@@ -119,14 +119,18 @@ async function killSchedulers(
     },
   });
   let kills = 0;
-  while (!(await isOver())) {
-    await pause(chaos, chaos.random.integer(0, LONGEST_BETWEEN_KILLS_MS));
-    if (kills === size.kills) continue;
-    const victim = chaos.random.integer(0, SCHEDULERS - 1);
-    await running[victim]?.kill();
-    kills += 1;
-    running[victim] = await start();
-  }
+  // Each scheduler has a fate of its own, so that now and then none of them is alive.
+  const endOverAndOver = async (place: number): Promise<void> => {
+    while (kills < size.kills) {
+      await pause(chaos, chaos.random.integer(0, LONGEST_LIFE_MS));
+      if (await isOver()) return;
+      kills += 1;
+      await running[place]?.kill();
+      running[place] = await start();
+    }
+  };
+  await Promise.all(running.map((_, place) => endOverAndOver(place)));
+  await until(chaos, isOver);
   return kills;
 }
 

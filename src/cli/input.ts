@@ -1,0 +1,36 @@
+// What people type: JSON inputs and numbers.
+import { InvalidArgumentError } from "commander";
+import { MillraceError } from "../core/index.ts";
+
+/** A number of an option. */
+export function readNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !Number.isFinite(number)) {
+    throw new InvalidArgumentError("Expected a number.");
+  }
+  return number;
+}
+
+/**
+ * A job's input as JSON; `-` reads it from standard input.
+ *
+ * @throws MillraceError `INVALID_INPUT`
+ */
+export async function readInput(text: string | undefined): Promise<unknown> {
+  if (text === undefined) return undefined;
+  const source = text === "-" ? await readStandardInput() : text;
+  try {
+    return JSON.parse(source) as unknown;
+  } catch (cause) {
+    throw new MillraceError("INVALID_INPUT", {
+      message: `the input is not JSON: ${cause instanceof Error ? cause.message : ""}. Quote it for the shell, as in '{"a": 1}'`,
+      cause,
+    });
+  }
+}
+
+async function readStandardInput(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) text += String(chunk);
+  return text;
+}

@@ -1,0 +1,90 @@
+// `millrace schedules` and `millrace schedule ...`, against a store and against a service.
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Running, run, scratch, startCommand } from "./command-line.ts";
+
+const TOKEN = "a-token-of-the-tests";
+const INPUT = '{"SleepTimeInSeconds": 0, "Message": "on time"}';
+let directory: Awaited<ReturnType<typeof scratch>>;
+let store = "";
+let service: Running;
+let url = "";
+
+beforeAll(async () => {
+  directory = await scratch();
+  store = `sqlite:${join(directory.path, "jobs.db")}`;
+  const env = { MILLRACE_STORE: store, MILLRACE_TOKEN: TOKEN, MILLRACE_PORT: "0" };
+  service = startCommand(["start"], { env });
+  url = await service.line(/"url":"([^"]+)".*job service listening/);
+});
+afterAll(async () => {
+  await service.stop();
+  await directory[Symbol.asyncDispose]();
+});
+
+describe.each(["a store", "a service"])("against %s", (where) => {
+  const name = where === "a store" ? "by-store" : "by-service";
+  const ask = (...args: readonly string[]) =>
+    where === "a store"
+      ? run([...args, "--store", store])
+      : run([...args, "--url", url], { env: { MILLRACE_TOKEN: TOKEN } });
+
+  test("put keeps a schedule and shows it; schedules lists it", async () => {
+    const rhythm = ["--cron", "0 9 * * MON-FRI", "--time-zone", "Europe/Berlin"];
+    const rules = ["--missed", "3", "--overlap", "skip", "--tag", "a"];
+    const put = await ask("schedule", "put", name, INPUT, "--type", "Sleep", ...rhythm, ...rules);
+    expect(put.out).toMatch(/At 09:00, Monday through Friday \(Europe\/Berlin\)/);
+    expect(put.out).toMatch(/missed: all, up to 3, overlap: skip/);
+    const list = await ask("schedules", "--type", "Sleep");
+    expect(list.out).toMatch(new RegExp(`^NAME.*\\n(?:.*\\n)*${name}\\s+Sleep\\s+active`));
+  });
+
+  test("pause says by whom and why, resume and show what follows", async () => {
+    const paused = await ask("schedule", "pause", name, "--reason", "holidays");
+    expect(paused.out).toMatch(/paused\s+by .*: holidays/);
+    expect((await ask("schedule", "resume", name)).out).toMatch(/active/);
+    const shown = await ask("schedule", "show", name, "--json");
+    expect(JSON.parse(shown.out)).toMatchObject({
+      name,
+      state: "active",
+      tags: ["a", `schedule:${name}`],
+    });
+  });
+
+  test("preview marks what daylight saving does, of a schedule and of a rhythm", async () => {
+    const args = ["--cron", "30 2 * * *", "--time-zone", "Europe/Berlin"];
+    const after = ["--after", "2026-03-28T12:00:00Z", "--count", "2"];
+    const { out } = await ask("schedule", "preview", ...args, ...after);
+    expect(out).toMatch(
+      /2026-03-29T03:00:00\+02:00.*the clock goes forward 60 min before, its hour is skipped/,
+    );
+    const known = await ask("schedule", "preview", name, "--count", "3", "--json");
+    expect(JSON.parse(known.out)).toHaveLength(3);
+  });
+
+  test("run enqueues its job now, which the worker runs", async () => {
+    const { out } = await ask("schedule", "run", name);
+    const job = await ask("job", out.trim(), "--follow");
+    expect(job.out).toContain("on time");
+  });
+
+  test("remove removes it, and then it is not found", async () => {
+    expect((await ask("schedule", "remove", name)).out).toBe(`${name} removed\n`);
+    for (const verb of ["remove", "show", "pause", "resume", "run", "preview"]) {
+      const { code, err } = await ask("schedule", verb, name);
+      expect({ verb, code, err }).toMatchObject({
+        verb,
+        code: 3,
+        err: expect.stringContaining(name) as string,
+      });
+    }
+  });
+
+  test("an expression that can never fire is told as wrong usage", async () => {
+    const put = await ask("schedule", "put", name, "--type", "Sleep", "--cron", "0 0 31 4 *");
+    expect(put).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no day of the calendar") as string,
+    });
+  });
+});
