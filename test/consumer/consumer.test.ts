@@ -63,3 +63,20 @@ test("the command says its version", () => {
   const ran = run("node_modules/millrace/dist/cli/main.js", "--version");
   expect(ran).toEqual({ output: `${consumer.manifest.version}\n`, exitCode: 0 });
 });
+
+test("jobs run on a file, in process and in a thread, from the build, and the process ends by itself", () => {
+  const inThread = "export default ({ input }) => input.number * 3;";
+  writeFileSync(join(consumer.directory, "triple.mjs"), inThread);
+  const program = `
+    import { defineJob, openMillrace } from "millrace";
+    const double = defineJob({ name: "double", run: ({ input }) => input.number * 2 });
+    const module = new URL("./triple.mjs", import.meta.url);
+    const triple = defineJob({ name: "triple", launch: { launcher: "thread", options: { module } } });
+    const jobs = [double, triple];
+    await using mill = await openMillrace({ store: "sqlite:jobs.db", jobs, logger: false });
+    const receipts = [await mill.enqueue(double, { number: 21 }), await mill.enqueue(triple, { number: 4 })];
+    await mill.start();
+    for (const receipt of receipts) console.log(await receipt.result({ timeout: "20s" }));`;
+  writeFileSync(join(consumer.directory, "job.mjs"), program);
+  expect(run("job.mjs")).toEqual({ output: "42\n12\n", exitCode: 0 });
+});
