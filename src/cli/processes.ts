@@ -16,34 +16,29 @@ export interface Parts {
 /** Runs the parts until a signal has stopped them. */
 export async function runUntilStopped(config: MillraceConfig, parts: Parts): Promise<void> {
   const logger = createLogger(config.log?.level ?? "info");
-  const mill = await openByConfig(config, logger);
+  const asked = Promise.withResolvers<void>();
+  // Before anything is open: a signal that comes while the parts still start stops them in good order, too.
+  const undo = stopOnSignals(async () => {
+    asked.resolve();
+  }, logger);
+  // A worker whose store needs no handle of its own must not end while it waits for work.
+  const keepAlive = setInterval(() => {}, 2 ** 30);
   // Fleets end last: the jobs that still finish may need them.
-  const closers: (() => Promise<void>)[] = [() => mill.close()];
+  const closers: (() => Promise<void>)[] = [];
   try {
+    const mill = await openByConfig(config, logger);
+    closers.push(() => mill.close());
     if (parts.isService) closers.unshift(await listen(config, mill, logger));
     await tellStore(mill, logger);
     if (parts.isWorker && config.fleets) closers.push(openFleets(config.fleets, logger));
     if (parts.isWorker && config.rollups) closers.push(await openRollups(config.rollups, logger));
     if (parts.isWorker) await startWorker(config, mill, logger);
-  } catch (thrown) {
+    await asked.promise;
+  } finally {
     for (const close of closers) await close();
-    throw thrown;
+    clearInterval(keepAlive);
+    undo();
   }
-  await new Promise<void>((resolve, reject) => {
-    // A worker whose store needs no handle of its own must not end while it waits for work.
-    const keepAlive = setInterval(() => {}, 2 ** 30);
-    const undo = stopOnSignals(async () => {
-      try {
-        for (const close of closers) await close();
-        resolve();
-      } catch (thrown) {
-        reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
-      } finally {
-        clearInterval(keepAlive);
-        undo();
-      }
-    }, logger);
-  });
   logger.info({}, "stopped");
 }
 

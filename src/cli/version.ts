@@ -1,4 +1,4 @@
-// The version of this package, read from its own package.json.
+// The version of this package, for the command line: the runtime has its own, and loading that room would slow `--help`.
 import { readFileSync } from "node:fs";
 
 let version: string | undefined;
