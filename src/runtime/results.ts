@@ -55,9 +55,8 @@ export class Results {
     }
     const waiting = createWait(id, options, this.#waiters);
     try {
-      // Followed first, looked at second: an end between the two is seen by one of them.
-      await Promise.race([this.#follow(), waiting.promise]);
-      if (!waiting.isSettled()) await this.#look([id]);
+      // Raced: a store that does not answer must not keep a wait from ending in time.
+      await Promise.race([this.#followAndLook(id), waiting.promise]);
     } catch (error) {
       if (!waiting.isSettled()) {
         waiting.cancel();
@@ -102,6 +101,12 @@ export class Results {
   #tell(id: JobId, ending: Ending): void {
     // A set may lose members while it is walked: each waiter removes itself.
     for (const waiter of this.#waiters.get(id) ?? []) waiter(ending);
+  }
+
+  async #followAndLook(id: JobId): Promise<void> {
+    // Followed first, looked at second: an end between the two is seen by one of them.
+    await this.#follow();
+    if (this.#waiters.has(id)) await this.#look([id]);
   }
 
   async #look(ids: readonly JobId[]): Promise<void> {

@@ -45,11 +45,13 @@ export function createWorking(parts: WorkingParts): Working {
       }
       checkAny(mine, settings);
       await Promise.all(mine.map((each) => launchers.prepare(each)));
-      const isFirst = worker === undefined;
-      worker ??= new Worker({ store, logger, launchers, settings, ended, onSettled });
-      for (const each of mine) worker.serve(each);
-      if (isFirst) {
-        await worker.start();
+      const starting =
+        worker ?? new Worker({ store, logger, launchers, settings, ended, onSettled });
+      for (const each of mine) starting.serve(each);
+      if (worker === undefined) {
+        await starting.start();
+        // Only now: a start that failed can be made again.
+        worker = starting;
         sweeper.start();
         logger.info(
           { types: worker.servedTypes, concurrency: settings.concurrency },
