@@ -4,6 +4,7 @@ import type { JobEvent } from "../../core/events.ts";
 import type { Store, Subscribe, WorkerDescription } from "../../core/store.ts";
 import type { Durability } from "../../core/store-description.ts";
 import type { SharedClock } from "./clock.ts";
+import type { PackedEnqueue, PackedExchange } from "./wire.ts";
 
 /** What a store thread is started with. */
 export interface EngineOptions {
@@ -19,6 +20,11 @@ type PlainMethod = Exclude<
   "capabilities" | "durability" | "attachWorker" | "subscribe" | "close"
 >;
 
+interface PackedReplies {
+  readonly enqueue: PackedEnqueue;
+  readonly exchange: PackedExchange;
+}
+
 type RequestOf<Method extends PlainMethod> =
   Parameters<Store[Method]> extends [infer Request] ? Request : null;
 
@@ -26,7 +32,9 @@ type RequestOf<Method extends PlainMethod> =
 export type Methods = {
   readonly [Method in PlainMethod]: {
     readonly request: RequestOf<Method>;
-    readonly reply: Awaited<ReturnType<Store[Method]>>;
+    readonly reply: Method extends keyof PackedReplies
+      ? PackedReplies[Method]
+      : Awaited<ReturnType<Store[Method]>>;
   };
 } & {
   readonly attach: { readonly request: Attach; readonly reply: null };

@@ -14,6 +14,7 @@ import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
 import { logs, report } from "./report.ts";
 import { changeSchedules, schedules, tick } from "./schedules.ts";
 import { sweep } from "./sweep.ts";
+import { packEnqueue, packExchange } from "./wire.ts";
 import type { Durability } from "../../core/store-description.ts";
 
 /** What calls are run with. */
@@ -44,14 +45,14 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
 };
 
 const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
-  enqueue: ({ context }, { jobs }) => enqueue(context, jobs),
+  enqueue: ({ context }, { jobs }) => packEnqueue(enqueue(context, jobs)),
   exchange: (session, request) => {
     const result = exchange(session.context, request);
     const { claim } = request;
     if (claim !== undefined) {
       session.afterCommit.push(() => session.attachments.note(request.worker, claim, result));
     }
-    return result.reply;
+    return packExchange(result.reply);
   },
   report: ({ context }, { reports }) => reports.map((said) => report(context, said)),
   cancel: ({ context }, request) => cancel(context, request),
@@ -64,11 +65,7 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   },
   changeSchedules: ({ context }, { changes }) => changeSchedules(context, changes),
   tick: ({ context }, { ticks }) => tick(context, ticks),
-  sweep: (session, { limit }) => {
-    // A machine that slept must not take its own workers for dead.
-    session.afterCommit.push(session.attachments.keep(session.context));
-    return sweep(session.context, limit);
-  },
+  sweep: ({ context }, { limit }) => sweep(context, limit),
   attach: (session, request) => {
     session.afterCommit.push(session.attachments.join(session.context, request));
     return null;

@@ -18,6 +18,7 @@ import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts"
 import { check } from "./checks.ts";
 import { fromPlainError } from "./faults.ts";
 import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
+import { unpackEnqueue, unpackExchange } from "./wire.ts";
 import type { Call, EngineOptions, FromEngine, Method, Methods, Notice } from "./messages.ts";
 
 interface Waiting {
@@ -27,6 +28,9 @@ interface Waiting {
 
 /** Messages under way at a time: the next one waits in the port when the engine is done with one. */
 const MAX_IN_FLIGHT = 2;
+
+/** Most calls that wait for an answer: a caller that does not wait for any would else fill the memory. */
+const MAX_WAITING_CALLS = 100_000;
 
 /** Gathers calls into messages. */
 export class Caller {
@@ -57,6 +61,10 @@ export class Caller {
     return new Promise((resolve, reject) => {
       if (this.#end !== null) {
         reject(this.#end);
+        return;
+      }
+      if (this.#waiting.size >= MAX_WAITING_CALLS && method !== "close") {
+        reject(tooManyCalls());
         return;
       }
       const no = this.#nextNo;
@@ -127,6 +135,12 @@ export class Caller {
   #hold(): void {
     this.#channel?.hold(this.#waiting.size > 0 || this.#handlers.size > 0);
   }
+}
+
+function tooManyCalls(): MillraceError {
+  return new MillraceError("STORE_BUSY", {
+    message: `${MAX_WAITING_CALLS} calls wait for the store already; wait for answers before calling again`,
+  });
 }
 
 /** Makes the store of a caller. */
@@ -200,8 +214,10 @@ function plainMethods(
   caller: Caller,
 ): Omit<Store, "capabilities" | "durability" | "attachWorker" | "subscribe" | "close"> {
   return {
-    enqueue: async (request) => caller.call("enqueue", check.enqueue(request)),
-    exchange: async (request) => caller.call("exchange", check.exchange(request)),
+    enqueue: async (request) =>
+      unpackEnqueue(await caller.call("enqueue", check.enqueue(request)), request.jobs),
+    exchange: async (request) =>
+      unpackExchange(await caller.call("exchange", check.exchange(request)), request),
     report: async (request) => caller.call("report", check.report(request)),
     workers: () => caller.call("workers", null),
     get: async (request) => caller.call("get", check.ids(request)),

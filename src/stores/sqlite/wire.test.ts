@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import type { ExchangeReply, ExchangeRequest, NewJob } from "../../core/store.ts";
+import { packEnqueue, packExchange, unpackEnqueue, unpackExchange } from "./wire.ts";
+
+const jobs = ["a", "b"].map((id): NewJob => ({ id, type: "t", queue: "q", input: "{}" }));
+
+describe("replies to an enqueue", () => {
+  it("come out as they went in when all jobs are new", () => {
+    const replies = [
+      { id: "a", state: "ready", isNew: true },
+      { id: "b", state: "scheduled", isNew: true },
+    ] as const;
+    expect(packEnqueue(replies)).toBe("10");
+    expect(unpackEnqueue(packEnqueue(replies), jobs)).toEqual(replies);
+  });
+
+  it("come out as they went in when some are known, or known and gone", () => {
+    const replies = [
+      { id: "a", state: "ready", isNew: true },
+      { id: "other", state: null, isNew: false },
+    ] as const;
+    expect(unpackEnqueue(packEnqueue(replies), jobs)).toEqual(replies);
+  });
+});
+
+describe("the reply to an exchange", () => {
+  const job = {
+    id: "a",
+    type: "t",
+    queue: "q",
+    input: "{}",
+    attempt: 2,
+    crashes: 1,
+    enqueuedAtMs: 5,
+    dueAtMs: 6,
+    startedAtMs: 7,
+  };
+  const request: ExchangeRequest = {
+    worker: "w",
+    settlements: [],
+    claim: { capacity: 9, offers: [], labels: [], tokenNonce: "nonce", firstToken: 41 },
+  };
+  const retention = {
+    succeeded: { ageMs: 1, count: 2 },
+    failed: { ageMs: Number.POSITIVE_INFINITY, count: 4 },
+    cancelled: { ageMs: 5, count: 6 },
+  };
+  const reply: ExchangeReply = {
+    settled: [
+      { accepted: true, state: "succeeded" },
+      { accepted: false, why: "stale" },
+      { accepted: true, state: "scheduled" },
+      { accepted: false, why: "gone" },
+    ],
+    claimed: [
+      { ...job, token: "nonce.41", tags: [] },
+      { ...job, id: "b", token: "nonce.42", tags: ["x"], retention },
+    ],
+    lookAgainInMs: 12,
+  };
+
+  it("comes out as it went in, tokens from the request and the place", () => {
+    expect(unpackExchange(structuredClone(packExchange(reply)), request)).toEqual(reply);
+  });
+
+  it("comes out as it went in when nothing was asked for or found", () => {
+    const nothing: ExchangeReply = { settled: [], claimed: [], lookAgainInMs: null };
+    expect(unpackExchange(packExchange(nothing), { worker: "w", settlements: [] })).toEqual(
+      nothing,
+    );
+  });
+});
