@@ -69,15 +69,20 @@ export class Attachments {
     return [...this.#byKey.keys()];
   }
 
-  /** Whether any lease must be renewed, or let go. */
-  isDue(): boolean {
-    let isAnyDue = false;
+  /** Looks whether the loops still beat; called at regular times. */
+  watch(): void {
     const nowMs = monotonicMs();
     for (const attachment of this.#byKey.values()) {
       if (attachment.isSilent(nowMs)) attachment.isLate = true;
-      isAnyDue ||= attachment.isLate || isRenewalDue(attachment);
     }
-    return isAnyDue;
+  }
+
+  /** Whether any lease must be renewed, or let go. */
+  isDue(): boolean {
+    for (const attachment of this.#byKey.values()) {
+      if (attachment.isLate || isRenewalDue(attachment)) return true;
+    }
+    return false;
   }
 
   /**

@@ -52,7 +52,7 @@ export function noEffects(): Effects {
 }
 
 /** The number of a namespace, which is made when it is new: only then is the write lock needed. */
-export function namespaceNumber(connection: Connection, name: string): number {
+function namespaceNumber(connection: Connection, name: string): number {
   const find = (): number | undefined => {
     const row = connection.first("SELECT no FROM namespaces WHERE name = ?", name);
     return row === undefined ? undefined : Number(row[0]);

@@ -2,13 +2,16 @@
 import { MillraceError } from "../../core/errors.ts";
 import { Attachments } from "./attachments.ts";
 import { clockReader } from "./clock.ts";
-import { type Connection, openConnection } from "./connection.ts";
-import { forget, namespaceNumber, noEffects, openContext, readSettings } from "./context.ts";
-import { isBusy, isFatal, toPlainError, toStoreError } from "./faults.ts";
+import { type Connection, openConnection, reopenConnection } from "./connection.ts";
+import { forget, noEffects, openContext, readSettings } from "./context.ts";
+import { isBusy, isFatal, isFull, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
+import { type Pending, cutGroup } from "./group.ts";
 import { detach } from "./leases.ts";
+import { Lockout } from "./lockout.ts";
 import type { Call, EngineOptions, FromEngine, Notice, Reply } from "./messages.ts";
 import { type Session, answer, isPromise, isWrite } from "./methods.ts";
+import { checkVersion } from "./schema.ts";
 
 /** How often other processes' commits are looked for: a few milliseconds' delay, for 0.1% of a core (3 µs a look). */
 const POLL_MS = 5;
@@ -17,8 +20,6 @@ const LOCK_RETRY_MIN_MS = 1;
 const LOCK_RETRY_MAX_MS = 20;
 /** How long a call waits for the write lock before it is answered `STORE_BUSY`. */
 const LOCK_DEADLINE_MS = 30_000;
-/** After a time in which nobody could write, everybody renews within this: the keepers try every few milliseconds. */
-const RENEWAL_TIME_MS = 1_000;
 /** Between attempts to open a file again that had failed. */
 const REOPEN_MS = 500;
 /** No version of a file. */
@@ -26,12 +27,6 @@ const NOTHING_SEEN = -1;
 
 export interface Engine {
   receive(calls: readonly Call[]): void;
-}
-
-interface Pending {
-  readonly call: Call;
-  /** Of the monotonic clock. */
-  readonly deadlineMs: number;
 }
 
 /**
@@ -43,33 +38,18 @@ export async function openEngine(
   options: EngineOptions,
   post: (message: FromEngine) => void,
 ): Promise<Engine> {
-  const connection = await openPatiently(options);
-  return new SqliteEngine(options, connection, post);
-}
-
-async function openPatiently(options: EngineOptions): Promise<Connection> {
   const deadlineMs = performance.now() + LOCK_DEADLINE_MS;
   for (;;) {
+    let connection: Connection | undefined;
     try {
-      return openNamespace(options);
+      connection = openConnection(options.path, options.durability);
+      return new SqliteEngine(options, connection, post);
     } catch (error) {
-      if (!isBusy(error) || performance.now() > deadlineMs) {
-        throw toStoreError(error, options.path);
-      }
+      connection?.close();
+      if (!isBusy(error)) throw toStoreError(error, options.path);
+      if (performance.now() > deadlineMs) throw busyError(options.path);
       await new Promise((resolve) => setTimeout(resolve, retryDelayMs()));
     }
-  }
-}
-
-/** The file with the namespace in it, so that what follows only reads and waits for no lock. */
-function openNamespace(options: EngineOptions): Connection {
-  const connection = openConnection(options.path, options.durability);
-  try {
-    namespaceNumber(connection, options.namespace);
-    return connection;
-  } catch (error) {
-    connection.close();
-    throw error;
   }
 }
 
@@ -87,7 +67,10 @@ class SqliteEngine implements Engine {
   #session: Session;
   /** None as yet: the first look reads what others did before, their wish to follow included. */
   #dataVersion = NOTHING_SEEN;
+  /** Whether others committed something that the workers attached here have not been looked after for. */
+  #hasNews = false;
   #writes: Pending[] = [];
+  #reads: Pending[] = [];
   #replies: Reply[] = [];
   #notices: Notice[] = [];
   /** Messages taken since the last one posted. */
@@ -95,10 +78,9 @@ class SqliteEngine implements Engine {
   #lockTimer: NodeJS.Timeout | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
   #reopenTimer: NodeJS.Timeout | undefined;
-  /** Since when the write lock is waited for, by the monotonic clock. */
-  #lockedOutAtMs: number | null = null;
-  /** The latest such time that ended. */
-  #lockout = { lengthMs: 0, endedAtMs: 0 };
+  readonly #lockout = new Lockout();
+  /** Whether the disk was full of late. */
+  #isTight = false;
   /** Why nothing can be done at present. */
   #failure: MillraceError | null = null;
   #isClosed = false;
@@ -113,18 +95,16 @@ class SqliteEngine implements Engine {
 
   receive(calls: readonly Call[]): void {
     this.#received += 1;
-    const reads: Call[] = [];
     const deadlineMs = performance.now() + LOCK_DEADLINE_MS;
     for (const call of calls) {
       if (call.method === "close") this.#close(call);
       else if (this.#isClosed) this.#reject(call, new MillraceError("STORE_CLOSED"));
-      else if (this.#failure !== null) this.#reject(call, this.#failure);
       else if (isWrite(call)) this.#writes.push({ call, deadlineMs });
-      else reads.push(call);
+      else this.#reads.push({ call, deadlineMs });
     }
     // While the lock is waited for, the timer tries; reads need no lock and go on.
     if (this.#lockTimer === undefined) this.#runWrites();
-    for (const call of reads) this.#read(call);
+    this.#runReads();
     this.#setPolling();
     this.#flush();
   }
@@ -140,35 +120,76 @@ class SqliteEngine implements Engine {
     };
   }
 
-  #read(call: Call): void {
-    if (this.#failure !== null) return this.#reject(call, this.#failure);
+  #runReads(): void {
+    const reads = this.#reads.splice(0);
+    for (const pending of reads) {
+      if (this.#failure !== null) this.#reject(pending.call, this.#failure);
+      else this.#read(pending);
+    }
+  }
+
+  #read(pending: Pending): void {
     try {
-      const { context } = this.#session;
-      context.nowMs = this.#now();
-      this.#lookForOthers();
-      this.#replies.push({ no: call.no, value: answer(this.#session, call) });
+      const value = this.#inSnapshot(() => answer(this.#session, pending.call));
+      this.#replies.push({ no: pending.call.no, value });
     } catch (error) {
-      this.#reject(call, error);
+      // Only while another process opens or closes the file, for a moment.
+      if (isBusy(error)) return this.#waitForLock([pending], this.#reads);
+      this.#reject(pending.call, error);
       if (isFatal(error)) this.#fail(error);
     }
   }
 
+  /** Reads that belong together see one state of the file, whatever other processes commit meanwhile. */
+  #inSnapshot<Result>(body: () => Result): Result {
+    const { db } = this.#connection;
+    db.exec("BEGIN");
+    try {
+      this.#session.context.nowMs = this.#now();
+      this.#lookForOthers();
+      return body();
+    } finally {
+      if (db.isTransaction) db.exec("ROLLBACK");
+    }
+  }
+
   #runWrites(): void {
-    if (this.#writes.length > 0) this.#runGroup(this.#writes.splice(0));
+    while (this.#writes.length > 0) {
+      const group = cutGroup(this.#writes);
+      this.#runGroup(group);
+      // The others wait with those that found the lock taken.
+      if (this.#lockTimer !== undefined) return;
+    }
   }
 
   #runGroup(group: readonly Pending[]): void {
     if (this.#failure !== null) return this.#rejectAll(group, this.#failure);
+    const calls = group.map(({ call }) => call);
     try {
-      this.#replies.push(...this.#transact(group.map(({ call }) => call)));
+      this.#replies.push(...this.#makeRoom(() => this.#transact(calls)));
     } catch (error) {
-      if (isBusy(error)) this.#waitForLock(group);
+      if (isBusy(error)) this.#waitForLock(group, this.#writes);
       else if (isFatal(error)) {
         this.#rejectAll(group, error);
         this.#fail(error);
       } else if (group.length === 1) this.#rejectAll(group, error);
       // One of them can't be done: each on its own, so that it fails alone.
       else for (const entry of group) this.#runGroup([entry]);
+    }
+  }
+
+  /** Where the disk is full, the log may hold what the database has no need of: then it is tried once more. */
+  #makeRoom<Result>(body: () => Result): Result {
+    try {
+      const result = body();
+      // The log is emptied as soon as there is room, before it grows into it.
+      if (this.#isTight) this.#isTight = !this.#connection.checkpoint();
+      return result;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.#isTight = true;
+      if (!this.#connection.checkpoint()) throw error;
+      return body();
     }
   }
 
@@ -197,62 +218,61 @@ class SqliteEngine implements Engine {
     const { context, afterCommit } = this.#session;
     this.#connection.setSynced(isPromised);
     db.exec("BEGIN IMMEDIATE");
-    this.#endLockout();
+    context.leaseExtensionMs = this.#lockout.end(performance.now());
     let result: Result;
     try {
       context.nowMs = this.#now();
       this.#lookForOthers();
+      this.#keepLeases();
       result = body();
       db.exec("COMMIT");
     } catch (error) {
       afterCommit.length = 0;
-      if (db.isTransaction) db.exec("ROLLBACK");
-      forget(context);
+      this.#undo(error);
       throw error;
     }
     for (const act of afterCommit.splice(0)) act();
     return result;
   }
 
-  /**
-   * A lease that ended while nobody could write is not its keeper's fault: until all have had the time to renew, leases
-   * last longer by as long as this connection was locked out.
-   */
-  #endLockout(): void {
-    const nowMs = performance.now();
-    if (this.#lockedOutAtMs !== null) {
-      this.#lockout = { lengthMs: nowMs - this.#lockedOutAtMs, endedAtMs: nowMs };
-      this.#lockedOutAtMs = null;
+  #undo(error: unknown): void {
+    const { db } = this.#connection;
+    try {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      forget(this.#session.context);
+    } catch (second) {
+      // A connection that is given up has nothing to be put right.
+      if (!isFatal(error)) throw second;
     }
-    const isRenewing = nowMs - this.#lockout.endedAtMs < RENEWAL_TIME_MS;
-    this.#session.context.leaseExtensionMs = isRenewing ? this.#lockout.lengthMs : 0;
   }
 
-  #waitForLock(group: readonly Pending[]): void {
+  #waitForLock(waiting: readonly Pending[], queue: Pending[]): void {
     const nowMs = performance.now();
-    this.#lockedOutAtMs ??= nowMs;
-    for (const entry of group) {
-      if (entry.deadlineMs > nowMs) this.#writes.push(entry);
-      else this.#reject(entry.call, busyError(this.#options.path));
-    }
-    if (this.#writes.length === 0) return;
+    if (queue === this.#writes) this.#lockout.begin(nowMs);
+    const left = waiting.filter(({ deadlineMs }) => deadlineMs > nowMs);
+    const late = waiting.filter(({ deadlineMs }) => deadlineMs <= nowMs);
+    queue.unshift(...left);
+    this.#rejectAll(late, busyError(this.#options.path));
+    if (left.length === 0) return;
     this.#lockTimer ??= setTimeout(() => {
       this.#lockTimer = undefined;
       this.#runWrites();
+      this.#runReads();
       this.#flush();
     }, retryDelayMs());
   }
 
-  /** Whether another connection committed since the last look: then what is remembered of the file is read again. */
-  #lookForOthers(): boolean {
+  /** If another connection committed since the last look, what is remembered of the file is read again. */
+  #lookForOthers(): void {
     const version = this.#connection.dataVersion();
-    if (version === this.#dataVersion) return false;
-    this.#dataVersion = version;
+    if (version === this.#dataVersion) return;
     const { context, followers } = this.#session;
+    checkVersion(this.#connection.db, context.path);
     context.lanes.refresh();
     readSettings(context);
     followers.refresh(context);
-    return true;
+    this.#dataVersion = version;
+    this.#hasNews = true;
   }
 
   #setPolling(): void {
@@ -265,31 +285,33 @@ class SqliteEngine implements Engine {
 
   #poll(): void {
     if (this.#failure !== null) return;
-    const { context } = this.#session;
     try {
-      context.nowMs = this.#now();
-      if (this.#lookForOthers()) this.#attachments.look(context);
-      const isDue = this.#attachments.isDue() || this.#followers.isRenewalDue(context.nowMs);
-      if (isDue && this.#lockTimer === undefined) this.#keepLeases();
+      this.#attachments.watch();
+      if (this.#hasNews || this.#connection.dataVersion() !== this.#dataVersion) {
+        this.#inSnapshot(() => this.#attachments.look(this.#session.context));
+        this.#hasNews = false;
+      }
+      // Where calls wait for the lock, their transaction renews the leases first.
+      if (this.#lockTimer === undefined && this.#isRenewalDue())
+        this.#commit(false, () => undefined);
     } catch (error) {
-      if (isFatal(error)) this.#fail(error);
+      // Where the lock is held elsewhere, the next poll tries again.
+      if (isBusy(error)) this.#lockout.begin(performance.now());
+      else if (isFatal(error)) this.#fail(error);
     }
     this.#setPolling();
     this.#flush();
   }
 
+  #isRenewalDue(): boolean {
+    return this.#attachments.isDue() || this.#followers.isRenewalDue(this.#now());
+  }
+
+  /** Inside every transaction: whoever holds the lock renews what is due, however busy the lock is. */
   #keepLeases(): void {
     const { context, followers, afterCommit } = this.#session;
-    try {
-      this.#commit(false, () => {
-        afterCommit.push(this.#attachments.keep(context));
-        if (followers.isRenewalDue(context.nowMs)) afterCommit.push(followers.renew(context));
-      });
-    } catch (error) {
-      // The lock is held elsewhere: the next poll tries again.
-      if (!isBusy(error)) throw error;
-      this.#lockedOutAtMs ??= performance.now();
-    }
+    if (this.#attachments.isDue()) afterCommit.push(this.#attachments.keep(context));
+    if (followers.isRenewalDue(context.nowMs)) afterCommit.push(followers.renew(context));
   }
 
   #reject(call: Call, error: unknown): void {
@@ -324,19 +346,20 @@ class SqliteEngine implements Engine {
   #fail(error: unknown): void {
     this.#failure = toStoreError(error, this.#options.path);
     this.#rejectAll(this.#writes.splice(0), this.#failure);
+    this.#rejectAll(this.#reads.splice(0), this.#failure);
     try {
       this.#connection.close();
     } catch {
       // It is given up anyway.
     }
+    // What was in memory only is gone with its connection: nothing may pretend to be the same store.
+    if (this.#options.path === ":memory:") return;
     this.#reopenTimer = setTimeout(() => this.#reopen(), REOPEN_MS);
   }
 
   #reopen(): void {
     try {
-      this.#connection = openConnection(this.#options.path, this.#options.durability);
-      const [busy] = this.#connection.first("PRAGMA wal_checkpoint(FULL)") ?? [1];
-      if (busy !== 0) throw busyError(this.#options.path);
+      this.#connection = reopenConnection(this.#options.path, this.#options.durability);
       this.#session = this.#openSession();
       this.#dataVersion = NOTHING_SEEN;
       this.#failure = null;
@@ -353,8 +376,11 @@ class SqliteEngine implements Engine {
       clearTimeout(this.#reopenTimer);
       this.#setPolling();
       this.#runWrites();
+      this.#runReads();
       clearTimeout(this.#lockTimer);
-      this.#rejectAll(this.#writes.splice(0), new MillraceError("STORE_CLOSED"));
+      const closed = new MillraceError("STORE_CLOSED");
+      this.#rejectAll(this.#writes.splice(0), closed);
+      this.#rejectAll(this.#reads.splice(0), closed);
       this.#endLeases();
       try {
         this.#connection.close();

@@ -20,7 +20,7 @@ export function isBusy(thrown: unknown): boolean {
 }
 
 /** Whether the disk has no room. The transaction was rolled back and the connection is sound. */
-function isFull(thrown: unknown): boolean {
+export function isFull(thrown: unknown): boolean {
   return primaryCode(thrown) === SQLITE_FULL;
 }
 

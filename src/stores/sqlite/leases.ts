@@ -146,7 +146,7 @@ function takeBackOne(
   result: TakenBack,
 ): void {
   const policy = policyOf(context, job.record.type, job.retention);
-  const { isCharged, strikes, company } = suspectAfterDeath(job, { runningJobs });
+  const { isCharged, strikes, company } = suspectAfterDeath(job, runningJobs);
   const transition = decideLose(job.record, policy, { isCharged }, context.nowMs);
   if (transition.kind === "rejected") return;
   applyTransition(context, job, { ...job, strikes, company }, transition);

@@ -127,7 +127,12 @@ export function migrate(db: Database, path: string): void {
   }
 }
 
-function readVersion(db: Database, path: string): number {
+/**
+ * Makes sure that no newer program has migrated the file meanwhile.
+ *
+ * @throws MillraceError `STORE_VERSION`
+ */
+export function checkVersion(db: Database, path: string): number {
   const version = pragma(db, "user_version");
   if (version > SCHEMA_VERSION) {
     throw new MillraceError("STORE_VERSION", {
@@ -135,6 +140,11 @@ function readVersion(db: Database, path: string): number {
       details: { version, known: SCHEMA_VERSION },
     });
   }
+  return version;
+}
+
+function readVersion(db: Database, path: string): number {
+  const version = checkVersion(db, path);
   const applicationId = pragma(db, "application_id");
   const isOurs = applicationId === APPLICATION_ID;
   const isEmpty = version === 0 && pragma(db, "schema_version") === 0;

@@ -25,15 +25,18 @@ const COMPANY_DIVISOR = 10;
 /** A suspect that waited this long for an idle worker makes the next one that asks drain for it. */
 const SUSPECT_PATIENCE_MS = 5_000;
 
+/** What suspicion marks a job with. */
+export type Suspicion = Pick<StoredJob, "strikes" | "company">;
+
 /** What a worker's death makes of one of the jobs that ran in it: whether it is charged, and its new marks. */
 export function suspectAfterDeath(
-  job: StoredJob,
-  died: { readonly runningJobs: number },
-): { readonly isCharged: boolean; readonly strikes: number; readonly company: number | null } {
+  job: Suspicion,
+  runningJobs: number,
+): Suspicion & { readonly isCharged: boolean } {
   const strikes = job.strikes + 1;
   const company =
-    strikes < SUSPECT_STRIKES ? null : Math.max(1, Math.floor(died.runningJobs / COMPANY_DIVISOR));
-  return { isCharged: died.runningJobs === 1, strikes, company };
+    strikes < SUSPECT_STRIKES ? null : Math.max(1, Math.floor(runningJobs / COMPANY_DIVISOR));
+  return { isCharged: runningJobs === 1, strikes, company };
 }
 
 const RUNNING = "SELECT count(*), min(company) FROM jobs WHERE worker = ? AND state = 2";

@@ -1,0 +1,56 @@
+// Several store objects on one file: what one commits, workers of another hear of.
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { Place, attachWorker, newJob } from "./place.ts";
+
+let place: Place;
+beforeEach(() => {
+  place = new Place();
+});
+afterEach(() => place.end());
+
+it("a worker that came up short is woken by what others enqueue, also while its own process writes", async () => {
+  const here = await place.open();
+  const there = await place.open();
+  const worker = await attachWorker(here);
+  for (let round = 0; round < 20; round += 1) {
+    worker.heard.wakes = 0;
+    await worker.claim();
+    // Its own commits take note of the other's before any poll can.
+    await Promise.all([
+      there.enqueue({ jobs: [newJob()] }),
+      here.enqueue({ jobs: [newJob({ queue: "elsewhere" })] }),
+      here.enqueue({ jobs: [newJob({ queue: "elsewhere" })] }),
+    ]);
+    await expect.poll(() => worker.heard.wakes).toBeGreaterThan(0);
+    await worker.succeed(await worker.claim());
+  }
+});
+
+it("looking for work that is not there writes nothing, so idle workers leave each other alone", async () => {
+  const here = await place.open();
+  const worker = await attachWorker(here);
+  const other = place.connect();
+  const version = (): unknown => other.prepare("PRAGMA data_version").get()?.["data_version"];
+  await worker.claim();
+  const before = version();
+  for (let look = 0; look < 20; look += 1) await worker.claim();
+  expect(version()).toBe(before);
+});
+
+it("a writer that is never done lets others in", async () => {
+  const busy = await place.open({ durability: "os" });
+  const patient = await place.open({ durability: "os" });
+  let isOver = false;
+  let written = 0;
+  const writing = Array.from({ length: 4 }, async () => {
+    while (!isOver) {
+      await busy.enqueue({ jobs: Array.from({ length: 250 }, () => newJob()) });
+      written += 250;
+    }
+  });
+  for (let call = 0; call < 20; call += 1) await patient.enqueue({ jobs: [newJob()] });
+  isOver = true;
+  await Promise.all(writing);
+  const [queue] = await patient.queues();
+  expect(queue?.counts.ready).toBe(written + 20);
+});
