@@ -1,6 +1,12 @@
 // Test projects: `unit` needs no service and no network; `integration` starts what it needs by itself.
 import { defineConfig } from "vitest/config";
 
+/**
+ * How long a test waits for what it expects: many times what a busy machine of two cores needs. A wait ends when the
+ * condition holds, so a long bound costs nothing where it does.
+ */
+const WITHIN_MS = 30_000;
+
 const shared = {
   resolve: { conditions: ["millrace-source"] },
   ssr: { resolve: { conditions: ["millrace-source"] } },
@@ -11,7 +17,12 @@ export default defineConfig({
     projects: [
       {
         ...shared,
-        test: { name: "unit", include: ["{src,scripts,bench}/**/*.test.ts"] },
+        test: {
+          name: "unit",
+          include: ["{src,scripts,bench}/**/*.test.ts"],
+          testTimeout: WITHIN_MS,
+          expect: { poll: { timeout: WITHIN_MS } },
+        },
       },
       {
         ...shared,
@@ -20,6 +31,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: WITHIN_MS } },
         },
       },
     ],
