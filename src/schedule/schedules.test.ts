@@ -57,7 +57,7 @@ test("a job type declares its schedule, and its handler runs with every tick, kn
   await (await open({ jobs: [report] })).start();
   const due = (await mill?.schedules.get("report"))?.next?.dueAt;
   await passTime(HOUR_MS);
-  await vi.waitFor(() => expect(ran).toEqual([`all ${due}`]));
+  await vi.waitFor(() => expect(ran).toEqual([`all ${due}`]), 30_000);
 });
 
 describe("a declared schedule", () => {
@@ -112,7 +112,7 @@ test("five processes that start at once have one schedule and one job a tick", a
   await Promise.all(mills.map((each) => each.start()));
   await passTime(HOUR_MS);
   await passTime(HOUR_MS);
-  await vi.waitFor(async () => expect(await keptJobs()).toBe(2));
+  await vi.waitFor(async () => expect(await keptJobs()).toBe(2), 30_000);
   await Promise.all(mills.map((each) => each.close()));
   const { schedules } = await store.schedules({ kind: "page", filter: {}, limit: 10 });
   expect(schedules).toMatchObject([{ enqueued: 2, revision: 1 }]);
@@ -249,11 +249,11 @@ describe("when the one before has not ended", () => {
     await mill?.schedules.put({ type, every: "1h", overlap: "cancel" });
     await passTime(HOUR_MS);
     const first = (await mill?.schedules.get("slow"))?.last?.jobId ?? "";
-    await vi.waitFor(async () => expect((await mill?.job(first))?.state).toBe("running"));
+    await vi.waitFor(async () => expect((await mill?.job(first))?.state).toBe("running"), 30_000);
     await passTime(HOUR_MS);
-    await vi.waitFor(async () => expect((await mill?.job(first))?.state).toBe("cancelled"));
+    await vi.waitFor(async () => expect((await mill?.job(first))?.state).toBe("cancelled"), 30_000);
     const second = (await mill?.schedules.get("slow"))?.last?.jobId ?? "";
-    await vi.waitFor(async () => expect((await mill?.job(second))?.state).toBe("running"));
+    await vi.waitFor(async () => expect((await mill?.job(second))?.state).toBe("running"), 30_000);
     await mill?.stop(undefined, { grace: 0 });
   });
 });
@@ -266,7 +266,7 @@ test("ticks missed in downtime are made good as the schedule says, and the rest 
   await mill?.schedules.put({ type, every: "1h", missed: { all: 3 } });
   clock.advance(8 * HOUR_MS + HOUR_MS / 2);
   await mill?.start();
-  await vi.waitFor(async () => expect(await keptJobs()).toBe(3));
+  await vi.waitFor(async () => expect(await keptJobs()).toBe(3), 30_000);
   const view = await mill?.schedules.get("hourly");
   expect(view?.enqueuedTicks).toBe(3);
   expect(view?.missedTicks).toBeGreaterThanOrEqual(5);
@@ -297,5 +297,8 @@ test("starting and stopping at once, again and again, leaves nothing behind", as
   }
   await mill?.start();
   await passTime(HOUR_MS);
-  await vi.waitFor(async () => expect((await mill?.schedules.get("fine"))?.enqueuedTicks).toBe(1));
+  await vi.waitFor(
+    async () => expect((await mill?.schedules.get("fine"))?.enqueuedTicks).toBe(1),
+    30_000,
+  );
 });

@@ -144,7 +144,7 @@ test("have completed jobs removed from the store automatically", async () => {
   await mill.start();
   const receipt = await mill.enqueue(resizeImage, { file: "a.png", width: 10 });
   await receipt.result();
-  await vi.waitFor(async () => expect(await mill.job(receipt.id)).toBeNull());
+  await vi.waitFor(async () => expect(await mill.job(receipt.id)).toBeNull(), 30_000);
 });
 
 test("have a UUID made for every job, logged at beginning and end, and handed to the processing function", async () => {

@@ -29,7 +29,7 @@ test("Sleep sleeps, then logs the message", async () => {
 
 test("a sleeping job wakes up to be cancelled", async () => {
   const receipt = await mill.enqueue(sleep, { SleepTimeInSeconds: 600, Message: "never" });
-  await vi.waitFor(async () => expect((await mill.job(receipt.id))?.state).toBe("running"));
+  await vi.waitFor(async () => expect((await mill.job(receipt.id))?.state).toBe("running"), 30_000);
   await mill.cancel([receipt.id], { reason: "enough" });
   await expect(receipt.result({ timeout: "10s" })).rejects.toMatchObject({ code: "JOB_CANCELLED" });
 });
@@ -49,7 +49,7 @@ test("hash-tree hashes every file, the same for the same tree, and tells how far
   const lines = `${sha256("two")}  b.txt\n${sha256("one")}  sub/a.txt\n`;
   expect(await receipt.result()).toEqual({ files: 2, bytes: 6, digest: `sha256:${sha256(lines)}` });
   expect((await mill.job(receipt.id))?.progress).toEqual({ done: 2, total: 2 });
-  await vi.waitFor(() => expect(told.length).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(told.length).toBeGreaterThan(0), 30_000);
 });
 
 test("hash-tree of what is not there fails at once, without retries", async () => {

@@ -42,7 +42,7 @@ test("a guardian that is killed is replaced, and the new one knows the groups", 
   const first = guardian.pid ?? 0;
   const group = start(guardian, "sleep", "1000");
   process.kill(first, "SIGKILL");
-  await vi.waitFor(() => expect([first, undefined]).not.toContain(guardian.pid));
+  await vi.waitFor(() => expect([first, undefined]).not.toContain(guardian.pid), 30_000);
   expect(await measureGroups(new Set([group.pid ?? 0]))).toHaveProperty("size", 1);
   await guardian.stop();
   await group.gone;

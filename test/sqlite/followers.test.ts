@@ -51,7 +51,7 @@ async function enqueueOne(store: Store): Promise<string> {
 it("a connection that is opened later tells those who follow already, from its first write on", async () => {
   const heard = await follow(await open());
   const id = await enqueueOne(await open());
-  await vi.waitFor(() => expect(heard).toEqual([id]));
+  await vi.waitFor(() => expect(heard).toEqual([id]), 30_000);
 });
 
 it("a follower hears each event once, however fast others commit", async () => {
