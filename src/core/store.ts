@@ -149,6 +149,8 @@ export interface TypeRecord {
   readonly redactedPaths: readonly string[] | "function";
   /** Name of the launcher that runs it. */
   readonly launcher: string;
+  /** What it was registered with, where it was registered as data and not by a program's code. */
+  readonly declaration?: JsonText;
 }
 
 export interface ExchangeRequest {

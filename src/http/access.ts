@@ -25,6 +25,8 @@ export interface TokenOptions {
 export interface Caller {
   readonly name: string;
   readonly scopes: readonly Scope[];
+  /** Let in without saying who it is. */
+  readonly isAnonymous?: boolean;
 }
 
 /** How a service decides whom it lets in. One of `tokens`, `authorize` and `unauthenticated` is needed. */
@@ -59,7 +61,7 @@ export type AccessCheck = (
 /** Shortest token: 16 random characters can't be guessed over a network. */
 const MIN_TOKEN_LENGTH = 16;
 
-const EVERYONE: Caller = { name: "anonymous", scopes: SCOPES };
+const EVERYONE: Caller = { name: "anonymous", scopes: SCOPES, isAnonymous: true };
 
 /**
  * Makes the decision. Nothing is let in by default.

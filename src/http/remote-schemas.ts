@@ -1,7 +1,12 @@
 // The schemas of the routes for workers elsewhere.
 import { z } from "zod";
 import { LOG_LEVELS, MAX_IDS, MAX_LOG_LINES, MAX_NAME_LENGTH } from "../core/index.ts";
-import type { RemoteClaimRequest, RemoteOutcome, RemoteReport } from "../runtime/index.ts";
+import type {
+  RemoteClaimRequest,
+  RemoteOutcome,
+  RemoteReport,
+  TypeDeclaration,
+} from "../runtime/index.ts";
 import { duration, jobId, jobState, name, named, tags, time } from "./schemas.ts";
 
 /** Most jobs of one claim: they go out in one reply, and each may carry an input of the largest size. */
@@ -120,3 +125,44 @@ export const settleKept: z.ZodType = named(
   "The end of the try is kept; the state is the job's now.",
   z.object({ state: jobState }),
 );
+
+const bound = z.union([
+  z.literal("remove"),
+  duration,
+  z.strictObject({ age: duration.exactOptional(), count: z.int().min(0).exactOptional() }),
+]);
+/** A job type as data. */
+export const typeDeclaration: z.ZodType<TypeDeclaration> = named(
+  "TypeDeclaration",
+  "A job type as data: how it is run, and what else defineJob takes that is no function.",
+  z.strictObject({
+    launcher: name.describe(
+      "remote, http, process, container, thread, or one of the program's own.",
+    ),
+    options: z.unknown().exactOptional().describe("What that launcher needs."),
+    queue: name.exactOptional(),
+    concurrency: z.int().min(1).exactOptional(),
+    retry: z
+      .strictObject({ attempts: z.int().exactOptional(), backoff: z.unknown().exactOptional() })
+      .exactOptional(),
+    timeout: duration.exactOptional(),
+    grace: duration.exactOptional(),
+    redact: z.array(z.string().min(1).max(MAX_NAME_LENGTH)).exactOptional(),
+    retention: z
+      .strictObject({
+        succeeded: bound.exactOptional(),
+        failed: bound.exactOptional(),
+        cancelled: bound.exactOptional(),
+      })
+      .exactOptional(),
+    maxCrashes: z.int().min(1).exactOptional(),
+    labels: tags.exactOptional(),
+    priority: z.number().exactOptional(),
+  }),
+) as z.ZodType<TypeDeclaration>;
+export const typeDeclared: z.ZodType = named(
+  "TypeDeclared",
+  "The job type is registered.",
+  z.object({ name: z.string(), launcher: z.string() }),
+);
+export const typeParams: z.ZodType<{ readonly name: string }> = z.strictObject({ name });

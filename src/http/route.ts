@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { Caller, Scope } from "./access.ts";
 
 /** The methods that routes use. */
-type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 /** One reply that a route can give, beside the problems that every route can. */
 interface ReplyDescription {

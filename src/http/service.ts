@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
-import type { Logger, Operations, RemoteOperations } from "../runtime/index.ts";
+import type { Logger, Operations, RemoteOperations, TypeRegistration } from "../runtime/index.ts";
 import { silentLogger } from "../runtime/index.ts";
 import {
   type AccessCheck,
@@ -24,10 +24,13 @@ import { jobRoutes } from "./routes/jobs.ts";
 import { remoteRoutes } from "./routes/remote.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { systemRoutes } from "./routes/system.ts";
+import { typeRoutes } from "./routes/types.ts";
 
 /** The operations that a service serves. `remote`, which an open Millrace has, lets workers elsewhere claim through it. */
 export interface ServiceOperations extends Operations {
   readonly remote?: RemoteOperations;
+  /** Lets administrators register job types. */
+  readonly typeRegistration?: TypeRegistration;
 }
 
 /** What a job service is made of. */
@@ -80,6 +83,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     ...eventRoutes(operations, { open, hubs, heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS }),
     ...remoteRoutes(operations.remote),
     ...scheduleRoutes(operations),
+    ...typeRoutes(operations.typeRegistration),
     ...systemRoutes(operations),
     metricsRoute(metrics.registry),
   ];

@@ -1,5 +1,11 @@
 // The door of the runtime: open Millrace on a store, enqueue, process, follow.
 export {
+  type ContainerLauncherOptions,
+  type ContainerLaunchOptions,
+  createContainerLauncher,
+  findContainerEngine,
+} from "./launchers/container.ts";
+export {
   createHttpLauncher,
   type HttpLaunchOptions,
   type HttpLauncherOptions,
@@ -14,6 +20,7 @@ export {
 } from "./launchers/thread.ts";
 export { createLogger, silentLogger, type Logger } from "./logger.ts";
 export type * from "./millrace.ts";
+export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export type * from "./room.ts";

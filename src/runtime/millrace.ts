@@ -10,6 +10,7 @@ import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
+import type { DeclaredTypes } from "./declared-types.ts";
 import type { RemoteOperations } from "./remote/index.ts";
 import type { ScheduleOperations } from "./schedule-operations.ts";
 
@@ -245,10 +246,15 @@ export interface Operations {
   ): Promise<AsyncDisposable>;
 }
 
+/** Registering job types by data. They are kept in the store, and known to every process that opens it later. */
+export type TypeRegistration = Pick<DeclaredTypes, "declare" | "startsPrograms">;
+
 /** Millrace, open on a store. Made by `openMillrace`. */
 export interface Millrace extends Operations, AsyncDisposable {
   /** What a service does for workers elsewhere. */
   readonly remote: RemoteOperations;
+  /** Registers job types by data, as the service's `PUT /v1/types/{name}` does. */
+  readonly typeRegistration: TypeRegistration;
   /** Makes more job types known, for enqueuing and, when started, for running. */
   register(...types: readonly AnyJobType[]): Promise<void>;
   /**

@@ -5,7 +5,9 @@ import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
 import { loggedStore } from "./logged-store.ts";
+import type { Launcher } from "./launchers/launcher.ts";
 import { createLauncherPool } from "./launchers/pool.ts";
+import { type DeclaredTypes, createDeclaredTypes } from "./declared-types.ts";
 import { createEnqueuing } from "./enqueuing.ts";
 import { type Logger, createLogger, silentLogger } from "./logger.ts";
 import type { Millrace, MillraceOptions } from "./millrace.ts";
@@ -41,7 +43,7 @@ export async function openRuntime<Calls extends object>(
   for (const type of options.jobs ?? []) registry.add(type);
   const { store, closeStore } = await openFor(options, { namespace, logger, registry });
   try {
-    return assemble({ store, closeStore, settings, logger, registry }, options, openRooms);
+    return await assemble({ store, closeStore, settings, logger, registry }, options, openRooms);
   } catch (error) {
     await closeStore();
     throw error;
@@ -54,29 +56,19 @@ interface Ground extends OpenedStore {
   readonly registry: Registry;
 }
 
-function assemble<Calls extends object>(
+async function assemble<Calls extends object>(
   ground: Ground,
   options: MillraceOptions,
   openRooms: (parts: RoomParts) => Rooms<Calls>,
-): Runtime & Calls {
-  const { store, logger, registry, settings } = ground;
+): Promise<Runtime & Calls> {
+  const { store, logger, registry } = ground;
   const results = new Results(store);
-  const work: RemoteWorkParts = {
-    store,
-    logger,
-    settings,
-    registry,
-    ended: async (id) => {
-      await results.wait(id);
-    },
-    onSettled: (claimed, outcome, runMs) => {
-      results.settled(claimed.id, outcome);
+  const { working, remote, declaredTypes } = createWork(ground, results, {
+    others: options.launchers ?? [],
+    settled: (claimed, outcome, runMs) => {
       for (const room of rooms) room.settled?.(claimed, outcome, runMs);
     },
-  };
-  const launchers = createLauncherPool(options.launchers ?? []);
-  const working = createWorking({ ...work, launchers });
-  const remote = createRemoteWork(work);
+  });
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
     for (const room of rooms) room.register(types);
     for (const type of types) registry.add(type);
@@ -93,11 +85,13 @@ function assemble<Calls extends object>(
     },
   });
   for (const room of rooms) room.register(registry.all());
+  await declaredTypes.load();
   return {
     ...createOperations({ store, registry, results }),
     ...enqueuing.calls,
     ...calls,
     remote: remote.calls,
+    typeRegistration: declaredTypes,
     register,
     ...createLife({
       ground,
@@ -109,6 +103,45 @@ function assemble<Calls extends object>(
       drained: enqueuing.drained,
     }),
   };
+}
+
+/** What runs jobs: the worker of this process, the remote ones, and the types that are registered while it runs. */
+function createWork(
+  { store, logger, settings, registry }: Ground,
+  results: Results,
+  around: {
+    readonly others: readonly Launcher[];
+    readonly settled: RemoteWorkParts["onSettled"];
+  },
+): {
+  readonly working: Working;
+  readonly remote: RemoteWork;
+  readonly declaredTypes: DeclaredTypes;
+} {
+  const work: RemoteWorkParts = {
+    store,
+    logger,
+    settings,
+    registry,
+    ended: async (id) => {
+      await results.wait(id);
+    },
+    onSettled: (claimed, outcome, runMs) => {
+      results.settled(claimed.id, outcome);
+      around.settled(claimed, outcome, runMs);
+    },
+  };
+  const launchers = createLauncherPool(around.others);
+  const working = createWorking({ ...work, launchers });
+  const declaredTypes = createDeclaredTypes({
+    store,
+    logger,
+    registry,
+    launchers,
+    describe: (type) => describeType(type, CANCEL_MARGIN_MS),
+    serve: (type) => working.serve(type),
+  });
+  return { working, remote: createRemoteWork(work), declaredTypes };
 }
 
 interface LifeParts {

@@ -9,6 +9,8 @@ import { jsonSchemaOf } from "./validation.ts";
 export interface Registry {
   /** @throws MillraceError `DUPLICATE_TYPE` when another type has the name */
   add(type: AnyJobType): void;
+  /** Puts a type in the place of one of the same name. */
+  replace(type: AnyJobType): void;
   find(name: string): AnyJobType | undefined;
   /** @throws MillraceError `UNKNOWN_TYPE`, with the closest names that there are */
   get(name: string): AnyJobType;
@@ -37,6 +39,9 @@ export function createRegistry(): Registry {
           message: `two job types are named ${type.name}; give one of them another name`,
         });
       }
+      types.set(type.name, type);
+    },
+    replace: (type) => {
       types.set(type.name, type);
     },
     find: (name) => types.get(name),

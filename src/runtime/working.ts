@@ -24,6 +24,8 @@ export interface WorkingParts {
 export interface Working {
   start(type: AnyJobType | undefined): Promise<void>;
   stop(type: AnyJobType | undefined, graceMs: number): Promise<void>;
+  /** Runs a type that became known, where this process works. */
+  serve(type: AnyJobType): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -73,6 +75,12 @@ export function createWorking(parts: WorkingParts): Working {
       await sweeper.stop();
       await stopping.stop(graceMs);
       logger.info({}, "worker stopped");
+    },
+    serve: async (type) => {
+      const isMine = settings.queues === undefined || settings.queues.includes(type.queue);
+      if (worker === undefined || !isMine || !canRun(type)) return;
+      await launchers.prepare(type);
+      worker.serve(type);
     },
     close: () => launchers.stop(),
   };

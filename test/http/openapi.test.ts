@@ -77,6 +77,10 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
       return service.call("POST", `/v1/claims/${job}/settle`, { body });
     },
   ],
+  putType: [
+    200,
+    () => service.call("PUT", "/v1/types/registered", { body: { launcher: "remote" } }),
+  ],
   listQueues: [200, () => service.call("GET", "/v1/queues")],
   pauseQueue: [200, () => service.call("POST", "/v1/queues/idle/pause", { body: {} })],
   resumeQueue: [200, () => service.call("POST", "/v1/queues/idle/resume")],

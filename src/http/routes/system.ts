@@ -121,7 +121,9 @@ function resumeRoute(operations: Operations): Route {
 }
 
 /** Stores keep schemas as text; programs want them as data. */
-function showType({ inputSchema, outputSchema, ...type }: TypeRecord): object {
+function showType(record: TypeRecord): object {
+  // What a type was registered with may hold secrets of its launcher.
+  const { inputSchema, outputSchema, declaration: _declaration, ...type } = record;
   return { ...type, inputSchema: readSchema(inputSchema), outputSchema: readSchema(outputSchema) };
 }
 

@@ -50,6 +50,7 @@ export function createHttpLauncher(options: HttpLauncherOptions = {}): Launcher 
   const agents = { "http:": new HttpAgent(pool), "https:": new HttpsAgent(pool) };
   return {
     name: "http",
+    startsPrograms: false,
     check: (value, type) => {
       const { url } = readOptions(value, type);
       checkHost(url.hostname, allowedHosts);

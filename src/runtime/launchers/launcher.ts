@@ -31,6 +31,11 @@ export interface Launcher {
   /** What job types call it by: `launch: { launcher: name, options }`. */
   readonly name: string;
   /**
+   * `false` where it starts no program and loads no code of this machine. Types of other launchers are registered by
+   * administrators with a token alone. Default `true`.
+   */
+  readonly startsPrograms?: boolean;
+  /**
    * Checks a job type's options when the type is registered.
    *
    * @throws MillraceError `INVALID_ARGUMENT` that names the field

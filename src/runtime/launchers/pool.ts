@@ -1,6 +1,7 @@
 // The launchers that a process has, by name; each is started when the first type that uses it is served.
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { createContainerLauncher } from "./container.ts";
 import { createHttpLauncher } from "./http.ts";
 import { inProcessLauncher } from "./in-process.ts";
 import type { Launcher } from "./launcher.ts";
@@ -16,6 +17,9 @@ interface Use {
 export interface LauncherPool {
   /** Checks that a type can be run here, and starts its launcher. */
   prepare(type: AnyJobType): Promise<void>;
+  /** Checks that there is such a launcher, and the type's options. */
+  check(type: AnyJobType): void;
+  startsPrograms(launcher: string): boolean;
   /** @throws MillraceError `LAUNCH_FAILED` for a type that was never prepared */
   of(type: AnyJobType): Use;
   stop(): Promise<void>;
@@ -29,6 +33,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
     createThreadLauncher(),
     createProcessLauncher(),
     createHttpLauncher(),
+    createContainerLauncher(),
     ...others,
   ]) {
     launchers.set(launcher.name, launcher);
@@ -53,6 +58,16 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
       }
       uses.set(type.name, use);
     },
+    check: (type) => {
+      const { launcher, options } = findUse(type, launchers);
+      if (launcher === inProcessLauncher) {
+        throw new MillraceError("INVALID_ARGUMENT", {
+          message: `job type ${type.name} wants the launcher ${launcher.name}, whose handlers are functions; declare it in code with run`,
+        });
+      }
+      launcher.check?.(options, type.name);
+    },
+    startsPrograms: (name) => launchers.get(name)?.startsPrograms ?? true,
     of: (type) => {
       const use = uses.get(type.name);
       if (use === undefined) {
