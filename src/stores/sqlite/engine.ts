@@ -1,7 +1,7 @@
 // The engine: owns the connection, runs all calls that are pending in one transaction, and tells who must know.
 import { MillraceError } from "../../core/errors.ts";
 import { Attachments } from "./attachments.ts";
-import { clockReader } from "./clock.ts";
+import { clockReader } from "../clock.ts";
 import { type Connection, openConnection, reopenConnection } from "./connection.ts";
 import { forget, noEffects, openContext, readSettings } from "./context.ts";
 import { isBusy, isFatal, isFull, toPlainError, toStoreError } from "./faults.ts";

@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { JobEvent } from "../../core/events.ts";
 import type { Store, Subscribe, WorkerDescription } from "../../core/store.ts";
 import type { Durability } from "../../core/store-description.ts";
-import type { SharedClock } from "./clock.ts";
+import type { SharedClock } from "../clock.ts";
 import type { PackedEnqueue, PackedExchange } from "./wire.ts";
 
 /** What a store thread is started with. */

@@ -15,7 +15,7 @@ import type {
 import { checkFigures } from "../../core/figures.ts";
 import { CAPABILITIES } from "../../core/store-description.ts";
 import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts";
-import { check } from "./checks.ts";
+import { check } from "../checks.ts";
 import { fromPlainError } from "./faults.ts";
 import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
 import { unpackEnqueue, unpackExchange } from "./wire.ts";

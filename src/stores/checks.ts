@@ -1,6 +1,6 @@
 // What a caller may say, checked on the caller's side, before anything is sent.
-import { MillraceError } from "../../core/errors.ts";
-import { isJobId } from "../../core/ids.ts";
+import { MillraceError } from "../core/errors.ts";
+import { isJobId } from "../core/ids.ts";
 import {
   MAX_CLAIM_BATCH,
   MAX_ENQUEUE_BATCH,
@@ -12,7 +12,7 @@ import {
   checkBytes,
   checkName,
   checkTags,
-} from "../../core/limits.ts";
+} from "../core/limits.ts";
 import type {
   AttachWorker,
   ExchangeRequest,
@@ -23,7 +23,7 @@ import type {
   SetPaused,
   SweepRequest,
   TypeRecord,
-} from "../../core/store.ts";
+} from "../core/store.ts";
 
 /** Names that were found right; beyond the bound the memory starts anew. */
 const MAX_REMEMBERED_NAMES = 10_000;

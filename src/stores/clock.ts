@@ -6,9 +6,15 @@ export interface SharedClock {
   readonly offset: SharedArrayBuffer;
 }
 
+/** Reads by how much a clock was moved, in whole milliseconds. */
+export function shiftOf(clock: SharedClock | undefined): () => number {
+  if (clock === undefined) return () => 0;
+  const offset = new Float64Array(clock.offset);
+  return () => Math.round(offset[0] ?? 0);
+}
+
 /** Reads the store's time, in whole milliseconds since 1970. */
 export function clockReader(clock: SharedClock | undefined): () => number {
-  if (clock === undefined) return () => Date.now();
-  const offset = new Float64Array(clock.offset);
-  return () => Date.now() + Math.round(offset[0] ?? 0);
+  const shiftMs = shiftOf(clock);
+  return () => Date.now() + shiftMs();
 }
