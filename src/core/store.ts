@@ -172,7 +172,11 @@ export interface ClaimRequest {
   readonly offers: readonly Offer[];
   /** Labels that the worker offers: it may take jobs that require any of them, or none. */
   readonly labels: readonly string[];
-  /** Jobs claimed get the tokens `${tokenNonce}.${firstToken}`, `${tokenNonce}.${firstToken + 1}`, ... in order. */
+  /**
+   * Jobs claimed get the tokens `${tokenNonce}.${number}`, each with a number of its own from `firstToken` to
+   * `firstToken + capacity - 1`. A store that claims in several places at once leaves numbers out, so the next request
+   * begins at `firstToken + capacity`.
+   */
   readonly tokenNonce: string;
   readonly firstToken: number;
 }

@@ -96,12 +96,20 @@ function judgeBounds(request: ClaimRequest, claimed: readonly ClaimedJob[]): voi
 }
 
 function judgeTokens(
-  { tokenNonce, firstToken }: ClaimRequest,
+  { tokenNonce, firstToken, capacity }: ClaimRequest,
   claimed: readonly ClaimedJob[],
 ): void {
-  for (const [index, { token }] of claimed.entries()) {
-    const expected = `${tokenNonce}.${firstToken + index}`;
-    if (token !== expected) throw new Error(`token ${token} was given, expected ${expected}`);
+  for (const { token } of claimed) {
+    const number = Number(token.slice(tokenNonce.length + 1));
+    const isAsked = number >= firstToken && number < firstToken + capacity;
+    if (!isAsked || token !== `${tokenNonce}.${number}`) {
+      throw new Error(
+        `token ${token} was given, expected ${tokenNonce}.${firstToken} and the ${capacity - 1} after it`,
+      );
+    }
+  }
+  if (new Set(claimed.map(({ token }) => token)).size !== claimed.length) {
+    throw new Error("a token was given twice");
   }
 }
 
