@@ -24,8 +24,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   if (url.startsWith("sqlite:") && url.length > "sqlite:".length) {
     return openSqlite(url.slice("sqlite:".length), options);
   }
+  if (/^rediss?(\+cluster|\+sentinel)?:/.test(url)) return openRedis(options);
   throw new MillraceError("INVALID_CONFIG", {
-    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH" or "memory:"`,
+    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH", "memory:" or "redis://HOST:PORT" (rediss://, redis+cluster://, redis+sentinel://)`,
   });
 }
 
@@ -43,6 +44,11 @@ async function openSqlite(path: string, options: OpenStoreOptions): Promise<Stor
     namespace,
     ...(durability === undefined ? {} : { durability }),
   });
+}
+
+async function openRedis(options: OpenStoreOptions): Promise<Store> {
+  const { openRedisStore } = await import("../stores/redis/index.ts");
+  return openRedisStore(options);
 }
 
 function withoutPassword(url: string): string {

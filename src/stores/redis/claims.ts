@@ -1,0 +1,147 @@
+// Claims that workers of this process hold, and which lanes a worker may claim from.
+import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
+import {
+  HEAD_BYTES,
+  type LaneDefinition,
+  type StoredJob,
+  readJob,
+  readLaneField,
+  readRetention,
+  type Extras,
+} from "./records.ts";
+import type { Lane, OpenRoom } from "./rooms.ts";
+import { readId, readTime } from "./wire.ts";
+
+/** A claimed job as it was when it was claimed: while it runs only its worker changes it. */
+export interface Held {
+  readonly room: OpenRoom;
+  readonly worker: string;
+  readonly token: string;
+  readonly lane: Lane;
+  readonly id: Buffer;
+  readonly record: Buffer;
+  readonly extras: string;
+  readonly startedAtMs: number;
+}
+
+/** Reads a claimed job out of the reply of an exchange. */
+export function readClaimed(held: Held): ClaimedJob {
+  const { record, lane, room } = held;
+  const extras: Extras = held.extras === "" ? {} : (JSON.parse(held.extras) as Extras);
+  return {
+    id: readId(held.id),
+    type: lane.type,
+    queue: room.queue,
+    input: record.toString("utf8", HEAD_BYTES),
+    token: held.token,
+    attempt: (extras.a ?? 0) + 1,
+    crashes: extras.c ?? 0,
+    enqueuedAtMs: readTime(record, 5),
+    dueAtMs: readTime(record, 11),
+    startedAtMs: held.startedAtMs,
+    tags: extras.g ?? [],
+    ...(extras.y === undefined ? {} : { retention: readRetention(extras.y) }),
+  };
+}
+
+/** A held job as transitions take it. */
+export function asStored(held: Held): StoredJob {
+  const run = Buffer.alloc(9);
+  run.writeUIntBE(held.startedAtMs, 3, 6);
+  const claim = Buffer.from(`${held.worker}\0${held.token}`);
+  return readJob(
+    held.room.queue,
+    {
+      id: held.id,
+      record: held.record,
+      run: Buffer.concat([run, claim]),
+      extras: held.extras,
+      progress: "",
+      result: "",
+      lane: held.lane,
+    },
+    held.startedAtMs,
+  );
+}
+
+/** Reads a room's lanes: number and slot by field, and the version of the table. */
+export function readLanes(parts: readonly unknown[]): OpenRoom["lanes"] {
+  const all: Lane[] = [];
+  let version = "";
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    const field = String(parts[at]);
+    const value = parts[at + 1] as Buffer;
+    if (field === "v") version = value.toString();
+    else {
+      all.push({
+        ...readLaneField(field),
+        number: value.subarray(0, 2),
+        slot: value[2] ?? 0,
+      });
+    }
+  }
+  return { version, all };
+}
+
+/** A lane that a request may claim from, with the offer that it comes under. */
+export interface ServedLane {
+  readonly lane: Lane;
+  /** From 1. */
+  readonly offer: number;
+}
+
+/** The lanes of a room that a request serves: offered types, every required label at hand; of suspects or of others. */
+export function servedLanes(
+  room: OpenRoom,
+  request: ClaimRequest,
+  company: number,
+): { readonly lanes: readonly ServedLane[]; readonly capacities: readonly number[] } {
+  const offers = request.offers.filter(
+    ({ queue, capacity }) => queue === room.queue && capacity > 0,
+  );
+  const lanes: ServedLane[] = [];
+  for (const lane of room.lanes.all) {
+    if (lane.company !== company) continue;
+    const offer = offers.findIndex(({ type }) => type === lane.type);
+    if (offer >= 0 && hasLabels(lane, request.labels)) lanes.push({ lane, offer: offer + 1 });
+  }
+  return { lanes, capacities: offers.map(({ capacity }) => capacity) };
+}
+
+function hasLabels(lane: LaneDefinition, labels: readonly string[]): boolean {
+  return lane.labels.every((label) => labels.includes(label));
+}
+
+/** Reads the jobs that a call claimed: four parts a job from `at` on. */
+export function readHeld(
+  room: OpenRoom,
+  parts: readonly unknown[],
+  at: number,
+  by: { readonly worker: string; readonly tokenNonce: string },
+): Held[] {
+  const startedAtMs = Number(parts[0]);
+  const held: Held[] = [];
+  for (let from = at; from + 3 < parts.length; from += 4) {
+    const record = parts[from + 1] as Buffer;
+    const number = record.readUInt16BE(3);
+    const lane = laneByNumber(room, number);
+    if (lane === undefined) continue;
+    held.push({
+      room,
+      worker: by.worker,
+      token: `${by.tokenNonce}.${String(parts[from + 3])}`,
+      lane,
+      id: parts[from] as Buffer,
+      record,
+      extras: String(parts[from + 2]),
+      startedAtMs,
+    });
+  }
+  return held;
+}
+
+function laneByNumber(room: OpenRoom, number: number): Lane | undefined {
+  const { all } = room.lanes;
+  if (all.length === 1) return all[0];
+  return all.find((lane) => lane.number.readUInt16BE(0) === number);
+}

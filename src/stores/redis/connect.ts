@@ -1,0 +1,121 @@
+// Makes connections by ioredis, which is an optional part: it is loaded when a Redis store is opened.
+import type * as Ioredis from "ioredis";
+import type { Cluster, Redis } from "ioredis";
+import { MillraceError } from "../../core/errors.ts";
+import type { RedisLocation } from "./url.ts";
+
+/** What is used of ioredis. */
+export type Driver = Pick<typeof Ioredis, "Redis" | "Cluster" | "Command">;
+
+/**
+ * Loads ioredis.
+ *
+ * @throws MillraceError `INVALID_CONFIG`
+ */
+export async function loadDriver(): Promise<Driver> {
+  try {
+    return await import("ioredis");
+  } catch (cause) {
+    throw new MillraceError("INVALID_CONFIG", {
+      message: "a Redis store needs the package ioredis: npm install ioredis@6",
+      cause,
+    });
+  }
+}
+
+/** A connection with an unanswered command that is silent for so long is given up and made anew. */
+const SILENCE_MS = 3_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Wait before a lost connection is made again: at most this, with full jitter, growing from the least. */
+const LONGEST_RECONNECT_MS = 500;
+const LEAST_RECONNECT_MS = 20;
+/** How often a Cluster's client looks at the slots unasked. */
+const SLOTS_REFRESH_MS = 5_000;
+
+/** Connects for script calls. Nothing is queued while there is no connection: whoever calls tries again. */
+export function connect(driver: Driver, location: RedisLocation, name: string): Redis | Cluster {
+  return quiet(make(driver, location, { connectionName: name, socketTimeout: SILENCE_MS }, false));
+}
+
+/** Connects for subscriptions, which are made again by themselves after a loss. */
+export function connectSubscriber(
+  driver: Driver,
+  location: RedisLocation,
+  name: string,
+): Redis | Cluster {
+  return quiet(make(driver, location, { connectionName: name }, true));
+}
+
+/** Errors of a connection show in the calls that fail by them; without a listener they would end the process. */
+function quiet<Client extends Redis | Cluster>(client: Client): Client {
+  client.on("error", () => {});
+  return client;
+}
+
+function make(
+  driver: Driver,
+  location: RedisLocation,
+  extra: { readonly connectionName: string; readonly socketTimeout?: number },
+  isQueueing: boolean,
+): Redis | Cluster {
+  const { form, addresses, database: db } = location;
+  const node = nodeOptions(location, extra);
+  if (form === "cluster") {
+    return new driver.Cluster([...addresses], {
+      redisOptions: node,
+      enableOfflineQueue: isQueueing,
+      clusterRetryStrategy: reconnectDelayMs,
+      slotsRefreshInterval: SLOTS_REFRESH_MS,
+      slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+      retryDelayOnTryAgain: LEAST_RECONNECT_MS,
+      retryDelayOnFailover: LEAST_RECONNECT_MS * 5,
+      retryDelayOnClusterDown: LEAST_RECONNECT_MS * 5,
+    });
+  }
+  const single = {
+    ...node,
+    db,
+    enableOfflineQueue: isQueueing,
+    retryStrategy: reconnectDelayMs,
+    // A primary that was made a replica answers READONLY: the address may lead to the new one.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+  };
+  if (form === "sentinel") {
+    return new driver.Redis({
+      ...single,
+      sentinels: [...addresses],
+      ...(location.primary === undefined ? {} : { name: location.primary }),
+      ...(location.sentinelPassword === undefined
+        ? {}
+        : { sentinelPassword: location.sentinelPassword }),
+      enableTLSForSentinelMode: location.isEncrypted,
+      sentinelRetryStrategy: reconnectDelayMs,
+      failoverDetector: true,
+    });
+  }
+  const [address = { host: "localhost", port: 6_379 }] = addresses;
+  return new driver.Redis({ ...single, ...address });
+}
+
+/** Options of a connection to one server, whatever the form. */
+function nodeOptions(
+  location: RedisLocation,
+  extra: { readonly connectionName: string; readonly socketTimeout?: number },
+) {
+  return {
+    ...extra,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: null,
+    // What was sent and not answered is sent again by its caller, who knows until when that makes sense.
+    autoResendUnfulfilledCommands: false,
+    protocol: 2 as const,
+    ...(location.username === undefined ? {} : { username: location.username }),
+    ...(location.password === undefined ? {} : { password: location.password }),
+    ...(location.isEncrypted ? { tls: {} } : {}),
+  };
+}
+
+function reconnectDelayMs(times: number): number {
+  const most = Math.min(LEAST_RECONNECT_MS * 2 ** Math.min(times, 10), LONGEST_RECONNECT_MS);
+  return LEAST_RECONNECT_MS + Math.round(Math.random() * most);
+}

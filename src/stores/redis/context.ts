@@ -1,0 +1,59 @@
+// What the parts of an open store share.
+import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
+import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
+import type { Directory } from "./layout.ts";
+import type { Link } from "./link.ts";
+import type { OpenRoom, Rooms } from "./rooms.ts";
+import { noteArrived, takeArrived } from "./rooms.ts";
+import type { Script } from "./scripts/script.ts";
+import { Arguments } from "./wire.ts";
+
+/** An open store's insides. */
+export interface Context {
+  readonly link: Link;
+  readonly namespace: string;
+  readonly directory: Directory;
+  readonly rooms: Rooms;
+  readonly nextNonce: () => Buffer;
+  /** The types that were made known, read again now and then. */
+  readonly types: { read(): Promise<ReadonlyMap<string, TypeRecord>>; forget(): void };
+}
+
+/** Calls a script that recognises repetitions: its first two arguments are the nonce and what arrived. */
+export async function callOnce(
+  context: Context,
+  room: OpenRoom,
+  script: Script,
+  write: (args: Arguments) => void,
+  given?: Buffer,
+): Promise<readonly unknown[]> {
+  const nonce = given ?? context.nextNonce();
+  const args = new Arguments().raw(nonce).raw(takeArrived(room));
+  write(args);
+  // Under a nonce that was chosen before, another may call too.
+  let wasRepeated = given !== undefined;
+  const reply = await context.link.call(script, room.keys, args, {
+    onRetry: () => {
+      wasRepeated = true;
+    },
+  });
+  noteArrived(room, nonce, wasRepeated);
+  room.isFollowed = reply[1] === 1;
+  return reply;
+}
+
+/** The policy by which the store settles what no worker can. */
+export function policyOf(
+  types: ReadonlyMap<string, TypeRecord>,
+  type: string,
+  own: RetentionPolicy | undefined,
+): StorePolicy {
+  const policy: StorePolicy = types.get(type) ?? DEFAULT_STORE_POLICY;
+  return own === undefined ? policy : { ...policy, retention: own };
+}
+
+/** The store's time, in milliseconds since 1970. */
+export async function storeNowMs({ link }: Context): Promise<number> {
+  const [seconds, micros] = (await link.command("time", [])) as [string, string];
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000) + link.shiftMs();
+}

@@ -1,0 +1,330 @@
+// Exchanges over many rooms with one capacity, in as few rounds as there are surprises.
+import type {
+  ClaimRequest,
+  ExchangeReply,
+  ExchangeRequest,
+  SettleReply,
+  Settlement,
+} from "../../core/store.ts";
+import { type Held, asStored, readClaimed } from "./claims.ts";
+import type { Context } from "./context.ts";
+import { applyMoves } from "./moves.ts";
+import { type RoomReply, type RoomRequest, exchangeRoom } from "./room-exchange.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { type Claiming, createClaiming } from "./claiming.ts";
+import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
+import { decideSettlement } from "./settling.ts";
+import { DEFAULT_STORE_POLICY } from "../../core/transitions.ts";
+
+/** Most settlements in one call. */
+const MAX_SETTLEMENTS = 500;
+/** Claims remembered at most: those beyond it are read again when they are settled. */
+const MAX_HELD = 100_000;
+/** Late answers remembered for whoever settles again. */
+const MAX_LATE = 10_000;
+/** Rounds in which free slots are shared evenly; after them one room after the other is asked for all that is left. */
+const EVEN_ROUNDS = 3;
+
+/** What an exchange must know of a worker of this process. */
+export interface WorkerState {
+  readonly leaseMs: number;
+  /** A lease may have been made in this room: it must be kept. */
+  joined(room: OpenRoom): void;
+}
+
+/** Settles and claims. */
+export interface Exchanger {
+  exchange(request: ExchangeRequest): Promise<ExchangeReply>;
+  /** A claim that was made by this process. */
+  find(token: string): Held | undefined;
+  /** Forgets a worker's claims: its lease ended. */
+  forget(worker: string): void;
+}
+
+/** Makes the exchanger of a store. */
+export function createExchanger(
+  context: Context,
+  workers: ReadonlyMap<string, WorkerState>,
+): Exchanger {
+  const held = new Map<string, Held>();
+  const late = new Map<string, Promise<SettleReply>>();
+  const giveBack = (claims: readonly Held[]): Promise<void> => releaseAll(context, claims);
+  let turn = 0;
+  const onLate = (request: RoomRequest, answer: Promise<RoomReply>): void => {
+    for (const [index, { token }] of request.settlements.entries()) {
+      const reply = answer.then(({ settled }) => settled[index] ?? GONE);
+      reply.catch(() => {});
+      late.set(token, reply);
+    }
+    trim(late, MAX_LATE);
+    // What it claimed nobody waits for any more.
+    answer.then(({ claimed }) => giveBack(claimed)).catch(() => {});
+  };
+  const ask = async (request: RoomRequest): Promise<RoomReply> => {
+    const reply = await askInChunks(context, held, request, onLate);
+    for (const { token } of request.settlements) held.delete(token);
+    for (const claim of reply.claimed) held.set(claim.token, claim);
+    trim(held, MAX_HELD);
+    return reply;
+  };
+  return {
+    exchange: async (request) => {
+      turn += 1;
+      return runExchange({ context, held, late, workers, ask, giveBack, turn }, request);
+    },
+    find: (token) => held.get(token),
+    forget: (worker) => {
+      for (const [token, claim] of held) if (claim.worker === worker) held.delete(token);
+    },
+  };
+}
+
+/** Drops what was remembered first, down to a bound. */
+function trim(map: Map<string, unknown>, most: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= most) return;
+    map.delete(key);
+  }
+}
+
+/** Gives back claims that nobody will run, as a shutdown does. */
+async function releaseAll(context: Context, claims: readonly Held[]): Promise<void> {
+  for (const claim of claims) {
+    const job = asStored(claim);
+    const outcome = { kind: "release" } as const;
+    const settlement = { id: job.record.id, token: claim.token, outcome };
+    const guard = `${claim.worker}\0${claim.token}`;
+    const { move } = decideSettlement(job, settlement, DEFAULT_STORE_POLICY, guard);
+    if (move !== null) await applyMoves(context, claim.room, [move]);
+  }
+}
+
+async function askInChunks(
+  context: Context,
+  held: ReadonlyMap<string, Held>,
+  request: RoomRequest,
+  onLate: (request: RoomRequest, answer: Promise<RoomReply>) => void,
+): Promise<RoomReply> {
+  const chunks = chunksOf(request.settlements);
+  const last = chunks.pop() ?? [];
+  if (chunks.length === 0) return exchangeRoom(context, held, request, onLate);
+  const { claim: _, ...bare } = request;
+  const settled: SettleReply[] = [];
+  for (const settlements of chunks) {
+    const before = await exchangeRoom(context, held, { ...bare, settlements }, onLate);
+    settled.push(...before.settled);
+  }
+  const reply = await exchangeRoom(context, held, { ...request, settlements: last }, onLate);
+  return { ...reply, settled: [...settled, ...reply.settled] };
+}
+
+/** Parts that are small enough, and in which no job comes twice: a script takes them in an order of its own. */
+function chunksOf(settlements: readonly Settlement[]): (readonly Settlement[])[] {
+  const ids = new Set<string>();
+  const chunks: (readonly Settlement[])[] = [];
+  let from = 0;
+  for (const [index, { id }] of settlements.entries()) {
+    if (ids.has(id) || index - from === MAX_SETTLEMENTS) {
+      chunks.push(settlements.slice(from, index));
+      from = index;
+      ids.clear();
+    }
+    ids.add(id);
+  }
+  chunks.push(from === 0 ? settlements : settlements.slice(from));
+  return chunks;
+}
+
+const GONE: SettleReply = { accepted: false, why: "gone" };
+
+/** What the parts of an exchange share. */
+export interface Insides {
+  readonly context: Context;
+  readonly held: ReadonlyMap<string, Held>;
+  readonly late: Map<string, Promise<SettleReply>>;
+  readonly workers: ReadonlyMap<string, WorkerState>;
+  readonly ask: (request: RoomRequest) => Promise<RoomReply>;
+  readonly giveBack: (claims: readonly Held[]) => Promise<void>;
+  readonly turn: number;
+}
+
+async function runExchange(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
+  const replies = new Map<Settlement, SettleReply>();
+  const byRoom = await sortByRoom(insides, request.settlements, replies);
+  const rooms = request.claim === undefined ? [] : await roomsOf(insides.context, request.claim);
+  const claiming = createClaiming(insides, request, rooms);
+  // Suspects go first, and only into an idle worker: what is settled here runs no longer.
+  if (claiming !== null && claiming.mustLookForSuspects) {
+    await lookForSuspects(insides, request, claiming);
+  }
+  if (claiming !== null && claiming.mayTakeSuspects) {
+    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
+    byRoom.clear();
+    await claimSuspects(insides, request, claiming);
+  }
+  if (claiming === null) {
+    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
+  } else await claimRounds(insides, request, { claiming, byRoom, replies });
+  return {
+    settled: request.settlements.map((settlement) => replies.get(settlement) ?? GONE),
+    claimed: claiming?.claimed.map(readClaimed) ?? [],
+    lookAgainInMs: claiming?.lookAgainInMs ?? null,
+  };
+}
+
+/** Asks rooms, with shares of what is left, until nothing is left or they have no more. */
+async function claimRounds(
+  insides: Insides,
+  request: ExchangeRequest,
+  round: {
+    readonly claiming: Claiming;
+    readonly byRoom: Map<OpenRoom, Settlement[]>;
+    readonly replies: Map<Settlement, SettleReply>;
+  },
+): Promise<void> {
+  const { claiming, byRoom, replies } = round;
+  const { rooms } = claiming;
+  claiming.shares =
+    rooms.length === 1
+      ? new Map(rooms.map((room) => [room, claiming.left]))
+      : shareFirst(rooms, claiming.left, insides.turn);
+  for (let rounds = 0; ; rounds += 1) {
+    const answers = await askRound(insides, request, { byRoom, claiming });
+    note(answers, replies, claiming);
+    byRoom.clear();
+    const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
+    const [first] = more;
+    if (claiming.left <= 0 || first === undefined || rooms.length === 1) return;
+    claiming.shares =
+      rounds < EVEN_ROUNDS ? shareEvenly(more, claiming.left) : new Map([[first, claiming.left]]);
+  }
+}
+
+/** Takes over what rooms answered. A settlement that was asked of two rooms is accepted if one did. */
+function note(
+  answers: readonly RoomAnswer[],
+  replies: Map<Settlement, SettleReply>,
+  claiming: Claiming | null,
+): void {
+  for (const { reply, settlements } of answers) {
+    for (const [index, settlement] of settlements.entries()) {
+      const answer = reply.settled[index] ?? GONE;
+      const known = replies.get(settlement);
+      if (known === undefined || (!known.accepted && answer !== GONE)) {
+        replies.set(settlement, answer);
+      }
+    }
+    if (claiming !== null) claiming.take(reply);
+  }
+  claiming?.endRound();
+}
+
+/** Finds the room of each settlement; answers those that are known already. */
+async function sortByRoom(
+  { context, held, late }: Insides,
+  settlements: readonly Settlement[],
+  replies: Map<Settlement, SettleReply>,
+): Promise<Map<OpenRoom, Settlement[]>> {
+  const byRoom = new Map<OpenRoom, Settlement[]>();
+  for (const settlement of settlements) {
+    const answer = late.get(settlement.token);
+    if (answer !== undefined) {
+      replies.set(settlement, await context.link.limit(answer));
+      late.delete(settlement.token);
+      continue;
+    }
+    const known = held.get(settlement.token);
+    const rooms = known === undefined ? await context.rooms.ofId(settlement.id) : [known.room];
+    for (const room of rooms) {
+      const list = byRoom.get(room);
+      if (list === undefined) byRoom.set(room, [settlement]);
+      else list.push(settlement);
+    }
+  }
+  return byRoom;
+}
+
+async function roomsOf(context: Context, claim: ClaimRequest): Promise<readonly OpenRoom[]> {
+  const rooms = new Set<OpenRoom>();
+  for (const { queue, capacity } of claim.offers) {
+    if (capacity <= 0) continue;
+    // A queue that nobody used yet is made known, so that the worker can wait there.
+    const own = context.rooms.known(queue) ?? (await context.rooms.ofQueue(queue, { isNew: true }));
+    for (const room of own) rooms.add(room);
+  }
+  return [...rooms];
+}
+
+/** The first round asks every room, and gives shares to those that are known to have something. */
+function shareFirst(
+  rooms: readonly OpenRoom[],
+  capacity: number,
+  turn: number,
+): ReadonlyMap<OpenRoom, number> {
+  const hot = rooms.filter((room) => room.isHot);
+  const shares = shareEvenly(hot.length === 0 ? rooms : hot, capacity, turn);
+  return new Map(rooms.map((room) => [room, shares.get(room) ?? 0]));
+}
+
+function shareEvenly(
+  rooms: readonly OpenRoom[],
+  capacity: number,
+  turn = 0,
+): ReadonlyMap<OpenRoom, number> {
+  const shares = new Map<OpenRoom, number>();
+  const base = Math.floor(capacity / rooms.length);
+  const rest = capacity - base * rooms.length;
+  for (const [index, room] of rooms.entries()) {
+    const place = (index + turn) % rooms.length;
+    shares.set(room, base + (place < rest ? 1 : 0));
+  }
+  return shares;
+}
+
+/** What one room answered, and what was asked of it. */
+export interface RoomAnswer {
+  readonly room: OpenRoom;
+  readonly settlements: readonly Settlement[];
+  readonly reply: RoomReply;
+}
+
+/** Asks all rooms of a round at once. A room that fails fails the exchange only if it had something to settle. */
+export async function askRound(
+  insides: Insides,
+  request: ExchangeRequest,
+  round: {
+    readonly byRoom: ReadonlyMap<OpenRoom, readonly Settlement[]>;
+    readonly claiming: Claiming | null;
+  },
+): Promise<readonly RoomAnswer[]> {
+  const { byRoom, claiming } = round;
+  const rooms = [...new Set([...byRoom.keys(), ...(claiming?.shares.keys() ?? [])])];
+  const state = insides.workers.get(request.worker);
+  const asked = rooms.map(async (room): Promise<RoomAnswer> => {
+    const settlements = byRoom.get(room) ?? [];
+    const base = { room, worker: request.worker, settlements };
+    const part = claiming?.partOf(room) ?? null;
+    if (part === null) return { room, settlements, reply: await insides.ask(base) };
+    state?.joined(room);
+    const claim = { ...part, leaseMs: state?.leaseMs ?? null };
+    return { room, settlements, reply: await insides.ask({ ...base, claim }) };
+  });
+  const outcomes = await Promise.allSettled(asked);
+  const answers = outcomes.flatMap((outcome) =>
+    outcome.status === "fulfilled" ? [outcome.value] : [],
+  );
+  const failure = outcomes.find(
+    (outcome, index): outcome is PromiseRejectedResult =>
+      outcome.status === "rejected" &&
+      (answers.length === 0 || byRoom.has(rooms[index] as OpenRoom)),
+  );
+  if (failure === undefined) return answers;
+  for (const { reply, settlements } of answers) {
+    insides.giveBack(reply.claimed).catch(() => {});
+    // They were settled: who settles again, because the whole failed, is told so.
+    for (const [index, { token }] of settlements.entries()) {
+      insides.late.set(token, Promise.resolve(reply.settled[index] ?? GONE));
+    }
+  }
+  throw failure.reason;
+}

@@ -1,0 +1,50 @@
+// What an error of the server or of the connection means: wait and try again, or tell the caller.
+import { MillraceError } from "../../core/errors.ts";
+
+/**
+ * Answers that pass: the server loads its data, is a replica for now, moves a slot, has no quorum, runs a script of
+ * someone else, or has too few replicas for the moment.
+ */
+const PASSING =
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED|MISCONF)\b/;
+const REFUSED = /^(NOAUTH|WRONGPASS|NOPERM|ERR AUTH|DENIED)/;
+
+/** What becomes of a failed call. */
+export type Verdict = "again" | "no-script" | "full" | "refused" | "failed";
+
+/** Judges an error. */
+export function judge(error: unknown): Verdict {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith("NOSCRIPT")) return "no-script";
+  if (message.startsWith("OOM ")) return "full";
+  if (REFUSED.test(message)) return "refused";
+  if (PASSING.test(message)) return "again";
+  // What is no answer of the server is of the connection: closed, refused, timed out, not yet there.
+  return isAnswer(error) ? "failed" : "again";
+}
+
+function isAnswer(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** The error that a caller sees. */
+export function toStoreError(error: unknown, verdict: Verdict, what: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (verdict === "full") {
+    return new MillraceError("STORE_FULL", {
+      message: `the store has no memory left for ${what}: raise maxmemory, or let workers work off what waits (running jobs can still end)`,
+      cause: error,
+    });
+  }
+  if (verdict === "again") {
+    return new MillraceError("STORE_BUSY", {
+      message: `the store did not answer ${what} in time; last: ${message}`,
+      cause: error,
+    });
+  }
+  return new MillraceError("STORE_FAILED", {
+    message: `the store refused ${what}: ${message}`,
+    cause: error,
+  });
+}

@@ -1,0 +1,135 @@
+// Turns what core's transitions decide into moves, which a script carries out as one act.
+import type { JobChange } from "../../core/events.ts";
+import type { JobRecord } from "../../core/job.ts";
+import type { Transition } from "../../core/transitions.ts";
+import { type Context, callOnce } from "./context.ts";
+import {
+  FLAG,
+  SYMBOLIC_NOW_MS,
+  type StoredJob,
+  extrasOf,
+  isSymbolic,
+  laneField,
+  writeExtras,
+} from "./records.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { EXCHANGE } from "./scripts/exchange.ts";
+import type { Arguments } from "./wire.ts";
+
+/** A decision about a job, ready to be carried out. */
+export interface Move {
+  readonly job: StoredJob;
+  /** The claim that must stand (worker, zero byte, token); `null`: nothing at all may have changed. */
+  readonly claim: string | null;
+  readonly transition: Exclude<Transition, { kind: "rejected" }>;
+  readonly changes: readonly JobChange[];
+  /** Last words that are kept with it. */
+  readonly progress?: string | undefined;
+  readonly lines?: readonly string[] | undefined;
+  /** Of a running job that is asked to cancel. */
+  readonly cancel?: { readonly graceMs: number; readonly worker: string; readonly reason: string };
+  /** Its marks as a suspect, where they change. */
+  readonly suspicion?: { readonly strikes: number; readonly company: number };
+}
+
+/** What became of a move: `changed` says that the job was not as it was read. */
+export type MoveResult = "moved" | "stale" | "gone" | "changed";
+
+const RESULTS: Readonly<Record<string, MoveResult>> = {
+  a: "moved",
+  s: "stale",
+  g: "gone",
+  c: "changed",
+};
+
+/** Reads the letter of a move. */
+export function moveResult(letter: string | undefined): MoveResult {
+  return RESULTS[letter ?? ""] ?? "gone";
+}
+
+const PLACES: Readonly<Record<string, string>> = {
+  scheduled: "T",
+  ready: "T",
+  waiting: "T",
+  succeeded: "S",
+  failed: "F",
+  cancelled: "C",
+  running: "=",
+};
+
+/** Writes the arguments of a move; the script says which they are. */
+export function writeMove(args: Arguments, move: Move): void {
+  const { job, transition } = move;
+  const { id } = job.record;
+  args.id(id);
+  if (move.claim === null) args.raw(job.guard);
+  else args.text(`s${move.claim}`);
+  const events = move.changes.map((change) =>
+    JSON.stringify({ id, type: job.record.type, queue: job.record.queue, ...change }),
+  );
+  if (transition.kind === "removed") {
+    args.text("G").number(0);
+    for (const empty of ["", "", "", "", "", ""]) args.text(empty);
+    args.text(events.join(","));
+    for (const empty of ["", "", "", "", ""]) args.text(empty);
+    return;
+  }
+  const after = transition.job;
+  const isEnded = after.finishedAtMs !== null;
+  const strikes = move.suspicion?.strikes ?? job.strikes;
+  const ageMs = isEnded ? (after.removeAtMs ?? 0) - (after.finishedAtMs ?? 0) : null;
+  const extras = extrasOf(after, { retention: job.retention, strikes, ageMs });
+  const hasExtras = Object.keys(extras).length > 0;
+  args
+    .text(PLACES[after.state] ?? "T")
+    .number(
+      (hasExtras ? FLAG.extras : 0) |
+        (after.tags.length > 0 ? FLAG.tags : 0) |
+        (after.expiresAtMs === null || isEnded ? 0 : FLAG.expires) |
+        (after.result === null ? 0 : FLAG.result),
+    )
+    .text(laneAfter(move))
+    .text(dueAfter(job.record, after))
+    .text("")
+    .text(hasExtras ? writeExtras(extras) : "")
+    .text(after.result ?? "")
+    .text(progressAfter(move, after))
+    .text(events.join(","))
+    .text(after.expiresAtMs === null || isEnded ? "" : String(after.expiresAtMs))
+    .text(move.cancel === undefined ? "" : String(move.cancel.graceMs))
+    .text(move.cancel?.worker ?? "")
+    .text(move.cancel?.reason ?? "")
+    .text(move.lines === undefined ? "" : JSON.stringify(move.lines));
+}
+
+function laneAfter({ job, suspicion }: Move): string {
+  const company = suspicion?.company ?? job.lane.company;
+  return company === job.lane.company ? "" : laneField({ ...job.lane, company });
+}
+
+/** What a held job's progress is only the store knows: it stays unless the transition took away what was read. */
+function progressAfter({ job, progress }: Move, after: JobRecord): string {
+  if (progress !== undefined) return `=${progress}`;
+  return after.progress === null && job.record.progress !== null ? "-" : "";
+}
+
+function dueAfter(before: JobRecord, after: JobRecord): string {
+  if (after.dueAtMs === before.dueAtMs) return "";
+  return isSymbolic(after.dueAtMs)
+    ? `+${Math.round(after.dueAtMs - SYMBOLIC_NOW_MS)}`
+    : String(after.dueAtMs);
+}
+
+/** Carries out moves of one room. */
+export async function applyMoves(
+  context: Context,
+  room: OpenRoom,
+  moves: readonly Move[],
+): Promise<readonly MoveResult[]> {
+  if (moves.length === 0) return [];
+  const reply = await callOnce(context, room, EXCHANGE, (args) => {
+    args.text("").text("1").number(0).number(moves.length);
+    for (const move of moves) writeMove(args, move);
+  });
+  return Array.from(String(reply[2]), moveResult);
+}

@@ -1,0 +1,150 @@
+// Queues with their counts, and job types.
+import { MillraceError } from "../../core/errors.ts";
+import type { JobLogLine } from "../../core/job.ts";
+import type { LogsRequest, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import { type Context, storeNowMs } from "./context.ts";
+import type { Directory } from "./layout.ts";
+import type { Link } from "./link.ts";
+import { readRetention, writeRetention } from "./records.ts";
+import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
+import { SET_PAUSED } from "./scripts/upkeep.ts";
+import { Arguments } from "./wire.ts";
+
+/** Every queue with its counts. */
+export async function listQueues(context: Context): Promise<readonly QueueRecord[]> {
+  const names = [...(await context.rooms.queues())].sort((a, b) => (a < b ? -1 : 1));
+  return Promise.all(names.map((name) => countQueue(context, name)));
+}
+
+async function countQueue(context: Context, name: string): Promise<QueueRecord> {
+  const rooms = await context.rooms.ofQueue(name);
+  const replies = await Promise.all(
+    rooms.map((room) => context.link.call(COUNT_JOBS, room.keys, new Arguments().text("0"))),
+  );
+  const sum = (place: number): number =>
+    replies.reduce((total, reply) => total + Number(reply[place]), 0);
+  const paused = replies.length === 0 ? "" : textOf(replies[0]?.[0]);
+  return {
+    name,
+    paused: paused === "" ? null : (JSON.parse(paused) as QueueRecord["paused"]),
+    counts: {
+      scheduled: sum(1),
+      ready: sum(2),
+      running: sum(3),
+      waiting: 0,
+      succeeded: sum(4),
+      failed: sum(5),
+      cancelled: sum(6),
+    },
+  };
+}
+
+function textOf(part: unknown): string {
+  return part instanceof Buffer ? part.toString() : "";
+}
+
+/** Pauses a queue or resumes it. */
+export async function setPaused(context: Context, request: SetPaused): Promise<void> {
+  const rooms = await context.rooms.ofQueue(request.queue, { isNew: true });
+  const atMs = await storeNowMs(context);
+  const pause = JSON.stringify({ by: request.by, reason: request.reason, atMs });
+  await Promise.all(
+    rooms.map((room) => {
+      const args = new Arguments().text(request.paused ? "1" : "0").text(pause);
+      return context.link.call(SET_PAUSED, room.keys, args);
+    }),
+  );
+}
+
+/** The lines that a job logged. */
+export async function readLogs(
+  context: Context,
+  request: LogsRequest,
+): Promise<readonly JobLogLine[]> {
+  const lines: JobLogLine[] = [];
+  for (const room of await context.rooms.ofId(request.id)) {
+    const args = new Arguments()
+      .id(request.id)
+      .number(request.afterSeq ?? 0)
+      .number(request.limit);
+    const reply = await context.link.call(READ_LOGS, room.keys, args);
+    for (let at = 0; at + 1 < reply.length; at += 2) {
+      const line = JSON.parse(String(reply[at + 1])) as Omit<JobLogLine, "seq">;
+      lines.push({ seq: Number(reply[at]), ...line });
+    }
+  }
+  return lines;
+}
+
+/** How long types are held to be as they were read: a new policy of another process is heard of within it. */
+const TYPES_FRESH_MS = 1_000;
+
+/** The types of a namespace, read at most once in a while. */
+export function openTypes(link: Link, directory: Directory): Context["types"] {
+  let known: ReadonlyMap<string, TypeRecord> = new Map();
+  let readAtMs = Number.NEGATIVE_INFINITY;
+  let reading: Promise<ReadonlyMap<string, TypeRecord>> | null = null;
+  const read = async (): Promise<ReadonlyMap<string, TypeRecord>> => {
+    const values = (await link.command("hvals", [directory.types])) as string[];
+    const types = values.map(readType).sort((a, b) => (a.name < b.name ? -1 : 1));
+    known = new Map(types.map((type) => [type.name, type]));
+    readAtMs = performance.now();
+    return known;
+  };
+  return {
+    read: async () => {
+      if (performance.now() - readAtMs < TYPES_FRESH_MS) return known;
+      reading ??= read().finally(() => {
+        reading = null;
+      });
+      return reading;
+    },
+    forget: () => {
+      readAtMs = Number.NEGATIVE_INFINITY;
+    },
+  };
+}
+
+function readType(text: string): TypeRecord {
+  const type = JSON.parse(text) as TypeRecord;
+  return { ...type, retention: readRetention(type.retention) };
+}
+
+/** Makes job types known. */
+export async function putTypes(context: Context, types: readonly TypeRecord[]): Promise<void> {
+  if (types.length === 0) return;
+  const fields = types.flatMap((type) => [
+    type.name,
+    JSON.stringify({ ...type, retention: writeRetention(type.retention) }),
+  ]);
+  await context.link.command("hset", [context.directory.types, ...fields]);
+  context.types.forget();
+}
+
+/** The job types that were made known. */
+export async function listTypes(context: Context): Promise<readonly TypeRecord[]> {
+  context.types.forget();
+  return [...(await context.types.read()).values()];
+}
+
+/** Setting that says which version of the layout a namespace has. */
+const VERSION_SETTING = "layout";
+
+/**
+ * Notes the layout's version in a new namespace, and refuses one of another.
+ *
+ * @throws MillraceError `STORE_VERSION`
+ */
+export async function checkLayout(
+  link: Link,
+  directory: Directory,
+  version: number,
+): Promise<void> {
+  await link.command("hsetnx", [directory.settings, VERSION_SETTING, version]);
+  const found = Number(await link.command("hget", [directory.settings, VERSION_SETTING]));
+  if (found === version) return;
+  throw new MillraceError("STORE_VERSION", {
+    message: `the namespace was written with layout ${found}; this version of Millrace knows layout ${version}. Use the same version everywhere, or another namespace`,
+    details: { found, version },
+  });
+}

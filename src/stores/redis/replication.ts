@@ -1,0 +1,62 @@
+// Durability `replicated`: a write is acknowledged when replicas have it.
+import type { Cluster, Command, Redis } from "ioredis";
+import type { Driver } from "./connect.ts";
+
+/** Longest wait of one WAIT; the caller's own deadline ends the tries. */
+const WAIT_MS = 1_000;
+
+/** Sends a write and waits until replicas have it. */
+export type Replicate = (command: Command) => Promise<readonly unknown[]>;
+
+/**
+ * WAIT speaks of what its own connection wrote: sent on another one, after a reconnect say, it would answer at once
+ * about nothing. So both go to one node's connection back to back, and the answer counts only if that one stood.
+ */
+export function replicationOf(
+  client: Redis | Cluster,
+  driver: Driver,
+  replicas: number,
+): Replicate {
+  const losses = new WeakMap<Redis, number>();
+  const lossesOf = (node: Redis): number => {
+    const count = losses.get(node);
+    if (count !== undefined) return count;
+    losses.set(node, 0);
+    node.on("close", () => losses.set(node, (losses.get(node) ?? 0) + 1));
+    return 0;
+  };
+  return async (command) => {
+    const node = nodeOf(client, driver, command);
+    const before = lossesOf(node);
+    const written = node.sendCommand(command) as Promise<readonly unknown[]>;
+    const copied = node.sendCommand(
+      new driver.Command("wait", [replicas, WAIT_MS], { replyEncoding: "utf8" }),
+    );
+    const [outcome, count] = await Promise.allSettled([written, copied]);
+    if (outcome.status === "rejected") {
+      if (driver.Cluster !== undefined && client instanceof driver.Cluster)
+        client.refreshSlotsCache();
+      throw outcome.reason;
+    }
+    if (count.status === "rejected") throw count.reason;
+    if (lossesOf(node) !== before)
+      throw new Error("the connection was lost before replicas answered");
+    if (Number(count.value) < replicas) {
+      throw new Error(`${String(count.value)} of ${replicas} replicas have the write`);
+    }
+    return outcome.value;
+  };
+}
+
+function nodeOf(client: Redis | Cluster, driver: Driver, command: Command): Redis {
+  if (!(client instanceof driver.Cluster)) return client;
+  const address = client.slots[command.getSlot() ?? 0]?.[0];
+  const node = client
+    .nodes("master")
+    .find(({ options }) => `${options.host}:${options.port}` === address);
+  if (node === undefined) {
+    client.refreshSlotsCache();
+    throw new Error("no primary is known for the slot yet");
+  }
+  return node;
+}

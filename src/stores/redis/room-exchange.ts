@@ -1,0 +1,320 @@
+// One room's part of an exchange: a call of the script, and the settling of what needs a second look.
+import { MillraceError } from "../../core/errors.ts";
+import type { ClaimRequest, SettleReply, Settlement, TypeRecord } from "../../core/store.ts";
+import { type Held, asStored, readHeld, readLanes, servedLanes } from "./claims.ts";
+import { type Context, policyOf } from "./context.ts";
+import { type Move, applyMoves, moveResult, writeMove } from "./moves.ts";
+import { readJobs } from "./reading.ts";
+import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
+import { EXCHANGE } from "./scripts/exchange.ts";
+import { decideSettlement, isPlainSettlement, plainEvents } from "./settling.ts";
+import { Arguments } from "./wire.ts";
+
+/** What is asked of one room. */
+export interface RoomRequest {
+  readonly room: OpenRoom;
+  readonly worker: string;
+  readonly settlements: readonly Settlement[];
+  readonly claim?: RoomClaim;
+}
+
+/** A room's share of a claim. */
+export interface RoomClaim {
+  readonly request: ClaimRequest;
+  /** Most jobs; 0 only asks whether there is something. */
+  readonly share: number;
+  /** The worker's free slots in all. */
+  readonly free: number;
+  readonly firstToken: number;
+  /** Lease that may be made in this room; `null` where the worker is not attached here. */
+  readonly leaseMs: number | null;
+  /** Lanes of suspects who bear so much company; 0: lanes of others. */
+  readonly company: number;
+}
+
+/** What one room answered. */
+export interface RoomReply {
+  readonly settled: readonly SettleReply[];
+  readonly claimed: readonly Held[];
+  readonly lookAgainInMs: number | null;
+  readonly hasMore: boolean;
+}
+
+/** Claims by token, as far as they were made by this process. */
+export type HeldClaims = ReadonlyMap<string, Held>;
+
+/** Tells what becomes of a call whose answer did not come in time, when it comes. */
+export type LateAnswer = (request: RoomRequest, late: Promise<RoomReply>) => void;
+
+/** How often a settlement whose job changed meanwhile is decided anew. */
+const MAX_DECISIONS = 5;
+
+/** Carries out one room's part. */
+export async function exchangeRoom(
+  context: Context,
+  held: HeldClaims,
+  request: RoomRequest,
+  onLate: LateAnswer,
+): Promise<RoomReply> {
+  const { room } = request;
+  const plain: Settlement[] = [];
+  const other: Settlement[] = [];
+  for (const settlement of request.settlements) {
+    (isPlainSettlement(settlement) ? plain : other).push(settlement);
+  }
+  const types = other.length === 0 ? NO_TYPES : await context.types.read();
+  const decided = other.map((settlement) => decideHeld(held, settlement, types));
+  const moves = decided.flatMap((decision) => (decision?.move ? [decision.move] : []));
+  const reply = await send(context, held, { ...request, plain, moves }, onLate);
+  const replies = new Map<Settlement, SettleReply>();
+  let letter = 0;
+  for (const settlement of plain) {
+    replies.set(settlement, replyOf(reply.letters[letter], { accepted: true, state: "succeeded" }));
+    letter += 1;
+  }
+  const undecided: Settlement[] = [];
+  for (const [index, settlement] of other.entries()) {
+    const decision = decided[index];
+    if (!decision?.move) {
+      undecided.push(settlement);
+      continue;
+    }
+    if (reply.letters[letter] === "c") undecided.push(settlement);
+    else replies.set(settlement, replyOf(reply.letters[letter], decision.reply));
+    letter += 1;
+  }
+  for (const [settlement, answer] of await settleByReading(context, room, undecided)) {
+    replies.set(settlement, answer);
+  }
+  const settled = request.settlements.map(
+    (settlement): SettleReply => replies.get(settlement) ?? { accepted: false, why: "gone" },
+  );
+  return { ...reply, settled };
+}
+
+const NO_TYPES: ReadonlyMap<string, TypeRecord> = new Map();
+
+function replyOf(letter: string | undefined, accepted: SettleReply): SettleReply {
+  const result = moveResult(letter);
+  if (result === "moved") return accepted;
+  return { accepted: false, why: result === "gone" ? "gone" : "stale" };
+}
+
+function decideHeld(
+  claims: HeldClaims,
+  settlement: Settlement,
+  types: ReadonlyMap<string, TypeRecord>,
+): ReturnType<typeof decideSettlement> | null {
+  const held = claims.get(settlement.token);
+  if (held === undefined) return null;
+  const job = asStored(held);
+  if (job.record.id !== settlement.id) return null;
+  const policy = policyOf(types, job.record.type, job.retention);
+  return decideSettlement(job, settlement, policy, `${held.worker}\0${held.token}`);
+}
+
+/** Settles jobs of which this process knows nothing, or that changed: reads them first. */
+async function settleByReading(
+  context: Context,
+  room: OpenRoom,
+  settlements: readonly Settlement[],
+): Promise<ReadonlyMap<Settlement, SettleReply>> {
+  const replies = new Map<Settlement, SettleReply>();
+  let left = settlements;
+  for (let tries = 0; left.length > 0 && tries < MAX_DECISIONS; tries += 1) {
+    const types = await context.types.read();
+    const jobs = await readJobs(
+      context,
+      room,
+      left.map(({ id }) => id),
+    );
+    const moves: Move[] = [];
+    const moving: { settlement: Settlement; reply: SettleReply }[] = [];
+    for (const [index, settlement] of left.entries()) {
+      const job = jobs[index] ?? null;
+      if (job === null) {
+        replies.set(settlement, { accepted: false, why: "gone" });
+        continue;
+      }
+      const policy = policyOf(types, job.record.type, job.retention);
+      const { move, reply } = decideSettlement(job, settlement, policy, null);
+      if (move === null) replies.set(settlement, reply);
+      else {
+        moves.push(move);
+        moving.push({ settlement, reply });
+      }
+    }
+    const results = await applyMoves(context, room, moves);
+    const again: Settlement[] = [];
+    for (const [index, { settlement, reply }] of moving.entries()) {
+      if (results[index] === "changed") again.push(settlement);
+      else if (results[index] === "moved") replies.set(settlement, reply);
+      else replies.set(settlement, { accepted: false, why: "gone" });
+    }
+    left = again;
+  }
+  return replies;
+}
+
+interface Sending extends RoomRequest {
+  readonly plain: readonly Settlement[];
+  readonly moves: readonly Move[];
+}
+
+interface Answer {
+  readonly letters: string;
+  readonly claimed: readonly Held[];
+  readonly lookAgainInMs: number | null;
+  readonly hasMore: boolean;
+}
+
+/** Sends the call, again when lanes or followers changed: then only what was not done. */
+async function send(
+  context: Context,
+  held: HeldClaims,
+  sending: Sending,
+  onLate: LateAnswer,
+): Promise<Answer> {
+  const { room } = sending;
+  let letters = "";
+  let current = sending;
+  for (;;) {
+    const hasEvents = room.isFollowed;
+    const reply = await transmit(context, held, current, hasEvents, onLate);
+    if (reply[0] === -1) {
+      room.isFollowed = true;
+      continue;
+    }
+    letters += String(reply[2]);
+    if (String(reply[3]) !== "v") return readAnswer(current, reply, letters);
+    room.lanes = readLanes(reply.slice(7));
+    current = { ...current, plain: [], moves: [] };
+  }
+}
+
+function readAnswer(
+  { room, worker, claim }: Sending,
+  reply: readonly unknown[],
+  letters: string,
+): Answer {
+  if (claim === undefined) return { letters, claimed: [], lookAgainInMs: null, hasMore: false };
+  const hasMore = Number(reply[5]) === 1;
+  room.isHot = hasMore;
+  if (Number(reply[6]) === 1) room.idle.add(worker);
+  else room.idle.delete(worker);
+  const dueInMs = Number(reply[4]);
+  const { tokenNonce } = claim.request;
+  return {
+    letters,
+    claimed: readHeld(room, reply, 7, { worker, tokenNonce }),
+    lookAgainInMs: dueInMs < 0 ? null : dueInMs,
+    hasMore,
+  };
+}
+
+async function transmit(
+  context: Context,
+  held: HeldClaims,
+  sending: Sending,
+  hasEvents: boolean,
+  onLate: LateAnswer,
+): Promise<readonly unknown[]> {
+  const { room } = sending;
+  const nonce = context.nextNonce();
+  const args = new Arguments().raw(nonce).raw(takeArrived(room));
+  writeExchange(args, held, sending, hasEvents);
+  let wasRepeated = false;
+  const limits = {
+    onRetry: () => {
+      wasRepeated = true;
+    },
+  };
+  try {
+    const reply = await context.link.call(EXCHANGE, room.keys, args, limits);
+    noteArrived(room, nonce, wasRepeated);
+    room.isFollowed = reply[1] === 1;
+    return reply;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === "STORE_BUSY") {
+      // It may have been done, or be done yet: the same call is made until its answer is known.
+      const late = context.link
+        .call(EXCHANGE, room.keys, args, { deadlineMs: Number.POSITIVE_INFINITY })
+        .then((reply): RoomReply => {
+          noteArrived(room, nonce, true);
+          const answer = readAnswer(sending, reply, String(reply[2]));
+          return { ...answer, settled: lateReplies(sending, answer.letters) };
+        });
+      onLate(sending, late);
+    }
+    throw error;
+  }
+}
+
+/** Replies in the order of plain settlements, then moves: by job and token, for whoever asks again. */
+function lateReplies(sending: Sending, letters: string): readonly SettleReply[] {
+  return sending.settlements.map((settlement): SettleReply => {
+    const place = sending.plain.indexOf(settlement);
+    if (place >= 0) return replyOf(letters[place], { accepted: true, state: "succeeded" });
+    const move = sending.moves.findIndex(({ job }) => job.record.id === settlement.id);
+    const letter = move < 0 ? "s" : letters[sending.plain.length + move];
+    const after = sending.moves[move]?.transition;
+    return replyOf(letter, {
+      accepted: true,
+      state: after?.kind === "changed" ? after.job.state : "cancelled",
+    });
+  });
+}
+
+function writeExchange(
+  args: Arguments,
+  held: HeldClaims,
+  sending: Sending,
+  hasEvents: boolean,
+): void {
+  const { room, worker, plain, moves, claim } = sending;
+  args
+    .text(worker)
+    .text(hasEvents ? "1" : "0")
+    .number(plain.length)
+    .number(moves.length);
+  for (const { id } of plain) args.id(id);
+  for (const { token } of plain) args.text(`${held.get(token)?.worker ?? worker}\0${token}`);
+  if (hasEvents) {
+    for (const settlement of plain) {
+      const type = held.get(settlement.token)?.lane.type ?? room.queue;
+      args.text(plainEvents(settlement, type, room.queue));
+    }
+  }
+  for (const move of moves) writeMove(args, move);
+  if (claim !== undefined) writeClaim(args, sending, claim, hasEvents);
+}
+
+/** The event that a job was started, from after its id up to the number of the attempt. */
+function startOfStarted(type: string, queue: string, worker: string): string {
+  const told = JSON.stringify({ type, queue, kind: "started", worker });
+  return `${told.slice(1, -1)},"attempt":`;
+}
+
+function writeClaim(
+  args: Arguments,
+  { room, worker }: Sending,
+  claim: RoomClaim,
+  hasEvents: boolean,
+): void {
+  const { lanes, capacities } = servedLanes(room, claim.request, claim.company);
+  args
+    .number(claim.share)
+    .text(room.lanes.version)
+    .text(`${claim.request.tokenNonce}.`)
+    .number(claim.firstToken)
+    .text(claim.leaseMs === null ? "" : String(claim.leaseMs))
+    .text(room.idle.has(worker) ? "1" : "0")
+    .number(claim.free)
+    .number(lanes.length)
+    .number(capacities.length);
+  for (const { lane, offer } of lanes) {
+    args.raw(lane.number).number(lane.slot).number(lane.headStartMs).number(offer);
+    args.text(hasEvents ? startOfStarted(lane.type, room.queue, worker) : "");
+  }
+  for (const capacity of capacities) args.number(capacity);
+}

@@ -1,0 +1,133 @@
+// Keeps new jobs.
+import { FIXED_KEYS } from "../layout.ts";
+import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+
+/*
+ * keys: the room's.
+ * arguments: nonce, nonces of replies that arrived, 1 when events come with the jobs, number of lanes, of groups of
+ *   plain jobs, of special jobs; the lanes' fields; each group: lane, number of jobs, ids in ascending order, inputs,
+ *   events; each special job: id, lane, due ("+ms" from now or a time), flags, ms to expiry or "", extras, number of
+ *   tags, tags, input, event.
+ * reply: [server time, 1 if somebody follows, states in the order of the arguments, a letter a job]: capital: new, R
+ *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled.
+ *   [-1] when somebody follows and no events came: nothing was written.
+ * cost: plain jobs 3 commands a group and shard; special jobs about 6 each.
+ */
+const BODY = `
+local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
+local lane_count, group_count, special_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local at = 6
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, unpack(ARGV, at + 1, at + lane_count))
+open_room(known[1])
+local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
+if known[3] then return { now, followed, sub(known[3], 7) } end
+if followed == 1 and not with_events then return { -1 } end
+local lanes = {}
+for k = 1, lane_count do lanes[k] = known[3 + k] or false end
+for k = 1, lane_count do
+  if not lanes[k] then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) ~= '!') end
+end
+at = at + lane_count
+
+local LETTERS = { L = 'r', S = 'p', F = 'f', C = 'c' }
+local function state_of(id, record)
+  if call('HEXISTS', RUNNING, id) == 1 then return 'u' end
+  local place = sub(record, 1, 1)
+  if place == 'T' then return sub(record, 12, 17) <= now6 and 'r' or 's' end
+  return LETTERS[place]
+end
+
+local states = {}
+local ready = {}
+local function add_timed(id, lane, due6)
+  call('ZADD', TIMED, 0, lane .. due6 .. id)
+  call('ZADD', INDEX, 0, 'Bt' .. id)
+end
+
+for _ = 1, group_count do
+  local lane_ref, n = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local first = at + 3
+  local entry = lanes[lane_ref]
+  local lane, slot = sub(entry, 1, 2), byte(entry, 3)
+  local head = (slot > 0 and 'L' or 'T') .. '\\0\\0' .. lane .. now6 .. now6
+  local added = 0
+  local from = 0
+  while from < n do
+    local id = ARGV[first + from]
+    local burst = floor(byte(id, 6) / 32)
+    local to = from
+    while to + 1 < n and floor(byte(ARGV[first + to + 1], 6) / 32) == burst do to = to + 1 end
+    local key = shard_of(id)
+    local kept = call('HMGET', key, unpack(ARGV, first + from, first + to))
+    local write, fresh = { }, { }
+    for k = from, to do
+      local record = kept[k - from + 1]
+      if record then states[#states + 1] = state_of(ARGV[first + k], record)
+      else
+        states[#states + 1] = 'R'
+        fresh[#fresh + 1] = ARGV[first + k]
+        write[#write + 1] = ARGV[first + k]
+        write[#write + 1] = head .. ARGV[first + n + k]
+        if with_events then tell(ARGV[first + 2 * n + k]) end
+      end
+    end
+    if fresh[1] then
+      call('HSET', key, unpack(write))
+      if slot > 0 then call('RPUSH', KEYS[${FIXED_KEYS} + slot], unpack(fresh))
+      else for _, id in ipairs(fresh) do add_timed(id, lane, now6) end end
+      added = added + #fresh
+    end
+    from = to + 1
+  end
+  if added > 0 then ready[lane] = (ready[lane] or 0) + added end
+  at = first + (with_events and 3 or 2) * n - 1
+end
+
+for _ = 1, special_count do
+  local id, entry, due, flags = ARGV[at + 1], lanes[tonumber(ARGV[at + 2])], ARGV[at + 3], tonumber(ARGV[at + 4])
+  local expires_after, extras, tag_count = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
+  local tags_at = at + 7
+  local input, event = ARGV[tags_at + tag_count + 1], ARGV[tags_at + tag_count + 2]
+  at = tags_at + tag_count + 2
+  local key = shard_of(id)
+  local record = call('HGET', key, id)
+  if record then states[#states + 1] = state_of(id, record)
+  else
+    local due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
+    local due6 = pack('>I6', due_at)
+    local lane = sub(entry, 1, 2)
+    local expires_at = expires_after ~= '' and due_at + tonumber(expires_after) or nil
+    if extras ~= '' then
+      if expires_at then extras = string.gsub(extras, '\\1%d*\\2', string.format('%d', expires_at)) end
+      call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input, id .. 'x', extras)
+    else
+      call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input)
+    end
+    add_timed(id, lane, due6)
+    if expires_at then call('ZADD', TIMERS, expires_at, 'x' .. id) end
+    for k = 1, tag_count do call('ZADD', INDEX, 0, 'G' .. ARGV[tags_at + k] .. '\\0' .. id) end
+    if with_events then tell(event) end
+    states[#states + 1] = due_at <= now and 'R' or 'S'
+    -- A job for later is told to one idle worker too when it is the lane's next: it must look again earlier.
+    local first = call('ZRANGEBYLEX', TIMED, '[' .. lane .. (due_at <= now and due6 or now6), '(' .. lane .. '\\255', 'LIMIT', 0, 1)
+    if due_at <= now or sub(first[1], 9) == id then ready[lane] = (ready[lane] or 0) + 1 end
+  end
+end
+
+local reply = { now, followed, table.concat(states) }
+publish_told()
+for lane, jobs in pairs(ready) do wake(lane, jobs) end
+remember(nonce, reply[3], arrived)
+return reply
+`;
+
+export const ENQUEUE: Script = script(
+  "enqueue",
+  "write",
+  PRELUDE,
+  WRITING,
+  TELLING,
+  WAKING,
+  LANES,
+  BODY,
+);

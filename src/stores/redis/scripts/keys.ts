@@ -1,0 +1,39 @@
+// Idempotency keys.
+import { CLOCK, type Script, script } from "./script.ts";
+
+/** Keys forgotten by one call, so that a place stays as small as what it must remember. */
+const FORGOTTEN_AT_A_TIME = 20;
+
+/*
+ * keys: a place of idempotency keys. arguments, for each job: 1 if it is kept already, field (type, zero byte, key), id (text), ms for which the
+ *   key is remembered, entry of the outbox.
+ * reply: for each job: id that holds the key, its entry while it is not known to be delivered, or "".
+ * cost: 2 commands a job, 3 more when the key is new.
+ */
+const RESERVE = `
+local HELD, TIMERS, OUTBOX = KEYS[1], KEYS[2], KEYS[3]
+${CLOCK}
+local over = redis.call('ZRANGE', TIMERS, '-inf', now, 'BYSCORE', 'LIMIT', 0, ${FORGOTTEN_AT_A_TIME})
+if over[1] then
+  redis.call('ZREM', TIMERS, unpack(over))
+  redis.call('HDEL', HELD, unpack(over))
+end
+local reply = {}
+for at = 1, #ARGV, 5 do
+  local is_known, field, id = ARGV[at] == '1', ARGV[at + 1], ARGV[at + 2]
+  local until_at = redis.call('ZSCORE', TIMERS, field)
+  local holder = until_at and tonumber(until_at) > now and redis.call('HGET', HELD, field)
+  if not holder and is_known then holder = id
+  elseif not holder then
+    holder = id
+    redis.call('HSET', HELD, field, id)
+    redis.call('ZADD', TIMERS, now + ARGV[at + 3], field)
+    redis.call('HSET', OUTBOX, id, ARGV[at + 4])
+  end
+  reply[#reply + 1] = holder
+  reply[#reply + 1] = redis.call('HGET', OUTBOX, holder) or ''
+end
+return reply
+`;
+
+export const RESERVE_KEYS: Script = script("reserve", "write", RESERVE);

@@ -1,0 +1,108 @@
+// Moves one job to where a decision puts it: the part that settling, cancelling, retrying and sweeping share.
+
+/** Number of arguments of a move. */
+export const MOVE_ARGUMENTS = 16;
+
+/*
+ * A move's arguments, all of them decided by the pure transitions of core:
+ *   1 id
+ *   2 guard: "s" and the claim (worker, zero byte, token) that must stand; or "g", the 17 bytes of the record's head
+ *     and the running entry (none: empty) that must not have changed
+ *   3 place: T waiting by time, S succeeded, F failed, C cancelled, G gone, = as it is (still running)
+ *   4 flags: EXTRAS, TAGS, EXPIRES, RESULT
+ *   5 field of another lane, or ""
+ *   6 due: "+ms" from now, a time, or "" for as it was
+ *   7 ms until it is removed (ended)
+ *   8 extras ("\\1ms\\2" in it stands for the time that many ms from now)
+ *   9 result, or ""
+ *  10 progress: "" as it is, "-" none, "=" and the text
+ *  11 events, or ""
+ *  12 time of expiry, or ""
+ *  13 ms until an unanswered cancel request is overdue, or ""
+ *  14 worker that is told of a cancel request, or ""
+ *  15 reason of it
+ *  16 log lines, a JSON list of texts, or ""
+ * result: a letter: a moved, s stale, g gone, c changed meanwhile.
+ */
+export const MOVE = `
+local function stamp(text)
+  return (string.gsub(text, '\\1(%d+)\\2', function(ms) return string.format('%d', now + ms) end))
+end
+local woken = {}
+local quiet_about_later = false
+local function move(at)
+  local id, guard, place, flags = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local key = shard_of(id)
+  local record = call('HGET', key, id)
+  if not record then return 'g' end
+  local run = call('HGET', RUNNING, id)
+  if sub(guard, 1, 1) == 's' then
+    if not run or sub(run, 10) ~= sub(guard, 2) then return 's' end
+    if has(byte(run, 1), CANCEL) then return 'c' end
+  elseif sub(record, 1, 17) .. (run or '') ~= sub(guard, 2) then return 'c' end
+
+  local old = run and byte(run, 1) or byte(record, 2)
+  if place == '=' then
+    call('HSET', key, id .. 'x', stamp(ARGV[at + 7]))
+    call('HSET', RUNNING, id, string.char(old - (has(old, EXTRAS) and EXTRAS or 0) - (has(old, CANCEL) and CANCEL or 0) + EXTRAS + CANCEL) .. sub(run, 2))
+    local overdue = now + ARGV[at + 12]
+    call('ZADD', TIMERS, overdue, 'c' .. id)
+    -- Until then keepers look for requests that their worker was not told of.
+    if overdue > tonumber(call('HGET', META, 'C') or 0) then call('HSET', META, 'C', overdue) end
+    call('PUBLISH', 'mr1|w|' .. ARGV[at + 13], 'c' .. META .. '\\0' .. id .. ARGV[at + 14])
+    tell(ARGV[at + 10])
+    return 'a'
+  end
+  if run then
+    call('HDEL', RUNNING, id)
+    if has(old, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
+  else leave_place(id, record, key) end
+  tell(ARGV[at + 10])
+  if place == 'G' then
+    purge(id, old, key)
+    return 'a'
+  end
+
+  local lane = sub(record, 4, 5)
+  if ARGV[at + 4] ~= '' then
+    local entry = call('HGET', META, ARGV[at + 4]) or make_lane(ARGV[at + 4], false)
+    lane = sub(entry, 1, 2)
+  end
+  local due6 = sub(record, 12, 17)
+  local due = ARGV[at + 5]
+  if due ~= '' then due6 = pack('>I6', sub(due, 1, 1) == '+' and now + tonumber(due) or tonumber(due)) end
+  local progress = ARGV[at + 9]
+  local write, drop = {}, {}
+  if ARGV[at + 15] ~= '' then
+    append_lines(id, key, cjson.decode(ARGV[at + 15]))
+    flags = flags + LOGS
+  elseif has(old, LOGS) then flags = flags + LOGS end
+  if sub(progress, 1, 1) == '=' then
+    flags = flags + PROGRESS
+    write[1], write[2] = id .. 'p', sub(progress, 2)
+  elseif has(old, PROGRESS) then
+    if progress == '' then flags = flags + PROGRESS else drop[1] = id .. 'p' end
+  end
+  if has(flags, EXTRAS) then write[#write + 1] = id .. 'x' write[#write + 1] = stamp(ARGV[at + 7])
+  elseif has(old, EXTRAS) then drop[#drop + 1] = id .. 'x' end
+  if has(flags, RESULT) then write[#write + 1] = id .. 'r' write[#write + 1] = ARGV[at + 8]
+  elseif has(old, RESULT) then drop[#drop + 1] = id .. 'r' end
+  local head = place .. string.char(flags) .. string.char((byte(record, 3) + 1) % 256)
+  call('HSET', key, id, head .. lane .. sub(record, 6, 11) .. due6 .. sub(record, 18), unpack(write))
+  if drop[1] then call('HDEL', key, unpack(drop)) end
+  if place == 'T' then
+    call('ZADD', TIMED, 0, lane .. due6 .. id)
+    call('ZADD', INDEX, 0, 'Bt' .. id)
+    if ARGV[at + 11] ~= '' then call('ZADD', TIMERS, ARGV[at + 11], 'x' .. id) end
+    if due6 <= now6 or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
+  else
+    local extras = cjson.decode(call('HGET', key, id .. 'x'))
+    call('ZADD', INDEX, 0, ended_member(place, id, extras), 0, 'B' .. place .. id)
+    if has(old, EXPIRES) then call('ZREM', TIMERS, 'x' .. id) end
+  end
+  return 'a'
+end
+local function wake_moved()
+  for lane, jobs in pairs(woken) do wake(lane, jobs) end
+end
+`;

@@ -1,0 +1,223 @@
+// A Lua script as the store sends it, and the part that all scripts begin with.
+import { createHash } from "node:crypto";
+import { MAX_LOG_LINES } from "../../../core/limits.ts";
+import { FIXED_KEYS, LIST_SLOTS, RECORD_SHARDS } from "../layout.ts";
+
+/** A script: its text, and the hash by which a server that has it knows it. */
+export interface Script {
+  readonly name: string;
+  readonly source: string;
+  readonly sha: string;
+  readonly isRead: boolean;
+  /** The script by a clock that is so many milliseconds ahead of the server's, for tests. */
+  at(shiftMs: number): Script;
+}
+
+/**
+ * What a server may do with a script. `write`: refused up front when memory is full; `settle`: let through all the same,
+ * for it frees memory; `read`: may run on a replica and beside a failed disk.
+ */
+type ScriptKind = "write" | "settle" | "read";
+
+const FLAGS: Readonly<Record<ScriptKind, string>> = {
+  write: "#!lua flags=\n",
+  settle: "#!lua flags=allow-oom\n",
+  read: "#!lua flags=no-writes\n",
+};
+
+/** The server's time, in milliseconds; a test may move it, but not that by which followers are known to live. */
+export const CLOCK: string = `
+local clock = redis.call('TIME')
+local server_now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = server_now + 0
+`;
+
+/** Makes a script of its parts. */
+export function script(name: string, kind: ScriptKind, ...parts: readonly string[]): Script {
+  return withSource(name, kind, FLAGS[kind] + parts.join("\n"));
+}
+
+function withSource(name: string, kind: ScriptKind, source: string): Script {
+  const made: Script = {
+    name,
+    source,
+    sha: createHash("sha1").update(source).digest("hex"),
+    isRead: kind === "read",
+    at: (shiftMs) =>
+      shiftMs === 0
+        ? made
+        : withSource(name, kind, source.replace(CLOCK, CLOCK.replace("+ 0", `+ ${shiftMs}`))),
+  };
+  return made;
+}
+
+/** Names of the keys, the server's time, and where a job's record is. */
+export const PRELUDE: string = `
+local call, sub, byte, floor, pack = redis.call, string.sub, string.byte, math.floor, struct.pack
+local META, TIMED, RUNNING, TIMERS, INDEX, IDLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+${CLOCK}
+local now6 = pack('>I6', now)
+-- Ids made in one burst share the low time byte's high bits, so a batch touches few shards.
+local function shard_of(id) return KEYS[${FIXED_KEYS + LIST_SLOTS + 1} + floor(byte(id, 6) / ${256 / RECORD_SHARDS})] end
+-- Bits of a record's second byte: what else is kept of the job.
+local EXTRAS, PROGRESS, LOGS, TAGS, EXPIRES, RESULT, CANCEL = 1, 2, 4, 8, 16, 32, 64
+local function has(flags, bit) return flags % (bit * 2) >= bit end
+`;
+
+/**
+ * For scripts that write: makes the room when it is new (every key gets a sentinel, so that a script that meets a slot
+ * in migration is told TRYAGAIN and never finds half of its keys gone), and forgets the replies that arrived.
+ */
+export const WRITING: string = `
+local function open_room(version)
+  if version then return end
+  call('HSET', META, 'v', 1, 'lanes', 0)
+  call('ZADD', TIMED, 0, '')
+  -- Longer than a listpack's bound: the hash is a table from the start.
+  call('HSET', RUNNING, '', string.rep('-', 80))
+  call('ZADD', TIMERS, '+inf', '')
+  call('ZADD', INDEX, 0, '')
+  call('ZADD', IDLE, -1, '')
+  for k = ${FIXED_KEYS + 1}, ${FIXED_KEYS + LIST_SLOTS} do call('LPUSH', KEYS[k], '') end
+  for k = ${FIXED_KEYS + LIST_SLOTS + 1}, ${FIXED_KEYS + LIST_SLOTS + RECORD_SHARDS} do call('HSET', KEYS[k], '', '') end
+end
+-- Keeps the reply of this call for its retry, and drops those that its sender says arrived.
+local function remember(nonce, reply, arrived)
+  call('HSET', META, 'n' .. nonce, now6 .. reply)
+  if #arrived == 12 then call('HDEL', META, 'n' .. arrived)
+  elseif #arrived > 12 then
+    local fields = {}
+    for at = 1, #arrived, 12 do fields[#fields + 1] = 'n' .. sub(arrived, at, at + 11) end
+    call('HDEL', META, unpack(fields))
+  end
+end
+`;
+
+/** For scripts that tell followers: one message a call, numbered, so that a follower sees a gap. */
+export const TELLING: string = `
+local told = {}
+local function tell(event) if event ~= '' then told[#told + 1] = event end end
+local function publish_told()
+  if #told == 0 then return end
+  local seq = call('HINCRBY', META, 'seq', 1)
+  call('PUBLISH', sub(META, 1, -2) .. 'e', seq .. ' ' .. now .. ' [' .. table.concat(told, ',') .. ']')
+  told = {}
+end
+local UUID = '{"id":"' .. string.rep('%02x', 4) .. ('-' .. string.rep('%02x', 2)):rep(3) .. '-' .. string.rep('%02x', 6) .. '",'
+local function id_text(id) return string.format(UUID, byte(id, 1, 16)) end
+`;
+
+/** For scripts that make something claimable: wakes idle workers that serve the lane until their free slots suffice. */
+export const WAKING: string = `
+local LANE_SPAN = 1048576
+local function wake(lane, jobs)
+  local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
+  while jobs > 0 do
+    local most = call('ZRANGE', IDLE, low + LANE_SPAN - 1, low, 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
+    if not most[1] then return end
+    call('ZREM', IDLE, most[1])
+    call('PUBLISH', 'mr1|w|' .. sub(most[1], 3), 'w' .. lane .. META)
+    jobs = jobs - (most[2] - low)
+  end
+end
+local function wake_all()
+  local told_workers = {}
+  for _, member in ipairs(call('ZRANGE', IDLE, 1, '+inf', 'BYSCORE')) do
+    local worker = sub(member, 3)
+    if not told_workers[worker] then
+      told_workers[worker] = true
+      call('PUBLISH', 'mr1|w|' .. worker, 'w\\0\\0' .. META)
+    end
+  end
+  call('ZREMRANGEBYSCORE', IDLE, 0, '+inf')
+end
+`;
+
+/** For scripts that may meet a lane for the first time. A lane is its number (2 bytes) and its list (1 byte, 0: none). */
+export const LANES: string = `
+local function free_slot()
+  local holders = call('HMGET', META, ${Array.from({ length: LIST_SLOTS }, (_, index) => `'s${index + 1}'`).join(", ")})
+  for slot = 1, ${LIST_SLOTS} do
+    if not holders[slot] then return slot end
+  end
+  for slot = 1, ${LIST_SLOTS} do
+    if call('LLEN', KEYS[${FIXED_KEYS} + slot]) == 1 then
+      local field = call('HGET', META, 'l' .. holders[slot])
+      if field then call('HSET', META, field, holders[slot] .. string.char(0)) end
+      return slot
+    end
+  end
+  return 0
+end
+-- field: 'd' and the lane's definition.
+local function make_lane(field, wants_list)
+  local lane
+  -- Numbers come round; one that is still in use is passed over.
+  repeat lane = pack('>I2', call('HINCRBY', META, 'lanes', 1) % 65536) until call('HEXISTS', META, 'l' .. lane) == 0
+  local slot = wants_list and free_slot() or 0
+  if slot > 0 then call('HSET', META, 's' .. slot, lane) call('HDEL', META, 'D' .. slot) end
+  call('HSET', META, field, lane .. string.char(slot), 'l' .. lane, field)
+  call('HINCRBY', META, 'v', 1)
+  -- Workers that wait don't know the lane yet.
+  wake_all()
+  return lane .. string.char(slot)
+end
+`;
+
+/** For scripts that keep log lines: up to their bound; later ones are counted, which leaves a gap in the numbers. */
+export const LINES: string = `
+local function append_lines(id, key, lines)
+  local seq = tonumber(call('HGET', key, id .. 'n') or 0)
+  local write = {}
+  for _, line in ipairs(lines) do
+    seq = seq + 1
+    if seq <= ${MAX_LOG_LINES} then
+      write[#write + 1] = id .. pack('>I2', seq)
+      write[#write + 1] = line
+    end
+  end
+  call('HSET', key, id .. 'n', math.min(seq, ${MAX_LOG_LINES}), unpack(write))
+end
+`;
+
+/** For scripts that remove or move jobs. */
+export const RECORDS: string = `
+local function ended_member(place, id, extras)
+  return 'E' .. place .. extras.t .. '\\0' .. pack('>I6', extras.A) .. pack('>I6', extras.f) .. id
+end
+-- Removes what is kept of a job; its place in lists and sets is left to the caller.
+local function purge(id, flags, key)
+  if flags == 0 then call('HDEL', key, id) return end
+  local fields = { id }
+  if has(flags, TAGS) then
+    local extras = cjson.decode(call('HGET', key, id .. 'x'))
+    for _, tag in ipairs(extras.g) do call('ZREM', INDEX, 'G' .. tag .. '\\0' .. id) end
+  end
+  if has(flags, EXTRAS) then fields[#fields + 1] = id .. 'x' end
+  if has(flags, PROGRESS) then fields[#fields + 1] = id .. 'p' end
+  if has(flags, RESULT) then fields[#fields + 1] = id .. 'r' end
+  if has(flags, EXPIRES) then call('ZREM', TIMERS, 'x' .. id) end
+  if has(flags, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
+  if has(flags, LOGS) then
+    fields[#fields + 1] = id .. 'n'
+    for seq = 1, tonumber(call('HGET', key, id .. 'n') or 0) do fields[#fields + 1] = id .. pack('>I2', seq) end
+  end
+  call('HDEL', key, unpack(fields))
+end
+-- Takes a waiting or ended job out of its place.
+local function leave_place(id, record, key)
+  local place = sub(record, 1, 1)
+  if place == 'T' then
+    if call('ZREM', TIMED, sub(record, 4, 5) .. sub(record, 12, 17) .. id) == 0 then call('HINCRBY', META, 'X', -1) end
+    call('ZREM', INDEX, 'Bt' .. id)
+  elseif place == 'L' then
+    -- It stays in its list as a mark that a claim skips: taking it out would be linear.
+    local field = call('HGET', META, 'l' .. sub(record, 4, 5))
+    local slot = field and byte(call('HGET', META, field), 3) or 0
+    if slot > 0 then call('HINCRBY', META, 'D' .. slot, 1) end
+  else
+    local extras = cjson.decode(call('HGET', key, id .. 'x'))
+    call('ZREM', INDEX, ended_member(place, id, extras), 'B' .. place .. id)
+  end
+end
+`;

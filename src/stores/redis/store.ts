@@ -1,0 +1,142 @@
+// The store on Redis or Valkey: the seam's methods, put together from the parts beside.
+import type { SharedClock } from "../clock.ts";
+import { check } from "../checks.ts";
+import {
+  checkScheduleChanges,
+  checkScheduleQuery,
+  checkTicks,
+} from "../../core/schedule-checks.ts";
+import { checkFigures } from "../../core/figures.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
+import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
+import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
+import type { Context } from "./context.ts";
+import { describeStore } from "./describe.ts";
+import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
+import { createExchanger } from "./exchange.ts";
+import { addFigures, readFigures } from "./figures.ts";
+import { openFollowers } from "./follow.ts";
+import { enqueueKeyed, hasKey } from "./idempotency.ts";
+import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.ts";
+import { findJobs, listJobs } from "./reading.ts";
+import { keepReports } from "./reporting.ts";
+import { changeSchedules, fireTicks, readSchedules } from "./schedules.ts";
+import { createSubscriber } from "./subscriber.ts";
+import { sweepAll } from "./sweep.ts";
+import type { RedisLocation } from "./url.ts";
+import { openWorkers } from "./workers.ts";
+
+/** What a store is put together from. */
+export interface StoreParts {
+  readonly context: Context;
+  readonly location: RedisLocation;
+  readonly durability: Durability;
+  readonly clock: SharedClock | undefined;
+}
+
+/** Puts a store together. */
+export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
+  const subscriber = createSubscriber(context.link, location);
+  const workers = openWorkers(context, location, subscriber, clock);
+  const exchanger = createExchanger(context, workers.states);
+  const enqueuer = createEnqueuer(context);
+  const followers = openFollowers(context, subscriber);
+  let closing: Promise<void> | null = null;
+  const end = async (): Promise<void> => {
+    followers.close();
+    await workers.close(exchanger);
+    subscriber.close();
+    context.link.close();
+  };
+  /** A closed store answers with a promise too. */
+  const open: Opened = async (act) => {
+    if (closing !== null) throw new MillraceError("STORE_CLOSED");
+    return act();
+  };
+  return {
+    capabilities: new Set(CAPABILITIES),
+    durability,
+    enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
+    exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),
+    report: (request) => open(() => keepReports(context, exchanger, check.report(request).reports)),
+    attachWorker: (request) =>
+      open(() => {
+        check.attach(request);
+        return workers.attach(request, exchanger);
+      }),
+    workers: () => open(() => workers.list()),
+    get: (request) =>
+      open(async () => {
+        const jobs = await findJobs(context, check.ids(request).ids);
+        return jobs.map((job) => job?.record ?? null);
+      }),
+    list: (request) => open(() => listJobs(context, check.list(request))),
+    logs: (request) => open(() => readLogs(context, check.logs(request))),
+    cancel: (request) => open(() => cancelJobs(context, check.ids(request))),
+    retry: (request) => open(() => retryJobs(context, check.ids(request).ids)),
+    remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
+    queues: () => open(() => listQueues(context)),
+    setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
+    putTypes: (request) => open(() => putTypes(context, check.putTypes(request).types)),
+    types: () => open(() => listTypes(context)),
+    ...directoryMethods(context, open),
+    sweep: (request) =>
+      open(async () => {
+        const reply = await sweepAll(context, check.sweep(request));
+        workers.noteDead(reply.deadWorkers);
+        return reply;
+      }),
+    subscribe: (request) => open(() => followers.subscribe(request)),
+    describe: () => open(() => describeStore(context, location, durability)),
+    close: () => (closing ??= end()),
+  };
+}
+
+type Opened = <Value>(act: () => Promise<Value> | Value) => Promise<Value>;
+
+/** The methods that are about the namespace as a whole: schedules and figures. */
+function directoryMethods(
+  context: Context,
+  open: Opened,
+): Pick<Store, "changeSchedules" | "schedules" | "tick" | "addFigures" | "figures"> {
+  return {
+    changeSchedules: (request) =>
+      open(() => changeSchedules(context, checkScheduleChanges(request).changes)),
+    schedules: (request) => open(() => readSchedules(context, checkScheduleQuery(request))),
+    tick: (request) => open(() => fireTicks(context, checkTicks(request).ticks)),
+    addFigures: (request) =>
+      open(() => {
+        checkFigures(request.figures);
+        return addFigures(context, request.figures);
+      }),
+    figures: (request) => open(() => readFigures(context, request)),
+  };
+}
+
+async function enqueueAll(
+  context: Context,
+  enqueuer: Enqueuer,
+  jobs: readonly NewJob[],
+): Promise<readonly EnqueueReply[]> {
+  // Every room is known before the first job is added, so that jobs of one call share a batch, in their order.
+  for (const { queue } of jobs) {
+    if (context.rooms.known(queue) === undefined) {
+      await context.rooms.ofQueue(queue, { isNew: true });
+    }
+  }
+  const added = jobs.map((job) =>
+    hasKey(job) ? null : enqueuer.add(context.rooms.ofKnown(job.queue, job.id), job),
+  );
+  const keyed = jobs.filter(hasKey);
+  const keyedReplies = keyed.length === 0 ? [] : await enqueueKeyed(context, keyed);
+  let next = 0;
+  const replies: EnqueueReply[] = [];
+  for (const reply of added) {
+    if (reply === null) {
+      replies.push(keyedReplies[next] as EnqueueReply);
+      next += 1;
+    } else replies.push(await reply);
+  }
+  return replies;
+}

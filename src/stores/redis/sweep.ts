@@ -1,0 +1,257 @@
+// One bounded step of upkeep over all rooms of a namespace.
+import type { JobChange } from "../../core/events.ts";
+import type { JobId } from "../../core/ids.ts";
+import type { SweepReply, SweepRequest, TypeRecord } from "../../core/store.ts";
+import { type Transition, cancelError, expire, lose, withdraw } from "../../core/transitions.ts";
+import { type Context, policyOf } from "./context.ts";
+import { forgetFigures } from "./figures.ts";
+import { type Move, applyMoves } from "./moves.ts";
+import { deliverOutboxes } from "./outbox.ts";
+import { readJobs } from "./reading.ts";
+import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { DROP_DONE_TIMERS, END_LEASE, SWEEP_ROOM } from "./scripts/upkeep.ts";
+import { CLEAN_DIRECTORY } from "./scripts/workers.ts";
+import { suspicionAfterDeath } from "./suspects.ts";
+import { Arguments, readId } from "./wire.ts";
+import { REMEMBER_GONE_MS, runningIn } from "./workers.ts";
+
+/** How long the number of jobs that a dead worker ran is remembered, for sweeps that take them back in steps. */
+const REMEMBER_COUNT_S = 3_600;
+
+interface Sums {
+  takenBack: number;
+  crashed: number;
+  cancelled: number;
+  expired: number;
+  removed: number;
+  more: boolean;
+  left: number;
+}
+
+/** Sweeps. */
+export async function sweepAll(context: Context, request: SweepRequest): Promise<SweepReply> {
+  const types = await context.types.read();
+  const sums: Sums = {
+    takenBack: 0,
+    crashed: 0,
+    cancelled: 0,
+    expired: 0,
+    removed: 0,
+    more: false,
+    left: request.limit,
+  };
+  await deliverOutboxes(context);
+  const rooms = await context.rooms.all();
+  const dead = new Set<string>();
+  for (const room of rooms) {
+    if (sums.left <= 0) {
+      sums.more = true;
+      break;
+    }
+    for (const worker of await sweepRoom(context, room, types, sums)) dead.add(worker);
+  }
+  const gone = await context.link.call(
+    CLEAN_DIRECTORY,
+    context.directory.workerKeys,
+    listOf([String(REMEMBER_GONE_MS), ...dead]),
+  );
+  const names = gone.map(String);
+  for (const worker of new Set([...dead, ...names])) {
+    await takeBack(context, rooms, worker, types, sums);
+  }
+  sums.left -= await forgetFigures(context, Math.max(0, sums.left));
+  if (sums.left <= 0) sums.more = true;
+  const { left: _, ...counts } = sums;
+  return { ...counts, deadWorkers: names };
+}
+
+function listOf(texts: readonly string[]): Arguments {
+  const args = new Arguments();
+  for (const text of texts) args.text(text);
+  return args;
+}
+
+/** Sweeps one room; gives back workers that have jobs here and no lease. */
+async function sweepRoom(
+  context: Context,
+  room: OpenRoom,
+  types: ReadonlyMap<string, TypeRecord>,
+  sums: Sums,
+): Promise<readonly string[]> {
+  const args = new Arguments().number(sums.left).number(REMEMBER_GONE_MS);
+  for (const type of types.values()) {
+    args.text(type.name);
+    for (const outcome of ["succeeded", "failed", "cancelled"] as const) {
+      const { count } = type.retention[outcome];
+      args.number(Number.isFinite(count) ? count : -1);
+    }
+  }
+  const reply = await context.link.call(SWEEP_ROOM, room.keys, args);
+  sums.removed += Number(reply[0]);
+  sums.left -= Number(reply[0]);
+  if (Number(reply[1]) === 1) sums.more = true;
+  const workerCount = Number(reply[2]);
+  const workers = reply.slice(3, 3 + workerCount).map(String);
+  const due = new Map<JobId, string>();
+  const jobCount = Number(reply[3 + workerCount]);
+  for (let job = 0; job < jobCount; job += 1) {
+    const at = 4 + workerCount + job * 2;
+    due.set(readId(reply[at + 1] as Buffer), String(reply[at]));
+  }
+  await endDue(context, room, due, types, sums);
+  return workers;
+}
+
+/** Jobs that were not started in time fail; cancel requests that nobody answered are carried out. */
+async function endDue(
+  context: Context,
+  room: OpenRoom,
+  due: ReadonlyMap<JobId, string>,
+  types: ReadonlyMap<string, TypeRecord>,
+  sums: Sums,
+): Promise<void> {
+  if (due.size === 0) return;
+  const ids = [...due.keys()].slice(0, sums.left);
+  if (ids.length < due.size) sums.more = true;
+  const jobs = await readJobs(context, room, ids);
+  const moves: { readonly move: Move; readonly kind: string }[] = [];
+  const done = new Arguments();
+  for (const [index, id] of ids.entries()) {
+    const job = jobs[index] ?? null;
+    const kind = due.get(id) ?? "";
+    const move = job === null ? null : endOverdue(job, kind, types);
+    if (move !== null) moves.push({ move, kind });
+    else done.raw(timerOf(kind, id));
+  }
+  const results = await applyMoves(
+    context,
+    room,
+    moves.map(({ move }) => move),
+  );
+  for (const [index, { kind }] of moves.entries()) {
+    if (results[index] !== "moved") continue;
+    sums.left -= 1;
+    if (kind === "x") sums.expired += 1;
+    else sums.cancelled += 1;
+  }
+  if (done.count > 0) await context.link.call(DROP_DONE_TIMERS, room.keys, done);
+}
+
+function timerOf(kind: string, id: JobId): Buffer {
+  return Buffer.concat([Buffer.from(kind), Buffer.from(id.replaceAll("-", ""), "hex")]);
+}
+
+function endOverdue(
+  job: StoredJob,
+  kind: string,
+  types: ReadonlyMap<string, TypeRecord>,
+): Move | null {
+  const policy = policyOf(types, job.record.type, job.retention);
+  if (kind === "x") {
+    const transition = expire(job.record, policy, SYMBOLIC_NOW_MS);
+    if (transition.kind === "rejected") return null;
+    const error = transition.kind === "changed" ? transition.job.error : null;
+    const failed = error ?? { name: "MillraceError", code: "JOB_EXPIRED", message: "expired" };
+    return endingMove(job, transition, { kind: "failed", error: failed });
+  }
+  const transition = withdraw(job.record, policy, SYMBOLIC_NOW_MS);
+  if (transition.kind === "rejected") return null;
+  const error = cancelError(job.record.cancelRequest?.reason ?? "");
+  return endingMove(job, transition, { kind: "cancelled", error });
+}
+
+function endingMove(
+  job: StoredJob,
+  transition: Exclude<Transition, { kind: "rejected" }>,
+  change: JobChange,
+): Move {
+  const changes: JobChange[] = [change];
+  if (transition.kind === "removed") changes.push({ kind: "removed" });
+  return { job, claim: null, transition, changes };
+}
+
+/** Takes back what a dead worker ran, over all rooms: how much that was decides who is charged. */
+async function takeBack(
+  context: Context,
+  rooms: readonly OpenRoom[],
+  worker: string,
+  types: ReadonlyMap<string, TypeRecord>,
+  sums: Sums,
+): Promise<void> {
+  const found: { readonly room: OpenRoom; readonly ids: readonly JobId[] }[] = [];
+  await Promise.all(
+    rooms.map(async (room) => {
+      const end = new Arguments().text(worker).number(REMEMBER_GONE_MS).text("0");
+      await context.link.call(END_LEASE, room.keys, end);
+      room.idle.delete(worker);
+      const ids = await runningIn(context, room, worker);
+      if (ids.length > 0) found.push({ room, ids });
+    }),
+  );
+  if (found.length === 0) return;
+  const runningJobs = await rememberCount(
+    context,
+    worker,
+    found.reduce((sum, { ids }) => sum + ids.length, 0),
+  );
+  for (const { room, ids } of found) {
+    if (sums.left < ids.length) sums.more = true;
+    const jobs = await readJobs(context, room, ids.slice(0, Math.max(0, sums.left)));
+    const moves: Move[] = [];
+    for (const job of jobs) {
+      if (job?.record.worker !== worker) continue;
+      const move = loseJob(job, runningJobs, types);
+      if (move !== null) moves.push(move);
+    }
+    const results = await applyMoves(context, room, moves);
+    for (const [index, move] of moves.entries()) {
+      if (results[index] === "moved") countLost(move, sums);
+    }
+  }
+}
+
+/** The first sweep that finds jobs of a dead worker counts them all; later ones see only what is left. */
+async function rememberCount(context: Context, worker: string, count: number): Promise<number> {
+  const { link, directory } = context;
+  const key = `${directory.settings}:died:${worker}`;
+  await link.command("set", [key, count, "EX", REMEMBER_COUNT_S, "NX"]);
+  return Math.max(count, Number(await link.command("get", [key])));
+}
+
+function loseJob(
+  job: StoredJob,
+  runningJobs: number,
+  types: ReadonlyMap<string, TypeRecord>,
+): Move | null {
+  const policy = policyOf(types, job.record.type, job.retention);
+  const suspicion = suspicionAfterDeath(job.strikes, runningJobs);
+  const transition = lose(job.record, policy, { isCharged: suspicion.isCharged }, SYMBOLIC_NOW_MS);
+  if (transition.kind === "rejected") return null;
+  const changes = [changeOfLoss(job, transition)];
+  if (transition.kind === "removed") changes.push({ kind: "removed" });
+  const { strikes, company } = suspicion;
+  return { job, claim: null, transition, changes, suspicion: { strikes, company } };
+}
+
+function changeOfLoss(job: StoredJob, transition: Transition): JobChange {
+  const { cancelRequest } = job.record;
+  if (cancelRequest !== null)
+    return { kind: "cancelled", error: cancelError(cancelRequest.reason) };
+  const after = transition.kind === "changed" ? transition.job : null;
+  if (after?.state === "ready") return { kind: "readied", why: "lost" };
+  const error = after?.error ?? {
+    name: "MillraceError",
+    code: "JOB_CRASHED",
+    message: "its workers died",
+  };
+  return { kind: "failed", error };
+}
+
+function countLost(move: Move, sums: Sums): void {
+  sums.left -= 1;
+  const [change] = move.changes;
+  if (change?.kind === "cancelled") sums.cancelled += 1;
+  else if (change?.kind === "failed") sums.crashed += 1;
+  else sums.takenBack += 1;
+}

@@ -1,0 +1,138 @@
+// Writes calls of scripts as the bytes that go over the wire, and ids as the 16 bytes they are.
+import type { JobId } from "../../core/ids.ts";
+
+const FIRST_SIZE = 4_096;
+const CR = 13;
+const LF = 10;
+const DOLLAR = 36;
+
+/** Value of a hex digit's character code; others 0. */
+const NIBBLE = new Uint8Array(128);
+for (let digit = 0; digit < 16; digit += 1) NIBBLE["0123456789abcdef".charCodeAt(digit)] = digit;
+/** Where the bytes of a UUID are in its text. */
+const BYTE_PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, "0"),
+);
+
+/** Writes an id as 16 bytes. */
+function writeId(id: JobId, into: Uint8Array, at: number): void {
+  for (let index = 0; index < 16; index += 1) {
+    const place = BYTE_PLACES[index] ?? 0;
+    into[at + index] =
+      ((NIBBLE[id.charCodeAt(place)] ?? 0) << 4) | (NIBBLE[id.charCodeAt(place + 1)] ?? 0);
+  }
+}
+
+/** An id as 16 bytes. */
+export function idBytes(id: JobId): Buffer {
+  const bytes = Buffer.allocUnsafe(16);
+  writeId(id, bytes, 0);
+  return bytes;
+}
+
+/** Reads an id from 16 bytes. */
+export function readId(bytes: Uint8Array, at = 0): JobId {
+  const hex = (index: number): string => HEX[bytes[at + index] ?? 0] ?? "";
+  return `${hex(0)}${hex(1)}${hex(2)}${hex(3)}-${hex(4)}${hex(5)}-${hex(6)}${hex(7)}-${hex(8)}${hex(9)}-${hex(10)}${hex(11)}${hex(12)}${hex(13)}${hex(14)}${hex(15)}`;
+}
+
+/** Reads a time: six bytes, big-endian. */
+export function readTime(bytes: Buffer, at: number): number {
+  return bytes.readUIntBE(at, 6);
+}
+
+/**
+ * The arguments of one call, written as they go over the wire. One buffer a call: ioredis joins two pieces for each
+ * binary argument, which took longer than the server did.
+ */
+export class Arguments {
+  #bytes: Buffer = Buffer.allocUnsafe(FIRST_SIZE);
+  #length = 0;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What was written so far. */
+  bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #room(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+
+  #head(length: number): void {
+    this.#count += 1;
+    this.#bytes[this.#length] = DOLLAR;
+    this.#length += 1;
+    if (length < 10) {
+      this.#bytes[this.#length] = 48 + length;
+      this.#length += 1;
+    } else {
+      this.#length += this.#bytes.latin1Write(String(length), this.#length);
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    this.#bytes[this.#length] = CR;
+    this.#bytes[this.#length + 1] = LF;
+    this.#length += 2;
+  }
+
+  /** A text, as UTF-8. */
+  text(text: string): this {
+    const length = text.length < 24 ? shortLength(text) : Buffer.byteLength(text);
+    this.#room(length + 24);
+    this.#head(length);
+    if (length === text.length) this.#length += this.#bytes.latin1Write(text, this.#length);
+    else this.#length += this.#bytes.utf8Write(text, this.#length);
+    this.#end();
+    return this;
+  }
+
+  number(value: number): this {
+    return this.text(String(value));
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.#room(bytes.length + 24);
+    this.#head(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#end();
+    return this;
+  }
+
+  id(id: JobId): this {
+    this.#room(40);
+    this.#head(16);
+    writeId(id, this.#bytes, this.#length);
+    this.#length += 16;
+    this.#end();
+    return this;
+  }
+}
+
+/** Bytes of a short text: counting here is cheaper than a call out of the engine. */
+function shortLength(text: string): number {
+  for (let index = 0; index < text.length; index += 1) {
+    if (text.charCodeAt(index) > 127) return Buffer.byteLength(text);
+  }
+  return text.length;
+}
+
+declare global {
+  // The writers that `write` dispatches to; @types/node leaves them out.
+  interface Buffer {
+    latin1Write(text: string, offset: number): number;
+    utf8Write(text: string, offset: number): number;
+  }
+}

@@ -1,0 +1,135 @@
+// Starts a real Redis Cluster for tests: three primaries and three replicas on free loopback ports.
+import { setTimeout as pause } from "node:timers/promises";
+import { type RedisServer, freePort, startRedis } from "./redis-server.ts";
+
+/** Slots of a cluster. */
+const SLOTS = 16_384;
+/** Time after which a silent node is held to have failed. */
+const NODE_TIMEOUT_MS = 2_000;
+/** Longest time until the nodes agree. */
+const AGREE_TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
+
+/** A running cluster. */
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  readonly url: string;
+  /** The nodes that are primaries now. */
+  primaries(): Promise<readonly RedisServer[]>;
+  stop(): Promise<void>;
+}
+
+/** What a test can say of a cluster. */
+export interface RedisClusterOptions {
+  readonly primaries?: number;
+  readonly replicasEach?: number;
+  readonly args?: readonly string[];
+}
+
+/** Starts a cluster, and waits until its nodes agree. */
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+  const primaryCount = options.primaries ?? 3;
+  const count = primaryCount * (1 + (options.replicasEach ?? 1));
+  const nodes: RedisServer[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const args = [
+      "--cluster-enabled",
+      "yes",
+      "--cluster-node-timeout",
+      String(NODE_TIMEOUT_MS),
+      // The bus port is 10,000 above by default, which leaves the range for high free ports.
+      "--cluster-port",
+      String(await freePort()),
+      ...(options.args ?? []),
+    ];
+    nodes.push(await startRedis({ args }));
+  }
+  await introduce(nodes);
+  await share(nodes.slice(0, primaryCount));
+  await follow(nodes, primaryCount);
+  await agree(nodes);
+  return {
+    nodes,
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
+    primaries: () => primariesOf(nodes),
+    stop: async () => {
+      await Promise.all(nodes.map((node) => node.stop()));
+    },
+  };
+}
+
+async function introduce(nodes: readonly RedisServer[]): Promise<void> {
+  const [first, ...others] = nodes;
+  for (const node of others) {
+    const busPort = await busPortOf(node);
+    await first?.client.call("CLUSTER", "MEET", "127.0.0.1", String(node.port), String(busPort));
+  }
+  await until(async () => {
+    const known = await Promise.all(nodes.map((node) => clusterInfo(node)));
+    return known.every((info) => info.get("cluster_known_nodes") === String(nodes.length));
+  }, "the nodes should know each other");
+}
+
+async function busPortOf(node: RedisServer): Promise<number> {
+  const [, port] = (await node.client.config("GET", "cluster-port")) as [string, string];
+  return Number(port);
+}
+
+async function share(primaries: readonly RedisServer[]): Promise<void> {
+  const each = Math.ceil(SLOTS / primaries.length);
+  for (const [index, node] of primaries.entries()) {
+    const last = Math.min(SLOTS, (index + 1) * each) - 1;
+    await node.client.call("CLUSTER", "ADDSLOTSRANGE", String(index * each), String(last));
+    await node.client.call("CLUSTER", "SET-CONFIG-EPOCH", String(index + 1)).catch(() => {});
+  }
+}
+
+async function follow(nodes: readonly RedisServer[], primaryCount: number): Promise<void> {
+  for (const [index, node] of nodes.slice(primaryCount).entries()) {
+    const primary = nodes[index % primaryCount];
+    const id = String(await primary?.client.call("CLUSTER", "MYID"));
+    await until(
+      () =>
+        node.client.call("CLUSTER", "REPLICATE", id).then(
+          () => true,
+          () => false,
+        ),
+      "a node should become a replica",
+    );
+  }
+}
+
+async function agree(nodes: readonly RedisServer[]): Promise<void> {
+  await until(async () => {
+    const infos = await Promise.all(nodes.map((node) => clusterInfo(node)));
+    if (!infos.every((info) => info.get("cluster_state") === "ok")) return false;
+    const replicas = await Promise.all(nodes.map((node) => node.client.info("replication")));
+    return replicas.every(
+      (text) => text.includes("role:master") || text.includes("master_link_status:up"),
+    );
+  }, "the cluster should be whole");
+}
+
+async function primariesOf(nodes: readonly RedisServer[]): Promise<readonly RedisServer[]> {
+  const roles = await Promise.all(
+    nodes.map(async (node) => {
+      if (node.process.exitCode !== null || node.process.signalCode !== null) return false;
+      return (await node.client.info("replication")).includes("role:master");
+    }),
+  );
+  return nodes.filter((_, index) => roles[index] === true);
+}
+
+async function clusterInfo(node: RedisServer): Promise<ReadonlyMap<string, string>> {
+  const text = String(await node.client.call("CLUSTER", "INFO"));
+  return new Map(text.split("\r\n").map((line) => line.split(":") as [string, string]));
+}
+
+async function until(holds: () => Promise<boolean>, statement: string): Promise<void> {
+  const startedAtMs = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - startedAtMs > AGREE_TIMEOUT_MS)
+      throw new Error(`${statement}: it does not`);
+    await pause(POLL_MS);
+  }
+}

@@ -1,0 +1,5 @@
+// The Redis store does what the reference model does: on a single server.
+import { testAgainstModel } from "./model/run.ts";
+import { onRedis } from "./redis-harness.ts";
+
+testAgainstModel("Redis", await onRedis(), 60);
