@@ -15,7 +15,7 @@ export const scenario: Scenario = {
   missing: missingSmallDisk,
   async run(chaos) {
     // SQLite's log alone takes 4 MB before it is folded in; the jobs may have as much again.
-    const freeBytes = (chaos.isShort ? 6 : 32) * MEGABYTE;
+    const freeBytes = (chaos.isShort ? 6 : 16) * MEGABYTE;
     const ballastBytes = 3 * freeBytes;
     const jobs = chaos.isShort ? 20_000 : 200_000;
     const place = new Place(chaos);
