@@ -41,11 +41,12 @@ export async function measureInChild(order: Order, signal: AbortSignal): Promise
   const stop = (): void => killGroup(child);
   limit.addEventListener("abort", stop);
   if (limit.aborted) stop();
+  // In the moment of its exit: what it started would keep its pipes open, and later its number may be another group's.
+  child.once("exit", stop);
   try {
     await once(child, "close");
   } finally {
     limit.removeEventListener("abort", stop);
-    killGroup(child);
   }
   if (answer !== undefined && "figures" in answer) return answer.figures;
   const why = limit.aborted ? `ended after ${limitMs} ms or by a signal` : "ended without figures";
@@ -67,6 +68,6 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The group is gone already, which is what was wanted.
+    // Nobody of the group is left, which is what was wanted.
   }
 }

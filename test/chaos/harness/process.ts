@@ -48,6 +48,7 @@ export class Program implements AsyncDisposable {
     this.#child.stdout?.pipe(output, { end: false });
     this.#child.stderr?.pipe(output, { end: false });
     this.#exited = this.#untilExit().finally(() => output.end());
+    this.#child.once("exit", () => this.#killGroup());
     this.#child.on("message", (message) => {
       this.#heard.push(message as Message);
       for (const listener of this.#listeners) listener(message as Message);
@@ -132,12 +133,17 @@ export class Program implements AsyncDisposable {
 
   /** Ends the whole group, whatever it started. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.isRunning) this.#killGroup();
+    await this.#exited;
+  }
+
+  /** Only while the process runs or in the moment of its exit: later its number may be another group's. */
+  #killGroup(): void {
     if (this.#child.pid === undefined) return;
     try {
       process.kill(-this.#child.pid, "SIGKILL");
     } catch {
-      // The group is gone already, which is what was wanted.
+      // Nobody of the group is left, which is what was wanted.
     }
-    await this.#exited;
   }
 }
