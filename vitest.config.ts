@@ -7,6 +7,9 @@ import { defineConfig } from "vitest/config";
  */
 const WITHIN_MS = 30_000;
 
+/** Suites against real Redis servers and a real Cluster, which the tests start. */
+const REDIS_SUITES = "test/stores/redis*.test.ts";
+
 const shared = {
   resolve: { conditions: ["millrace-source"] },
   ssr: { resolve: { conditions: ["millrace-source"] } },
@@ -29,6 +32,17 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/**/*.test.ts"],
+          exclude: [REDIS_SUITES],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: WITHIN_MS } },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: "redis",
+          include: [REDIS_SUITES],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: WITHIN_MS } },
