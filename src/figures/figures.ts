@@ -44,20 +44,26 @@ const NAMES: Readonly<Record<SettleOutcome["kind"], string>> = {
 export function createFigures(parts: RoomParts): FiguresRoom {
   const isKept = parts.store.capabilities.has("figures");
   let rollup: Rollup | undefined;
+  let isFinished = false;
   const room: Room = {
     register: () => {},
     start: async () => {
+      isFinished = false;
       if (isKept) rollup ??= openRollup(parts);
     },
     // The tries that end while the worker drains count too.
     stop: async () => {},
     finish: async () => {
+      isFinished = true;
       const ending = rollup;
       rollup = undefined;
       await ending?.stop();
     },
     settled: (claimed, outcome, runMs) => {
-      if (rollup !== undefined) count(rollup, claimed, outcome, runMs);
+      if (!isKept || isFinished) return;
+      // A service that runs nothing itself settles the jobs of remote workers: it counts from the first of them.
+      rollup ??= openRollup(parts);
+      count(rollup, claimed, outcome, runMs);
     },
   };
   return {
