@@ -113,10 +113,10 @@ export const SCHEMA_VERSION: number = MIGRATIONS.length;
  * @throws MillraceError `STORE_VERSION` for a newer file, `STORE_MISCONFIGURED` for a file of something else
  */
 export function migrate(db: Database, path: string): void {
-  if (readVersion(db, path) === SCHEMA_VERSION) return;
+  if (isOurs(db) && checkVersion(db, path) === SCHEMA_VERSION) return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    // Read again under the lock: another process may have migrated meanwhile.
+    // Judged under the lock alone: between two pragmas outside it, another process may commit its migration.
     const version = readVersion(db, path);
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; PRAGMA application_id = ${APPLICATION_ID}`);
@@ -145,15 +145,17 @@ export function checkVersion(db: Database, path: string): number {
 
 function readVersion(db: Database, path: string): number {
   const version = checkVersion(db, path);
-  const applicationId = pragma(db, "application_id");
-  const isOurs = applicationId === APPLICATION_ID;
   const isEmpty = version === 0 && pragma(db, "schema_version") === 0;
-  if (!isOurs && !isEmpty) {
+  if (!isOurs(db) && !isEmpty) {
     throw new MillraceError("STORE_MISCONFIGURED", {
       message: `${path} is an SQLite file of another program; give Millrace a file of its own`,
     });
   }
   return version;
+}
+
+function isOurs(db: Database): boolean {
+  return pragma(db, "application_id") === APPLICATION_ID;
 }
 
 function pragma(db: Database, name: string): number {
