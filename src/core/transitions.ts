@@ -176,11 +176,7 @@ export function lose(
   if (job.state !== "running") return WRONG_STATE;
   if (job.cancelRequest !== null) return withdraw(job, policy, nowMs);
   const crashes = job.crashes + (loss.isCharged ? 1 : 0);
-  const error: ErrorRecord = {
-    name: "MillraceError",
-    code: "JOB_CRASHED",
-    message: `worker ${job.worker ?? "unknown"} died or lost its lease while it ran this job (${crashes} of ${policy.maxCrashes} allowed)`,
-  };
+  const error = crashError({ ...job, crashes }, policy);
   const lost = { ...endTry(job, "lost", nowMs, error), crashes };
   if (crashes >= policy.maxCrashes) {
     return finish(lost, { state: "failed", error, retention: policy.retention.failed }, nowMs);
@@ -230,7 +226,25 @@ export function isOverdue(job: JobRecord, policy: StorePolicy, nowMs: number): b
 /** A job that was not started, or not started again, in time fails. */
 export function expire(job: JobRecord, policy: StorePolicy, nowMs: number): Transition {
   if (!isExpired(job, nowMs)) return WRONG_STATE;
-  const error: ErrorRecord = {
+  const error = expiryError(job);
+  return finish(job, { state: "failed", error, retention: policy.retention.failed }, nowMs);
+}
+
+/** How the loss of a worker is kept with its job; `crashes` are those it is charged with by now. */
+export function crashError(
+  job: Pick<JobRecord, "worker" | "crashes">,
+  policy: Pick<StorePolicy, "maxCrashes">,
+): ErrorRecord {
+  return {
+    name: "MillraceError",
+    code: "JOB_CRASHED",
+    message: `worker ${job.worker ?? "unknown"} died or lost its lease while it ran this job (${job.crashes} of ${policy.maxCrashes} allowed)`,
+  };
+}
+
+/** How an expiry is kept with the job. */
+export function expiryError(job: Pick<JobRecord, "startedAtMs">): ErrorRecord {
+  return {
     name: "MillraceError",
     code: "JOB_EXPIRED",
     message:
@@ -238,7 +252,6 @@ export function expire(job: JobRecord, policy: StorePolicy, nowMs: number): Tran
         ? "the job was not started before it expired"
         : "the job was not started again before it expired",
   };
-  return finish(job, { state: "failed", error, retention: policy.retention.failed }, nowMs);
 }
 
 /** Someone wants a failed or cancelled job run again: it gets a fresh set of attempts and keeps its history. */

@@ -6,7 +6,7 @@ import { SCHEMA_VERSION } from "./schema.ts";
 
 const CAN_LOSE: Readonly<Record<Durability, string>> = {
   memory:
-    "everything since the last write to disk, when the machine loses power or the process ends badly",
+    "anything, the soundness of the file included, when the machine loses power; nothing when only the process ends",
   os: "work acknowledged since the last checkpoint, when the machine loses power; nothing when only the process ends",
   fsync: "nothing that was acknowledged, as long as the disk keeps what it says it has written",
   replicated:

@@ -15,6 +15,8 @@ import { checkVersion } from "./schema.ts";
 
 /** How often other processes' commits are looked for: a few milliseconds' delay, for 0.1% of a core (3 µs a look). */
 const POLL_MS = 5;
+/** In memory there are no others: only leases are looked after. */
+const MEMORY_POLL_MS = 25;
 /** Waits between attempts for the write lock; drawn evenly, so that processes do not move in step. */
 const LOCK_RETRY_MIN_MS = 1;
 const LOCK_RETRY_MAX_MS = 20;
@@ -280,7 +282,10 @@ class SqliteEngine implements Engine {
     if (!isNeeded) {
       clearInterval(this.#pollTimer);
       this.#pollTimer = undefined;
-    } else this.#pollTimer ??= setInterval(() => this.#poll(), POLL_MS);
+    } else {
+      const everyMs = this.#options.path === ":memory:" ? MEMORY_POLL_MS : POLL_MS;
+      this.#pollTimer ??= setInterval(() => this.#poll(), everyMs);
+    }
   }
 
   #poll(): void {

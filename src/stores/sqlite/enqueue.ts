@@ -4,7 +4,15 @@ import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
 import type { Lane } from "./lanes.ts";
-import { EXTRA, dashed, encodeRest, noteReady, noteScheduled, putLongInput } from "./rows.ts";
+import {
+  EXTRA,
+  dashed,
+  encodeRest,
+  isLongInput,
+  noteReady,
+  noteScheduled,
+  putLongInput,
+} from "./rows.ts";
 
 const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest)
   VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`;
@@ -48,8 +56,7 @@ function insert(
   row: { readonly state: number; readonly dueAtMs: number; readonly rest: string | null },
 ): boolean {
   const { connection, namespace, nowMs } = context;
-  // A long input replaces itself where the id is known: both are of the one job.
-  const inputBit = putLongInput(context, job.id, job.input);
+  const isLong = isLongInput(job.input);
   const changed = connection.run(
     INSERT,
     namespace,
@@ -60,10 +67,11 @@ function insert(
     row.dueAtMs - (job.headStartMs ?? 0),
     nowMs,
     job.expireAfterMs === undefined ? null : row.dueAtMs + job.expireAfterMs,
-    inputBit | ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0),
-    inputBit === 0 ? job.input : null,
+    (isLong ? EXTRA.input : 0) | ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0),
+    isLong ? null : job.input,
     row.rest,
   );
+  if (changed === 1 && isLong) putLongInput(context, job.id, job.input);
   return changed === 1;
 }
 

@@ -1,5 +1,5 @@
 // Leases: one row per worker, whatever it runs; renewed by whoever keeps it, taken back by the sweep.
-import { lose as decideLose, settle as decideSettle } from "../../core/transitions.ts";
+import { crashError, lose as decideLose, settle as decideSettle } from "../../core/transitions.ts";
 import type { WorkerDescription, WorkerRecord } from "../../core/store.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { type StoredJob, decodeRow, COLUMNS } from "./rows.ts";
@@ -161,11 +161,7 @@ function takeBackOne(
     return;
   }
   result.crashed += 1;
-  const error = (transition.kind === "changed" ? transition.job.error : null) ?? {
-    name: "MillraceError",
-    code: "JOB_CRASHED",
-    message: "the job outlived as many workers as its type allows",
-  };
+  const error = crashError({ ...record, crashes: record.crashes + 1 }, policy);
   emit(context, lane, record.id, { kind: "failed", error });
   if (transition.kind === "removed") emit(context, lane, record.id, { kind: "removed" });
 }

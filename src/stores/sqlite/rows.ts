@@ -177,11 +177,14 @@ const PUT_DOCUMENT = "INSERT OR REPLACE INTO documents VALUES (?, unhex(?, '-'),
 const DELETE_DOCUMENT =
   "DELETE FROM documents WHERE namespace = ? AND id = unhex(?, '-') AND kind = ?";
 
-/** Keeps a long input beside the row. Gives back the bit for `extras`; 0 when it belongs in the row. */
-export function putLongInput(context: Context, id: string, input: string): number {
-  if (input.length <= INLINE_LENGTH) return 0;
+/** Whether an input is kept beside the row. */
+export function isLongInput(input: string): boolean {
+  return input.length > INLINE_LENGTH;
+}
+
+/** Keeps a long input beside the row. */
+export function putLongInput(context: Context, id: string, input: string): void {
   context.connection.run(PUT_DOCUMENT, context.namespace, id, DOCUMENT.input, input);
-  return EXTRA.input;
 }
 
 /** The input of a row whose own column is NULL. */

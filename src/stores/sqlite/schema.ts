@@ -12,7 +12,7 @@ const APPLICATION_ID = 0x6d696c6c;
  * - `jobs` is WITHOUT ROWID, so the id needs no second tree; ids ascend (UUIDv7), so inserts go to the right edge.
  * - A lane (namespace, queue, type, labels) is a small integer, so that a claim filters by one.
  * - What is rarely there (tags, history, errors, ...) is one JSON column, NULL for a plain job.
- * - Inputs and results over INLINE_BYTES are documents: a change of state must not rewrite them.
+ * - Inputs and results over INLINE_LENGTH are documents: a change of state must not rewrite them.
  * - `worker` is a worker's number while the job runs (the index stays small) and its name afterwards.
  * - `company` is set on jobs that must run apart from most others because their workers died: see suspects.ts.
  */
