@@ -21,12 +21,12 @@ const LONGEST_LIFE_MS = 2_500;
 
 interface Size {
   readonly schedules: number;
-  readonly seconds: number;
+  readonly ticks: number;
   readonly kills: number;
 }
 
-const LONG: Size = { schedules: 34, seconds: 300, kills: 200 };
-const SHORT: Size = { schedules: 15, seconds: 6, kills: 6 };
+const LONG: Size = { schedules: 40, ticks: 10_000, kills: 200 };
+const SHORT: Size = { schedules: 15, ticks: 60, kills: 4 };
 
 async function run(chaos: Chaos): Promise<void> {
   const size = chaos.isShort ? SHORT : LONG;
@@ -46,15 +46,23 @@ async function run(chaos: Chaos): Promise<void> {
   // A worker without a scheduler of its own: only the programs that are killed fire ticks.
   const mill = chaos.use(await openWorker(store, type));
   await mill.start();
-  const expected = await putSchedules(mill, type, size);
-  const kills = await killSchedulers(chaos, path, size, () => isAllFired(mill, size));
+  const names = Array.from({ length: size.schedules }, (_, number) => `every-second-${number}`);
+  const startMs = await putSchedules(mill, type, names);
+  const kills = await killSchedulers(
+    chaos,
+    path,
+    size,
+    async () => (await ticksOf(mill)) >= size.ticks,
+  );
+  const { expected, missed } = await endSchedules(mill, type, names, startMs);
   await until(chaos, async () => (await store.queues()).every(({ counts }) => counts.ready === 0));
   await mill.stop();
 
   const ran = new Map<string, number>();
   for (const { id } of readEffects(chaos.directory)) ran.set(id, (ran.get(id) ?? 0) + 1);
-  chaos.must("kills", kills, { atLeast: chaos.isShort ? 1 : size.kills });
-  chaos.must("ticks", ran.size, { atLeast: size.schedules * (size.seconds - 1) });
+  chaos.must("kills", kills, { atLeast: size.kills });
+  chaos.must("ticks", ran.size, { atLeast: size.ticks });
+  chaos.must("ticks given up as missed", missed, { exactly: 0 });
   const never = [...expected].filter((id) => !ran.has(id));
   chaos.must("ticks that never came", never.length, { exactly: 0 });
   chaos.must("ticks that came twice", [...ran.values()].filter((times) => times > 1).length, {
@@ -78,22 +86,44 @@ async function openWorker(
   }));
 }
 
-/** Puts the schedules, and says which jobs their ticks must make. */
-async function putSchedules(mill: WorkerMill, type: JobType, size: Size): Promise<Set<string>> {
+/** Puts the schedules, and says when their first tick is due. */
+async function putSchedules(
+  mill: WorkerMill,
+  type: JobType,
+  names: readonly string[],
+): Promise<number> {
   const { nowMs } = await mill.describe();
-  const startMs = Math.ceil(nowMs / SECOND_MS) * SECOND_MS + 3 * SECOND_MS;
-  const end = startMs + size.seconds * SECOND_MS;
-  const expected = new Set<string>();
-  for (let number = 0; number < size.schedules; number += 1) {
-    const name = `every-second-${number}`;
+  const start = Math.ceil(nowMs / SECOND_MS) * SECOND_MS + 3 * SECOND_MS;
+  for (const name of names) {
     // Far more than any gap between two lives of a scheduler: nothing may be dropped.
-    const missed = { all: 500 } as const;
-    await mill.schedules.put({ type, name, every: "1s", start: startMs, end, missed });
-    for (let dueAtMs = startMs; dueAtMs < end; dueAtMs += SECOND_MS) {
+    await mill.schedules.put({ type, name, every: "1s", start, missed: { all: 500 } });
+  }
+  return start;
+}
+
+async function ticksOf(mill: WorkerMill): Promise<number> {
+  const { schedules } = await mill.schedules.list({ limit: 1_000 });
+  return schedules.reduce((sum, { enqueuedTicks }) => sum + enqueuedTicks, 0);
+}
+
+/** Pauses the schedules: each has then fired every tick before its next one. Says which jobs those must have made. */
+async function endSchedules(
+  mill: WorkerMill,
+  type: JobType,
+  names: readonly string[],
+  startMs: number,
+): Promise<{ readonly expected: ReadonlySet<string>; readonly missed: number }> {
+  const expected = new Set<string>();
+  let missed = 0;
+  for (const name of names) {
+    const { next, missedTicks } = await mill.schedules.pause(name);
+    missed += missedTicks;
+    const endMs = Date.parse(next?.dueAt ?? "");
+    for (let dueAtMs = startMs; dueAtMs < endMs; dueAtMs += SECOND_MS) {
       expected.add(tickJobId(name, dueAtMs, type.queue));
     }
   }
-  return expected;
+  return { expected, missed };
 }
 
 async function killSchedulers(
@@ -123,7 +153,6 @@ async function killSchedulers(
   const endOverAndOver = async (place: number): Promise<void> => {
     while (kills < size.kills) {
       await pause(chaos, chaos.random.integer(0, LONGEST_LIFE_MS));
-      if (await isOver()) return;
       kills += 1;
       await running[place]?.kill();
       running[place] = await start();
@@ -132,11 +161,6 @@ async function killSchedulers(
   await Promise.all(running.map((_, place) => endOverAndOver(place)));
   await until(chaos, isOver);
   return kills;
-}
-
-async function isAllFired(mill: WorkerMill, size: Size): Promise<boolean> {
-  const { schedules } = await mill.schedules.list({ limit: 1_000 });
-  return schedules.filter(({ state }) => state === "over").length === size.schedules;
 }
 
 async function until(chaos: Chaos, holds: () => Promise<boolean>): Promise<void> {
