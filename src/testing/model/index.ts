@@ -2,3 +2,4 @@
 export { applyClaim, type Asked } from "./claims.ts";
 export { compare, compareFilter } from "./compare.ts";
 export { type ModelJob, type ModelSweep, StoreModel, isClaimable } from "./model.ts";
+export { changeModelSchedules, compareSchedules, tickModel } from "./schedules.ts";

@@ -2,6 +2,7 @@
 import type { JobId } from "../../core/ids.ts";
 import { type JobLogLine, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
 import { MAX_LOG_LINES } from "../../core/limits.ts";
+import type { ScheduleRecord } from "../../core/schedule-record.ts";
 import type {
   ChangeReply,
   EnqueueReply,
@@ -64,6 +65,8 @@ export class StoreModel {
   /** Ends of leases, by worker. */
   readonly leases: Map<string, number> = new Map();
   readonly paused: Set<string> = new Set();
+  /** See `schedules.ts`. */
+  readonly schedules: Map<string, ScheduleRecord> = new Map();
   readonly #keys: Map<string, { readonly id: JobId; readonly untilMs: number }> = new Map();
   readonly #types: Map<string, TypeRecord> = new Map();
 

@@ -10,16 +10,11 @@ import type {
   RetentionPolicy,
   SettleOutcome,
 } from "../../../src/core/store.ts";
-import { applyClaim, compare, compareFilter } from "../../../src/testing/index.ts";
-import { LABELS, MINUTE_MS, QUEUES, type Side, TAGS, TYPES, withoutDue } from "./side.ts";
+import { applyClaim, compareFilter } from "../../../src/testing/index.ts";
+import { type Command, LONG_INPUT, command, minutes, pick } from "./command.ts";
+import { scheduleCommands } from "./schedule-commands.ts";
+import { LABELS, MINUTE_MS, QUEUES, TAGS, TYPES, withoutDue } from "./side.ts";
 
-type Command = fc.AsyncCommand<object, Side>;
-
-/** All durations are whole minutes: a sequence takes far less, so that nothing is due by the time it takes. */
-const minutes = fc.integer({ min: 1, max: 12 }).map((count) => count * MINUTE_MS);
-/** Longer than what a store keeps beside the other fields of a job. */
-const LONG_INPUT = "x".repeat(20_000);
-const pick = fc.nat(1_000);
 const error: ErrorRecord = { name: "Error", message: "it failed", stack: "Error\n    at x" };
 const retention: fc.Arbitrary<Retention> = fc.oneof(
   // Counts are left to the conformance suite: which jobs go first depends on when the store looks.
@@ -31,21 +26,6 @@ const retentionPolicy: fc.Arbitrary<RetentionPolicy> = fc.record({
   failed: retention,
   cancelled: retention,
 });
-
-function command<Values>(
-  name: string,
-  values: fc.Arbitrary<Values>,
-  run: (side: Side, values: Values) => Promise<void>,
-): fc.Arbitrary<Command> {
-  return values.map((drawn) => ({
-    check: () => true,
-    run: async (_, side) => {
-      await run(side, drawn);
-      await compare(side.store, side.model, await side.now());
-    },
-    toString: () => `${name} ${JSON.stringify(drawn).replaceAll(LONG_INPUT, "x...")}`,
-  }));
-}
 
 /** Most jobs require nothing: else hardly any claim would find one. */
 const seldom = fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.subarray([...LABELS]));
@@ -281,7 +261,7 @@ export function commands(maxCommands: number): fc.Arbitrary<Iterable<Command>> {
   const frequent = [enqueue, exchange, exchange, exchange];
   const usual = [enqueueAgain, report, cancel, retry, remove, advance, sweep];
   const rare = [pause, putType, attach, detach, dies, look, readLogs];
-  const all = [...frequent, ...frequent, ...usual, ...usual, ...rare];
+  const all = [...frequent, ...frequent, ...usual, ...usual, ...scheduleCommands, ...rare];
   // Without a size of their own, sequences would hardly be longer than ten commands.
   return fc.commands(all, { maxCommands, size: "max" });
 }
