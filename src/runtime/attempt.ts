@@ -29,6 +29,8 @@ export interface AttemptSurroundings {
   readonly random: () => number;
   /** Milliseconds of a monotonic clock. */
   readonly monotonicMs: () => number;
+  /** How long the try has run already; absent where it begins here. */
+  readonly ranBeforeMs?: number;
   /** The try ended: `null` where the claim is void and nothing may be settled. Called exactly once. */
   readonly onEnd: (attempt: Attempt, outcome: SettleOutcome | null) => void;
 }
@@ -52,7 +54,7 @@ export class Attempt {
     this.claimed = claimed;
     this.type = type;
     this.#around = around;
-    this.#startedMs = around.monotonicMs();
+    this.#startedMs = around.monotonicMs() - (around.ranBeforeMs ?? 0);
     this.mustEndAtMs =
       type.timeoutMs === undefined ? undefined : this.#startedMs + type.timeoutMs + type.graceMs;
   }
@@ -60,7 +62,7 @@ export class Attempt {
   /** Runs the try to its end. Never rejects. */
   async run(): Promise<void> {
     const { type, claimed } = this;
-    this.#sayStarted();
+    if (this.#around.ranBeforeMs === undefined) this.#sayStarted();
     if (type.timeoutMs !== undefined) this.#startTimeout(type.timeoutMs);
     try {
       const raw = JSON.parse(claimed.input) as unknown;
@@ -115,14 +117,17 @@ export class Attempt {
   }
 
   #startTimeout(timeoutMs: number): void {
-    this.#cancelTimer = startTimer(timeoutMs, () => {
+    const onTimeout = (): void => {
       this.abort(
         new MillraceError("JOB_TIMEOUT", {
           message: `the try took longer than its timeout of ${timeoutMs} ms`,
           details: { jobId: this.claimed.id, timeoutMs },
         }),
       );
-    });
+    };
+    const leftMs = timeoutMs - (this.#around.ranBeforeMs ?? 0);
+    if (leftMs > 0) this.#cancelTimer = startTimer(leftMs, onTimeout);
+    else onTimeout();
   }
 
   #succeed(result: string): void {

@@ -85,7 +85,7 @@ async function assemble<Calls extends object>(
     },
   });
   for (const room of rooms) room.register(registry.all());
-  await declaredTypes.load();
+  await declaredTypes.follow();
   return {
     ...createOperations({ store, registry, results }),
     ...enqueuing.calls,
@@ -98,6 +98,7 @@ async function assemble<Calls extends object>(
       rooms,
       working,
       remote,
+      declaredTypes,
       results,
       register,
       drained: enqueuing.drained,
@@ -149,6 +150,7 @@ interface LifeParts {
   readonly rooms: readonly Room[];
   readonly working: Working;
   readonly remote: RemoteWork;
+  readonly declaredTypes: DeclaredTypes;
   readonly results: Results;
   readonly register: Millrace["register"];
   readonly drained: () => Promise<void>;
@@ -175,6 +177,7 @@ function createLife(
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
     await parts.drained();
+    await parts.declaredTypes.stop();
     await inTurn(async () => {
       await parts.remote.stop();
       await stopAll(settings.shutdownGraceMs);

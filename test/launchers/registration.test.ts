@@ -1,6 +1,6 @@
 // Job types registered through the API: usable at once, known after a restart, and no way to start programs unasked.
 import { join } from "node:path";
-import { type Millrace, openMillrace } from "millrace";
+import { type Millrace, defineJob, openMillrace } from "millrace";
 import { type ListeningService, listenJobService } from "millrace/http";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { scratch } from "../cli/command-line.ts";
@@ -80,6 +80,32 @@ test("a registered program runs where the process works; its options are checked
   await mill.start();
   const [receipt] = await mill.enqueueEntries([{ type: "echo", input: { name: "you" } }]);
   expect(await receipt?.result({ timeout: "20s" })).toBe("hello you");
+});
+
+function registerSay(word: string): Promise<Reply> {
+  return call("PUT", "/v1/types/say", {
+    launcher: "process",
+    options: { command: ["echo", word] },
+  });
+}
+async function say(): Promise<unknown> {
+  const [receipt] = await mill.enqueueEntries([{ type: "say", input: null }]);
+  return receipt?.result({ timeout: "20s" });
+}
+
+test("other processes that work already learn of a registered type, and of its changes", async () => {
+  await open(true);
+  await using elsewhere = await openMillrace({
+    store: `sqlite:${join(directory.path, "registered.db")}`,
+    jobs: [defineJob({ name: "other", run: () => null })],
+    logger: false,
+  });
+  await elsewhere.start();
+  expect((await registerSay("one")).status).toBe(200);
+  // This process does not work: only the other one can have run it.
+  expect(await say()).toBe("one");
+  expect((await registerSay("two")).status).toBe(200);
+  await expect.poll(say).toBe("two");
 });
 
 test("a launcher that starts programs is refused without a token, on loopback too", async () => {

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Millrace, defineJob, openMillrace } from "millrace";
+import { type AnyJobType, type Millrace, defineJob, openMillrace } from "millrace";
 import { type ListeningService, listenJobService } from "millrace/http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -21,23 +21,18 @@ const countWords = defineJob({
   retry: { attempts: 3, backoff: [0] },
   launch: { launcher: "remote" },
 });
-const hasty = defineJob({
-  name: "hasty",
-  timeout: "100ms",
-  grace: "50ms",
-  retry: { attempts: 1 },
-  launch: { launcher: "remote" },
-});
+const bounded = { grace: "50ms", retry: { attempts: 1 }, launch: { launcher: "remote" } };
+const hasty = defineJob({ ...bounded, name: "hasty", timeout: "100ms" });
 
 let directory: Awaited<ReturnType<typeof scratch>>;
 let mill: Millrace;
 let service: ListeningService;
 let children: ChildProcess[];
 
-async function openService(): Promise<void> {
+async function openService(jobs: readonly AnyJobType[] = [countWords, hasty]): Promise<void> {
   mill = await openMillrace({
     store: `sqlite:${join(directory.path, "remote.db")}`,
-    jobs: [countWords, hasty],
+    jobs,
     logger: false,
     worker: { leaseDuration: "3s", sweepInterval: "100ms" },
   });
@@ -203,6 +198,24 @@ describe("a worker over HTTP", () => {
         value: { words: 3 },
       });
       expect(settled.json).toEqual({ state: "succeeded" });
+    } finally {
+      await firstService.close();
+      await firstMill.close();
+    }
+  });
+
+  test("has no more time for a job with another service than it had left", async () => {
+    const { id } = await mill.enqueue(countWords, { text: "a" });
+    const { jobs } = await claim();
+    const [firstMill, firstService] = [mill, service];
+    // The first service lets it take for ever, so that only the second can end it.
+    await openService([defineJob({ ...bounded, name: countWords.name, timeout: "100ms" })]);
+    try {
+      const startedAtMs = Date.parse((await mill.job(id))?.startedAt ?? "");
+      await expect.poll(() => Date.now() - startedAtMs).toBeGreaterThan(100);
+      const report = await post(`/v1/claims/${id}/report`, { token: jobs[0].token });
+      expect(report.json).toMatchObject({ cancel: { code: "JOB_TIMEOUT" } });
+      await expect.poll(async () => mill.job(id)).toMatchObject({ error: { code: "JOB_TIMEOUT" } });
     } finally {
       await firstService.close();
       await firstMill.close();

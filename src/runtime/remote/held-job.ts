@@ -11,7 +11,7 @@ import type { RemoteCancel, RemoteJob, RemoteOutcome, RemoteReport } from "./rem
 /** What a held job needs around it. */
 export interface HeldJobSurroundings extends Pick<
   AttemptSurroundings,
-  "logger" | "reporter" | "workerId" | "ended"
+  "logger" | "reporter" | "workerId" | "ended" | "ranBeforeMs"
 > {
   /** Keeps the end of the try; `null` where the claim is void. */
   readonly onEnd: (held: HeldJob, outcome: SettleOutcome | null) => Promise<SettleReply>;
@@ -26,6 +26,7 @@ export class HeldJob {
   readonly #said: PromiseWithResolvers<unknown> = Promise.withResolvers<unknown>();
   readonly #settled: PromiseWithResolvers<SettleReply> = Promise.withResolvers<SettleReply>();
   #request: LaunchRequest | undefined;
+  #told: MillraceError | undefined;
 
   constructor(claimed: ClaimedJob, type: AnyJobType, around: HeldJobSurroundings) {
     this.claimed = claimed;
@@ -76,9 +77,14 @@ export class HeldJob {
 
   /** Why the worker should end the job, if it should. */
   get cancel(): RemoteCancel | null {
-    if (this.#request?.signal.aborted !== true) return null;
-    const { code, message } = this.#request.signal.reason as MillraceError;
-    return { code, message };
+    const isAborted = this.#request?.signal.aborted === true;
+    const reason = isAborted ? (this.#request?.signal.reason as MillraceError) : this.#told;
+    return reason === undefined ? null : { code: reason.code, message: reason.message };
+  }
+
+  /** Says that the job should end, where someone else will see to it that it does. */
+  tell(reason: MillraceError): void {
+    this.#told = reason;
   }
 
   report({ progress, logs = [] }: RemoteReport): void {

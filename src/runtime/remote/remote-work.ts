@@ -139,23 +139,40 @@ class Work {
   async #adopt(record: JobRecord, token: string): Promise<HeldJob> {
     const type = this.#parts.registry.get(record.type);
     const name = record.worker ?? "";
-    const held = this.#hold(claimedOf(record, token), type, name);
-    // Of a job that a worker of ours has given to a service, only the end is told here; its lease is kept there.
-    if (name.startsWith(`${WORKER_PREFIX}:`)) {
-      const worker = this.#worker(name);
-      await worker.hear();
-      worker.add(held);
-    }
+    const isRemote = name.startsWith(`${WORKER_PREFIX}:`);
+    if (!isRemote) return this.#speakFor(record, token, type);
+    const worker = this.#worker(name);
+    await worker.hear();
+    // Its claim was elsewhere, by the store's clock; this process's own may be minutes off.
+    const { nowMs } = await this.#parts.store.describe();
+    // Another word about the same job may have come first.
+    const other = worker.find(record.id);
+    if (other?.claimed.token === token) return other;
+    const claimed = claimedOf(record, token);
+    const held = this.#hold(claimed, type, name, nowMs - claimed.startedAtMs);
+    worker.add(held);
     await held.begin();
-    if (record.cancelRequest !== null) {
-      const { reason } = record.cancelRequest;
-      held.abort(new MillraceError("JOB_CANCELLED", { message: reason }));
-    }
+    if (record.cancelRequest !== null) held.abort(cancelled(record.cancelRequest.reason));
     return held;
   }
 
-  #hold(claimed: ClaimedJob, type: AnyJobType, worker: string): HeldJob {
+  /**
+   * A job that a worker of ours has given to a service: its time and its lease are kept there. Here is only told what
+   * the service says of it, one call at a time.
+   */
+  async #speakFor(record: JobRecord, token: string, type: AnyJobType): Promise<HeldJob> {
+    const claimed = claimedOf(record, token);
+    // For the figures alone: not worth asking the store for its time.
+    const ranMs = Date.now() - claimed.startedAtMs;
+    const held = this.#hold(claimed, { ...type, timeoutMs: undefined }, record.worker ?? "", ranMs);
+    await held.begin();
+    if (record.cancelRequest !== null) held.tell(cancelled(record.cancelRequest.reason));
+    return held;
+  }
+
+  #hold(claimed: ClaimedJob, type: AnyJobType, worker: string, ranMs?: number): HeldJob {
     return new HeldJob(claimed, type, {
+      ...(ranMs === undefined ? {} : { ranBeforeMs: Math.max(0, ranMs) }),
       logger: this.#parts.logger,
       reporter: this.#reporter,
       workerId: () => worker,
@@ -267,6 +284,10 @@ function claimedOf(record: JobRecord, token: string): ClaimedJob {
     startedAtMs,
     tags,
   };
+}
+
+function cancelled(reason: string): MillraceError {
+  return new MillraceError("JOB_CANCELLED", { message: reason });
 }
 
 function staleClaim(id: JobId): MillraceError {
