@@ -23,7 +23,6 @@ export async function enqueueKeyed(
   context: Context,
   jobs: readonly KeyedJob[],
 ): Promise<readonly EnqueueReply[]> {
-  const replies: EnqueueReply[] = [];
   const byPlace = new Map<number, Asking[]>();
   const known = await findJobs(
     context,
@@ -36,19 +35,19 @@ export async function enqueueKeyed(
     if (list === undefined) byPlace.set(place, [asking]);
     else list.push(asking);
   }
+  const holders: (Holder | undefined)[] = [];
   await Promise.all(
     [...byPlace].map(async ([place, entries]) => {
       const keys = keyPlaceOf(context.namespace, place);
       for (let from = 0; from < entries.length; from += MAX_KEYS) {
         const part = entries.slice(from, from + MAX_KEYS);
         const held = await reserve(context, keys, part);
-        for (const [index, { at, job }] of part.entries()) {
-          replies[at] = await conclude(context, keys[2] ?? "", job, held[index]);
-        }
+        for (const [index, { at }] of part.entries()) holders[at] = held[index];
       }
     }),
   );
-  return replies;
+  // All keys are taken before the first job goes out, so that jobs of one call come into their lanes in its order.
+  return Promise.all(jobs.map((job, at) => conclude(context, job, holders[at])));
 }
 
 function fieldOf(job: KeyedJob): string {
@@ -91,12 +90,12 @@ async function reserve(
 
 async function conclude(
   context: Context,
-  outbox: string,
   job: KeyedJob,
   holder: Holder | undefined,
 ): Promise<EnqueueReply> {
   if (holder === undefined) return { id: job.id, state: null, isNew: false };
   if (holder.entry !== null) {
+    const outbox = keyPlaceOf(context.namespace, placeOfKey(fieldOf(job)))[2] ?? "";
     const delivered = await deliver(context, outbox, holder.entry);
     if (holder.id === job.id) return delivered;
   }
