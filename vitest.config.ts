@@ -7,7 +7,7 @@ import { defineConfig } from "vitest/config";
  */
 const WITHIN_MS = 30_000;
 
-/** Suites against real Redis servers and a real Cluster, which the tests start. */
+/** Suites against a real Redis server and a real Cluster, which are started for all of them together. */
 const REDIS_SUITES = "test/stores/redis*.test.ts";
 
 const shared = {
@@ -43,6 +43,7 @@ export default defineConfig({
         test: {
           name: "redis",
           include: [REDIS_SUITES],
+          globalSetup: "test/servers/shared-redis.ts",
           testTimeout: 60_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: WITHIN_MS } },

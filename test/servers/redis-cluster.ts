@@ -1,6 +1,6 @@
 // Starts a real Redis Cluster for tests: three primaries and three replicas on free loopback ports.
 import { setTimeout as pause } from "node:timers/promises";
-import { type RedisServer, freePort, startRedis } from "./redis-server.ts";
+import { type RedisServer, startOnFreePort, startRedis } from "./redis-server.ts";
 
 /** Slots of a cluster. */
 const SLOTS = 16_384;
@@ -30,20 +30,9 @@ export interface RedisClusterOptions {
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const primaryCount = options.primaries ?? 3;
   const count = primaryCount * (1 + (options.replicasEach ?? 1));
-  const nodes: RedisServer[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const args = [
-      "--cluster-enabled",
-      "yes",
-      "--cluster-node-timeout",
-      String(NODE_TIMEOUT_MS),
-      // The bus port is 10,000 above by default, which leaves the range for high free ports.
-      "--cluster-port",
-      String(await freePort()),
-      ...(options.args ?? []),
-    ];
-    nodes.push(await startRedis({ args }));
-  }
+  const nodes = await Promise.all(
+    Array.from({ length: count }, () => startNode(options.args ?? [])),
+  );
   await introduce(nodes);
   await share(nodes.slice(0, primaryCount));
   await follow(nodes, primaryCount);
@@ -56,6 +45,16 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       await Promise.all(nodes.map((node) => node.stop()));
     },
   };
+}
+
+async function startNode(args: readonly string[]): Promise<RedisServer> {
+  const own = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)];
+  // By default a primary waits 5 s for more replicas before it sends its data.
+  own.push("--repl-diskless-sync-delay", "0");
+  // The bus port is 10,000 above by default, which leaves the range for high free ports.
+  return startOnFreePort((busPort) =>
+    startRedis({ args: [...own, "--cluster-port", String(busPort), ...args] }),
+  );
 }
 
 async function introduce(nodes: readonly RedisServer[]): Promise<void> {

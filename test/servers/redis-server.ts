@@ -13,6 +13,8 @@ const HOW_TO_INSTALL =
 /** A server that does not answer within this time does not start. */
 const START_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
+/** A free port may be taken by another until the server listens there: then another is tried. */
+const MAX_STARTS = 5;
 
 /** A running server. */
 export interface RedisServer {
@@ -49,7 +51,10 @@ function ensureRedisServer(): void {
 }
 
 function aptGet(...args: readonly string[]): void {
-  spawnSync("apt-get", args, { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+  // Another test run may be installing too: its lock is waited for.
+  spawnSync("apt-get", ["-o", "DPkg::Lock::Timeout=120", ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
 }
 
 function hasServer(): boolean {
@@ -57,7 +62,7 @@ function hasServer(): boolean {
 }
 
 /** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
@@ -72,7 +77,23 @@ export async function freePort(): Promise<number> {
 /** Starts a server, and waits until it answers. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   ensureRedisServer();
-  const port = options.port ?? (await freePort());
+  return startOnFreePort((port) => startOnce(options.port ?? port, options));
+}
+
+/** Tries to start something on one port after the other. */
+export async function startOnFreePort<Started>(
+  start: (port: number) => Promise<Started>,
+): Promise<Started> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      if (tries === MAX_STARTS) throw error;
+    }
+  }
+}
+
+async function startOnce(port: number, options: RedisServerOptions): Promise<RedisServer> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "millrace-redis-")));
   const common = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory];
   const quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning"];
@@ -92,13 +113,19 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     maxRetriesPerRequest: null,
   });
   client.on("error", () => {});
-  await answers(client, port);
   const kill = async (): Promise<void> => {
     client.disconnect();
     child.kill("SIGKILL");
     await ended;
     process.removeListener("exit", endWithUs);
   };
+  try {
+    await answers(client, child);
+  } catch (error) {
+    await kill();
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -114,15 +141,17 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   };
 }
 
-async function answers(client: Redis, port: number): Promise<void> {
+/** Waits until the server that was started answers: on its port another may, which came first. */
+async function answers(client: Redis, child: ChildProcess): Promise<void> {
   const startedAtMs = performance.now();
   for (;;) {
-    const answer = await Promise.race([client.ping(), pause(POLL_MS * 10, "silent")]).catch(
-      () => "refused",
+    const info = await Promise.race([client.info("server"), pause(POLL_MS * 10, "")]).catch(
+      () => "",
     );
-    if (answer === "PONG") return;
-    if (performance.now() - startedAtMs > START_TIMEOUT_MS) {
-      throw new Error(`redis-server on port ${port} does not answer`);
+    if (info.includes(`process_id:${child.pid}\r`)) return;
+    if (child.exitCode !== null || performance.now() - startedAtMs > START_TIMEOUT_MS) {
+      throw new Error("redis-server ended, or does not answer");
     }
+    if (info !== "") await pause(POLL_MS);
   }
 }

@@ -2,4 +2,4 @@
 import { testAgainstModel } from "./model/run.ts";
 import { onRedisCluster } from "./redis-harness.ts";
 
-testAgainstModel("Redis Cluster", await onRedisCluster(), 30);
+testAgainstModel("Redis Cluster", onRedisCluster(), 30);

@@ -3,4 +3,4 @@ import { describe, test } from "vitest";
 import { describeStore } from "../../src/testing/index.ts";
 import { onRedisCluster } from "./redis-harness.ts";
 
-describeStore("Redis Cluster", await onRedisCluster(), { describe, test });
+describeStore("Redis Cluster", onRedisCluster(), { describe, test });

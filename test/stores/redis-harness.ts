@@ -1,10 +1,8 @@
-// How the suites open the Redis store.
-import { afterAll } from "vitest";
+// How the suites open the Redis store: on the servers that all of them share.
+import { inject } from "vitest";
 import { CAPABILITIES } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
-import { startRedisCluster } from "../servers/redis-cluster.ts";
-import { startRedis } from "../servers/redis-server.ts";
 
 function harness(url: string): StoreHarness {
   const clock = createTestClock();
@@ -16,16 +14,12 @@ function harness(url: string): StoreHarness {
   };
 }
 
-/** One server for all cases of a test file. */
-export async function onRedis(): Promise<StoreHarness> {
-  const server = await startRedis();
-  afterAll(() => server.stop());
-  return harness(server.url);
+/** On one server. */
+export function onRedis(): StoreHarness {
+  return harness(inject("redisUrl"));
 }
 
-/** A cluster of three primaries and three replicas for all cases of a test file. */
-export async function onRedisCluster(): Promise<StoreHarness> {
-  const cluster = await startRedisCluster();
-  afterAll(() => cluster.stop());
-  return harness(cluster.url);
+/** On a cluster of three primaries and three replicas. */
+export function onRedisCluster(): StoreHarness {
+  return harness(inject("redisClusterUrl"));
 }

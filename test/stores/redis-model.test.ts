@@ -2,4 +2,4 @@
 import { testAgainstModel } from "./model/run.ts";
 import { onRedis } from "./redis-harness.ts";
 
-testAgainstModel("Redis", await onRedis(), 60);
+testAgainstModel("Redis", onRedis(), 60);

@@ -3,4 +3,4 @@ import { describe, test } from "vitest";
 import { describeStore } from "../../src/testing/index.ts";
 import { onRedis } from "./redis-harness.ts";
 
-describeStore("Redis", await onRedis(), { describe, test });
+describeStore("Redis", onRedis(), { describe, test });
