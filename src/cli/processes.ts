@@ -84,7 +84,7 @@ async function tellStore(mill: Millrace, logger: Logger): Promise<void> {
 }
 
 async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logger): Promise<void> {
-  const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.launch);
+  const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.batch ?? type.launch);
   if (runnable.length === 0 && keepsMore(config)) {
     logger.info(
       {},

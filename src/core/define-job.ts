@@ -2,6 +2,14 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
+import {
+  type BatchOptions,
+  type BatchRule,
+  type FlowOptions,
+  type FlowRules,
+  readBatch,
+  readFlow,
+} from "./flow-options.ts";
 import type { JobId } from "./ids.ts";
 import type { LogLevel } from "./job.ts";
 import {
@@ -66,7 +74,9 @@ export interface RetentionOptions {
 export type RetentionRule = Duration | { readonly age?: Duration; readonly count?: number };
 
 /** What a developer says of a job type. */
-export interface JobOptions<InputSchema extends StandardSchemaV1, Output> {
+export interface JobOptions<InputSchema extends StandardSchemaV1, Output> extends FlowOptions<
+  StandardSchemaV1.InferInput<InputSchema>
+> {
   /** Unique in a namespace. Letters, digits and `. _ : / -`. */
   readonly name: string;
   /** Any Standard Schema (zod, valibot, arktype, ...). Checked at enqueue and again before running. */
@@ -75,7 +85,10 @@ export interface JobOptions<InputSchema extends StandardSchemaV1, Output> {
   readonly output?: StandardSchemaV1<unknown, Output>;
   /** The queue it waits in; its own name by default. */
   readonly queue?: string;
-  /** Most jobs of this type that one worker runs at once; unbounded within the worker's own concurrency by default. */
+  /**
+   * Most jobs of this type that one worker runs at once; unbounded within the worker's own concurrency by default. Over
+   * all workers: `limits`.
+   */
   readonly concurrency?: number;
   readonly retry?: RetryOptions;
   /** Longest time of one try. None by default. */
@@ -100,9 +113,30 @@ export interface JobOptions<InputSchema extends StandardSchemaV1, Output> {
     | readonly ScheduleOptions<StandardSchemaV1.InferInput<InputSchema>>[];
 }
 
-/** A handler in process, or the launcher that runs it elsewhere; neither where a process only enqueues. */
+/** What a handler of batches gets. */
+export interface JobBatch<Input> {
+  /** What it would get of each job by itself. */
+  readonly jobs: readonly JobContext<Input>[];
+  /** Aborted when all of them should end. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a handler of batches gives: the outcome of each job in their order, where an Error (`fatal(...)`,
+ * `retryAfter(...)` and `snooze(...)` too) is a try that failed; nothing where all succeeded. A batch that throws is a
+ * failed try of each of its jobs.
+ */
+export type BatchOutcome<Output> = readonly (Output | Error)[] | void;
+
+/** A handler of batches. */
+export interface BatchHandler<Input, Output> extends BatchOptions<Input> {
+  readonly run: (batch: JobBatch<Input>) => BatchOutcome<Output> | Promise<BatchOutcome<Output>>;
+}
+
+/** A handler in process, or the launcher that runs it elsewhere; none where a process only enqueues. */
 export interface JobHandler<Input, Output> {
   readonly run?: (context: JobContext<Input>) => Output | Promise<Output>;
+  readonly batch?: BatchHandler<Input, Output>;
   readonly launch?: LauncherUse;
 }
 
@@ -124,7 +158,11 @@ export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
   readonly labels: readonly string[];
   readonly priority: number;
   readonly schedules: readonly ScheduleOptions<Input>[];
+  readonly flow: FlowRules<Input>;
   readonly run: ((context: JobContext<Parsed>) => Output | Promise<Output>) | undefined;
+  readonly batch:
+    | (BatchRule<Parsed> & { readonly run: BatchHandler<Parsed, Output>["run"] })
+    | undefined;
   readonly launch: LauncherUse | undefined;
 }
 
@@ -162,9 +200,7 @@ export function defineJob<
   Output
 > {
   const name = checkName(options.name, "name");
-  if (options.run !== undefined && options.launch !== undefined) {
-    throw invalid(name, "has both run and launch; expected one of them");
-  }
+  checkHandlers(name, options);
   const { concurrency, maxCrashes = DEFAULT_MAX_CRASHES, priority = 0 } = options;
   if (concurrency !== undefined && (!Number.isInteger(concurrency) || concurrency < 1)) {
     throw invalid(name, `has concurrency ${String(concurrency)}; expected a whole number from 1`);
@@ -201,9 +237,20 @@ export function defineJob<
     labels: checkTags(options.labels, "labels"),
     priority,
     schedules: options.schedule === undefined ? [] : [options.schedule].flat(),
+    flow: readFlow(name, options),
     run: options.run,
+    batch: options.batch && { ...readBatch(name, options.batch), run: options.batch.run },
     launch: options.launch,
   };
+}
+
+function checkHandlers(
+  name: string,
+  options: Partial<Record<"run" | "batch" | "launch", unknown>>,
+): void {
+  const ways = (["run", "batch", "launch"] as const).filter((way) => options[way] !== undefined);
+  if (ways.length < 2) return;
+  throw invalid(name, `has both ${ways[0]} and ${ways[1]}; expected one of them`);
 }
 
 function isStandardSchema(schema: unknown): boolean {

@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   DUPLICATE_TYPE: "Two job types have one name.",
   JOB_NOT_FOUND: "No job with this id is kept.",
   JOB_REMOVED: "The job has ended and is no longer kept.",
+  JOB_DROPPED: "The job was not kept: as many stand already as its limit lets run.",
   JOB_FAILED: "The job failed for good.",
   JOB_CANCELLED: "The job was cancelled.",
   JOB_EXPIRED: "The job was not started before it expired.",

@@ -1,5 +1,6 @@
 // The job: its states and the record that a store keeps of it.
 import type { ErrorRecord } from "./errors.ts";
+import type { LimitKey } from "./flow.ts";
 import type { JobId } from "./ids.ts";
 
 /**
@@ -89,6 +90,8 @@ export interface JobRecord {
   /** The latest tries that ended other than by success, at most {@link MAX_KEPT_ATTEMPTS}. */
   readonly history: readonly AttemptRecord[];
   readonly idempotencyKey: string | null;
+  /** What it counts under, one key a limit, sorted by limit. */
+  readonly keys: readonly LimitKey[];
 }
 
 /** Tries kept in a job's history; the oldest are dropped, the counters stay exact. */

@@ -1,5 +1,6 @@
 // What a handler throws on purpose to say how its try ended: `fatal`, `retryAfter`, `snooze`.
 import { type Duration, formatDuration, parseDuration } from "./duration.ts";
+import type { PushBack } from "./flow.ts";
 
 /** Thrown by a handler: the job fails at once, whatever attempts are left. */
 export class FatalError extends Error {
@@ -10,21 +11,45 @@ export class FatalError extends Error {
 export class RetryAfterError extends Error {
   override readonly name: string = "RetryAfterError";
   readonly delayMs: number;
+  /** The limit that is held for as long: see {@link RetryAfterOptions}. */
+  readonly pushBack: string | undefined;
 
-  constructor(delayMs: number, message: string, options?: ErrorOptions) {
+  constructor(delayMs: number, message: string, options?: RetryAfterOptions) {
     super(message, options);
     this.delayMs = delayMs;
+    this.pushBack = options?.pushBack;
   }
+}
+
+/** Who else waits. */
+export interface PushBackOptions {
+  /**
+   * `"queue"`: nothing of the whole queue starts before the delay is over; the name of one of the job's limits: nothing
+   * of the job's key of it. Needs a store with limits.
+   */
+  readonly pushBack?: string;
+}
+
+export interface RetryAfterOptions extends ErrorOptions, PushBackOptions {}
+
+/** What an error asks of others. */
+export function pushBackOf(thrown: unknown): { readonly pushBack?: PushBack } {
+  if (!(thrown instanceof RetryAfterError) && !(thrown instanceof SnoozeError)) return {};
+  if (thrown.pushBack === undefined) return {};
+  return { pushBack: { limit: thrown.pushBack, delayMs: thrown.delayMs } };
 }
 
 /** Thrown by a handler: not now; look again after `delayMs`. The try does not count. */
 export class SnoozeError extends Error {
   override readonly name: string = "SnoozeError";
   readonly delayMs: number;
+  /** The limit that is held for as long. */
+  readonly pushBack: string | undefined;
 
-  constructor(delayMs: number) {
+  constructor(delayMs: number, options?: PushBackOptions) {
     super(`snoozed for ${formatDuration(delayMs)}`);
     this.delayMs = delayMs;
+    this.pushBack = options?.pushBack;
   }
 }
 
@@ -36,14 +61,15 @@ export function fatal(message: string, options?: ErrorOptions): FatalError {
 }
 
 /**
- * Try again after exactly this long: `throw retryAfter("2m", "the API said so")`. Counts as an attempt.
+ * Try again after exactly this long: `throw retryAfter("2m", "the API said so")`. Counts as an attempt. Where others
+ * would be told the same, `{ pushBack: "queue" }` lets the whole queue wait.
  *
  * @throws MillraceError `INVALID_DURATION`
  */
 export function retryAfter(
   delay: Duration,
   message = "asked to try again later",
-  options?: ErrorOptions,
+  options?: RetryAfterOptions,
 ): RetryAfterError {
   return new RetryAfterError(parseDuration(delay, "retryAfter"), message, options);
 }
@@ -53,6 +79,6 @@ export function retryAfter(
  *
  * @throws MillraceError `INVALID_DURATION`
  */
-export function snooze(delay: Duration): SnoozeError {
-  return new SnoozeError(parseDuration(delay, "snooze"));
+export function snooze(delay: Duration, options?: PushBackOptions): SnoozeError {
+  return new SnoozeError(parseDuration(delay, "snooze"), options);
 }

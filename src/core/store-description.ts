@@ -24,6 +24,10 @@ export const CAPABILITIES = [
   "schedules",
   /** Counts of jobs by type and outcome, and quantiles of their times, kept by the minute and the hour. */
   "figures",
+  /** Limits over all workers: concurrency, rates, turns among keys, push-back. */
+  "limits",
+  /** One job of a key while it waits, runs or is unfinished, and debouncing. */
+  "unique",
 ] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];

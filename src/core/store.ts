@@ -1,6 +1,15 @@
 // The seam: what the runtime asks of a store, and all that it may know of one.
 import type { ErrorRecord } from "./errors.ts";
 import type { Figures, FiguresRequest, NewFigures } from "./figures.ts";
+import type {
+  LimitDeclaration,
+  LimitQuery,
+  LimitRecord,
+  NewLimitKey,
+  PushBack,
+  SetLimits,
+  Unique,
+} from "./flow.ts";
 import type { JobId } from "./ids.ts";
 import type { JobEvent } from "./events.ts";
 import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
@@ -56,6 +65,10 @@ export interface Store {
   queues(): Promise<readonly QueueRecord[]>;
   /** Pauses a queue (nothing of it is claimed) or resumes it. */
   setPaused(request: SetPaused): Promise<void>;
+  /** Changes limits of a queue, for all who work on it, in place of what its types declare. */
+  setLimits(request: SetLimits): Promise<void>;
+  /** The limits that hold, and how far they are used. */
+  limits(request: LimitQuery): Promise<readonly LimitRecord[]>;
 
   /** Makes job types known to everyone who uses the store, with the policy by which it settles what no worker can. */
   putTypes(request: { readonly types: readonly TypeRecord[] }): Promise<void>;
@@ -106,6 +119,10 @@ export interface NewJob {
   readonly tags?: readonly string[];
   /** One job per type and key, for as long as the key is remembered. */
   readonly idempotency?: { readonly key: string; readonly rememberMs: number };
+  /** Not together with `idempotency`. */
+  readonly unique?: Unique;
+  /** What it counts under, one key a limit, sorted by limit. */
+  readonly keys?: readonly NewLimitKey[];
   /** In place of its type's. */
   readonly retention?: RetentionPolicy;
 }
@@ -118,6 +135,11 @@ export interface EnqueueReply {
   readonly id: JobId;
   readonly state: JobState | null;
   readonly isNew: boolean;
+  /**
+   * Why the job is not new, other than by its id or idempotency key. `unique`: the job told stands for its key;
+   * `debounced`: that took over the input; `dropped`: as many stand as its limit lets run, and `id` is of no job.
+   */
+  readonly because?: "unique" | "debounced" | "dropped";
 }
 
 /**
@@ -149,6 +171,8 @@ export interface TypeRecord {
   readonly redactedPaths: readonly string[] | "function";
   /** Name of the launcher that runs it. */
   readonly launcher: string;
+  /** Limits of its queue, and of the keys that its jobs name. */
+  readonly limits?: readonly LimitDeclaration[];
   /** What it was registered with, where it was registered as data and not by a program's code. */
   readonly declaration?: JsonText;
 }
@@ -164,8 +188,9 @@ export interface ExchangeRequest {
 /** What a worker can take. */
 export interface ClaimRequest {
   /**
-   * Most jobs in all. A job that is due, not expired and fits is never left behind while there is room, unless workers
-   * died under it: it may then be run apart from others, so that a job that kills its workers is found.
+   * Most jobs in all. A job that is due, not expired and fits is never left behind while there is room, unless a limit
+   * holds it, or workers died under it: it may then be run apart from others, so that a job that kills its workers is
+   * found. Jobs with keys take turns by their keys.
    */
   readonly capacity: number;
   /** What it serves, each with a capacity of its own within the whole. */
@@ -193,8 +218,8 @@ export interface ExchangeReply {
   /** In the order in which they should start: within a lane by rank (`rankOf`), and by id where that is equal. */
   readonly claimed: readonly ClaimedJob[];
   /**
-   * Time until a job that waits for its time becomes claimable by this request; `null` when none is known to. It may
-   * be too early, never too late. Not asked (no `claim`): `null`.
+   * Time until a job that waits for its time, or for a rate, becomes claimable by this request; `null` when none is
+   * known to. It may be too early, never too late. Not asked (no `claim`): `null`.
    */
   readonly lookAgainInMs: number | null;
 }
@@ -234,12 +259,22 @@ export interface Settlement {
 /** Retention is decided by the worker, which has the type's policy at hand; `retention` of age 0 removes at once. */
 export type SettleOutcome =
   | { readonly kind: "succeeded"; readonly result: JsonText; readonly retention: Retention }
-  | { readonly kind: "failed"; readonly error: ErrorRecord; readonly retention: Retention }
+  | {
+      readonly kind: "failed";
+      readonly error: ErrorRecord;
+      readonly retention: Retention;
+      readonly pushBack?: PushBack;
+    }
   | { readonly kind: "cancelled"; readonly error: ErrorRecord; readonly retention: Retention }
   /** A try that failed and counts; the next one after `delayMs`. */
-  | { readonly kind: "retry"; readonly error: ErrorRecord; readonly delayMs: number }
+  | {
+      readonly kind: "retry";
+      readonly error: ErrorRecord;
+      readonly delayMs: number;
+      readonly pushBack?: PushBack;
+    }
   /** Not now, says the handler: the try does not count. */
-  | { readonly kind: "snooze"; readonly delayMs: number }
+  | { readonly kind: "snooze"; readonly delayMs: number; readonly pushBack?: PushBack }
   /** Given back unfinished, ready at once; the try does not count. */
   | { readonly kind: "release" };
 

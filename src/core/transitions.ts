@@ -49,6 +49,7 @@ export function createJob(job: NewJob, nowMs: number): JobRecord {
     cancelRequest: null,
     history: [],
     idempotencyKey: job.idempotency?.key ?? null,
+    keys: (job.keys ?? []).map(({ limit, key }) => ({ limit, key })),
   };
 }
 

@@ -50,6 +50,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   JOB_NOT_FOUND: 404,
   SCHEDULE_NOT_FOUND: 404,
   JOB_REMOVED: 410,
+  JOB_DROPPED: 409,
   JOB_FAILED: 409,
   JOB_CANCELLED: 409,
   JOB_EXPIRED: 409,

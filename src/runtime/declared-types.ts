@@ -6,6 +6,7 @@ import {
   defineJob,
 } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
+import type { FlowOptions } from "../core/flow-options.ts";
 import type { Store, TypeRecord } from "../core/store.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
@@ -15,7 +16,10 @@ import { REMOTE_LAUNCHER } from "./remote/index.ts";
 /** A job type as data: what `defineJob` takes, but for functions and schemas. */
 export interface TypeDeclaration
   extends
-    Omit<JobOptions<never, never>, "name" | "input" | "output" | "redact" | "schedule">,
+    Omit<
+      JobOptions<never, never>,
+      "name" | "input" | "output" | "redact" | "schedule" | keyof FlowOptions<never>
+    >,
     LauncherUse {
   /** Paths masked wherever its jobs are shown. */
   readonly redact?: readonly string[];

@@ -113,7 +113,11 @@ function createReceipt(reply: EnqueueReply, type: string, results: Results): Rec
     type,
     state: reply.state,
     isNew: reply.isNew,
-    result: async (options) => outputOf(reply.id, await results.wait(reply.id, options)),
+    ...(reply.because === undefined ? {} : { because: reply.because }),
+    result: async (options) => {
+      if (reply.because === "dropped") throw new MillraceError("JOB_DROPPED");
+      return outputOf(reply.id, await results.wait(reply.id, options));
+    },
   };
 }
 

@@ -88,13 +88,15 @@ export interface Receipt<Output = unknown> {
   readonly type: string;
   /** `null` where an idempotency key named a job that has ended and is no longer kept. */
   readonly state: JobState | null;
-  /** `false` where an idempotency key named a job that stood already. */
+  /** `false` where the job stood already, by its idempotency key or as its type says, or was dropped. */
   readonly isNew: boolean;
+  /** Why it is not new, but for idempotency keys. Of a job that was dropped nothing is kept, and `id` is of none. */
+  readonly because?: "unique" | "debounced" | "dropped";
   /**
    * The job's output. Never hangs: without a `timeout` it still ends when the job does, is removed, or the
    * connection is closed.
    *
-   * @throws MillraceError `JOB_FAILED` (its `cause` has the job's error), `JOB_CANCELLED`, `JOB_REMOVED`,
+   * @throws MillraceError `JOB_FAILED` (its `cause` has the job's error), `JOB_CANCELLED`, `JOB_REMOVED`, `JOB_DROPPED`,
    * `WAIT_TIMEOUT`, `STOPPED`
    */
   result(options?: WaitOptions): Promise<Output>;

@@ -14,6 +14,7 @@ import {
   toJson,
 } from "../core/limits.ts";
 import type { NewJob } from "../core/store.ts";
+import { hasFlow, readFlowOf } from "./flow.ts";
 import type { EnqueueOptions } from "./millrace.ts";
 import { validate } from "./validation.ts";
 
@@ -30,16 +31,20 @@ export function createNewJob(
 ): NewJob | Promise<NewJob> {
   const text = inputText(type, input);
   const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
-  const build = (): NewJob => ({
-    id: makeId(queue),
-    type: type.name,
-    queue,
-    input: text,
-    ...readHeadStart(type.priority, options),
-    ...readLabels(type, options),
-    ...(options === undefined ? {} : readOptions(options)),
-    ...retentionOf(type, options),
-  });
+  const build = (): NewJob => {
+    const given = options === undefined ? {} : readOptions(options);
+    return {
+      id: makeId(queue),
+      type: type.name,
+      queue,
+      input: text,
+      ...readHeadStart(type.priority, options),
+      ...readLabels(type, options),
+      ...given,
+      ...(hasFlow(type) ? readFlowOf(type, JSON.parse(text), given) : {}),
+      ...retentionOf(type, options),
+    };
+  };
   if (type.inputSchema === undefined) return build();
   const checked: unknown = validate(
     type.inputSchema,

@@ -4,6 +4,7 @@ import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
+import { checkFlow } from "./flow.ts";
 import { loggedStore } from "./logged-store.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import { createLauncherPool } from "./launchers/pool.ts";
@@ -250,5 +251,6 @@ async function openFor(
 
 async function makeKnown(store: Store, types: readonly AnyJobType[]): Promise<void> {
   if (types.length === 0) return;
+  checkFlow(store, types);
   await store.putTypes({ types: types.map((type) => describeType(type, CANCEL_MARGIN_MS)) });
 }

@@ -1,7 +1,7 @@
 // Decides what becomes of a job whose try did not succeed.
 import type { AnyJobType } from "../core/define-job.ts";
 import { type ErrorRecord, isMillraceError, toErrorRecord } from "../core/errors.ts";
-import { FatalError, RetryAfterError, SnoozeError } from "../core/outcomes.ts";
+import { FatalError, RetryAfterError, SnoozeError, pushBackOf } from "../core/outcomes.ts";
 import type { RetentionPolicy, SettleOutcome } from "../core/store.ts";
 
 /** A try that ended with an error. */
@@ -38,7 +38,9 @@ export function decideFailure(
     };
   }
   if (isMillraceError(abortReason, "STOPPED")) return { kind: "release" };
-  if (thrown instanceof SnoozeError) return { kind: "snooze", delayMs: thrown.delayMs };
+  if (thrown instanceof SnoozeError) {
+    return { kind: "snooze", delayMs: thrown.delayMs, ...pushBackOf(thrown) };
+  }
   // A handler that ends by its signal throws whatever fetch or a timer throws: the timeout is what happened.
   const cause = isMillraceError(abortReason, "JOB_TIMEOUT") ? abortReason : thrown;
   return retryOrFail(type, { ...failed, thrown: cause }, random);
@@ -47,9 +49,16 @@ export function decideFailure(
 function retryOrFail(type: AnyJobType, failed: FailedTry, random: number): SettleOutcome {
   const { thrown, attempt, retention } = failed;
   const error = toErrorRecord(thrown);
-  const final: SettleOutcome = { kind: "failed", error, retention: retention.failed };
+  const final: SettleOutcome = {
+    kind: "failed",
+    error,
+    retention: retention.failed,
+    ...pushBackOf(thrown),
+  };
   if (isFinal(thrown) || attempt >= type.retry.attempts) return final;
-  if (thrown instanceof RetryAfterError) return { kind: "retry", error, delayMs: thrown.delayMs };
+  if (thrown instanceof RetryAfterError) {
+    return { kind: "retry", error, delayMs: thrown.delayMs, ...pushBackOf(thrown) };
+  }
   try {
     return {
       kind: "retry",

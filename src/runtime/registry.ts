@@ -1,8 +1,10 @@
 // The job types that a process knows, and how each is shown and launched.
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
+import type { LimitDeclaration } from "../core/flow.ts";
 import { MASK, type Redactor, createRedactor } from "../core/redaction.ts";
 import type { TypeRecord } from "../core/store.ts";
+import { BATCH_LAUNCHER } from "./launchers/batch.ts";
 import { jsonSchemaOf } from "./validation.ts";
 
 /** Job types by name. */
@@ -70,6 +72,14 @@ function unknownType(name: string, known: readonly string[]): MillraceError {
   });
 }
 
+function declareLimit({
+  name,
+  concurrency,
+  rate,
+}: AnyJobType["flow"]["limits"][number]): LimitDeclaration {
+  return { name, concurrency, rate };
+}
+
 /** A job type as the store is told of it. */
 export function describeType(type: AnyJobType, cancelMarginMs: number): TypeRecord {
   const inputSchema = jsonSchemaOf(type.inputSchema);
@@ -82,7 +92,8 @@ export function describeType(type: AnyJobType, cancelMarginMs: number): TypeReco
     // The worker withdraws by itself when the grace is over; the store comes after it, should the worker be silent.
     cancelGraceMs: type.graceMs + cancelMarginMs,
     redactedPaths: type.redactedPaths,
-    launcher: type.launch?.launcher ?? "in-process",
+    launcher: type.launch?.launcher ?? (type.batch === undefined ? "in-process" : BATCH_LAUNCHER),
+    ...(type.flow.limits.length === 0 ? {} : { limits: type.flow.limits.map(declareLimit) }),
     ...(inputSchema === undefined ? {} : { inputSchema }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
   };

@@ -87,7 +87,7 @@ export function createWorking(parts: WorkingParts): Working {
 }
 
 function canRun(type: AnyJobType): boolean {
-  return type.run !== undefined || (type.launch !== undefined && isOurs(type));
+  return (type.run ?? type.batch) !== undefined || (type.launch !== undefined && isOurs(type));
 }
 
 /** Remote workers claim for themselves, through a service. */

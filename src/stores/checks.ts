@@ -1,5 +1,7 @@
 // What a caller may say, checked on the caller's side, before anything is sent.
 import { MillraceError } from "../core/errors.ts";
+import type { LimitQuery, SetLimits } from "../core/flow.ts";
+import { MAX_LIMITS, checkBounds } from "../core/flow-options.ts";
 import { isJobId } from "../core/ids.ts";
 import {
   MAX_CLAIM_BATCH,
@@ -86,9 +88,28 @@ function newJob(job: NewJob): void {
   }
   if (job.labels !== undefined) checkTags(job.labels, "labels");
   if (job.tags !== undefined) checkTags(job.tags, "tags");
-  const key = job.idempotency?.key;
-  if (key !== undefined && (key.length === 0 || key.length > MAX_TAG_LENGTH)) {
-    wrong("idempotency.key", key, `1 to ${MAX_TAG_LENGTH} characters`);
+  key(job.idempotency?.key, "idempotency.key");
+  if (job.unique !== undefined || job.keys !== undefined) flow(job);
+}
+
+function key(value: string | undefined, field: string): void {
+  if (value !== undefined && (value.length === 0 || value.length > MAX_TAG_LENGTH)) {
+    wrong(field, value, `1 to ${MAX_TAG_LENGTH} characters`);
+  }
+}
+
+function flow({ unique, keys = [], idempotency }: NewJob): void {
+  key(unique?.key, "unique.key");
+  if (unique !== undefined && idempotency !== undefined) {
+    wrong("unique", unique.key, "either unique or idempotency");
+  }
+  most(keys.length, MAX_LIMITS, "keys");
+  for (const [index, each] of keys.entries()) {
+    name(each.limit, "keys.limit");
+    key(each.key, "keys.key");
+    if (index > 0 && each.limit <= (keys[index - 1]?.limit ?? "")) {
+      wrong("keys", each.limit, "one key a limit, sorted by limit");
+    }
   }
 }
 
@@ -147,6 +168,21 @@ export const check = {
   setPaused: (request: SetPaused): SetPaused => {
     name(request.queue, "queue");
     return request;
+  },
+  setLimits: (request: SetLimits): SetLimits => {
+    name(request.queue, "queue");
+    for (const limit of request.limits) {
+      name(limit.name, "limit");
+      if (limit.bounds !== null) checkBounds(limit.bounds);
+    }
+    return request;
+  },
+  limits: (query: LimitQuery): LimitQuery => {
+    most(query.keys?.length ?? 0, MAX_IDS, "keys");
+    if (query.keys !== undefined && query.queue === undefined) {
+      wrong("keys", query.keys, "the queue that they are of");
+    }
+    return query;
   },
   putTypes: <Request extends { readonly types: readonly TypeRecord[] }>(
     request: Request,

@@ -1,6 +1,7 @@
 // The launchers that a process has, by name; each is started when the first type that uses it is served.
-import type { AnyJobType } from "../../core/define-job.ts";
+import type { AnyJobType, LauncherUse } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { BATCH_LAUNCHER, createBatchLauncher } from "./batch.ts";
 import { createContainerLauncher } from "./container.ts";
 import { createHttpLauncher } from "./http.ts";
 import { inProcessLauncher } from "./in-process.ts";
@@ -30,6 +31,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
   const launchers = new Map<string, Launcher>();
   for (const launcher of [
     inProcessLauncher,
+    createBatchLauncher(),
     createThreadLauncher(),
     createProcessLauncher(),
     createHttpLauncher(),
@@ -60,7 +62,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
     },
     check: (type) => {
       const { launcher, options } = findUse(type, launchers);
-      if (launcher === inProcessLauncher) {
+      if (isOfFunctions(launcher)) {
         throw new MillraceError("INVALID_ARGUMENT", {
           message: `job type ${type.name} wants the launcher ${launcher.name}, whose handlers are functions; declare it in code with run`,
         });
@@ -85,13 +87,23 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
   };
 }
 
+function isOfFunctions({ name }: Launcher): boolean {
+  return name === inProcessLauncher.name || name === BATCH_LAUNCHER;
+}
+
 function findUse(type: AnyJobType, launchers: ReadonlyMap<string, Launcher>): Use {
-  if (type.launch === undefined) return { launcher: inProcessLauncher, options: type.run };
-  const launcher = launchers.get(type.launch.launcher);
+  const { launcher: name, options } = type.launch ?? ownUse(type);
+  const launcher = launchers.get(name);
   if (launcher === undefined) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `job type ${type.name} wants the launcher ${JSON.stringify(type.launch.launcher)}; there are ${[...launchers.keys()].join(", ")}. Pass others to openMillrace({ launchers: [...] })`,
+      message: `job type ${type.name} wants the launcher ${JSON.stringify(name)}; there are ${[...launchers.keys()].join(", ")}. Pass others to openMillrace({ launchers: [...] })`,
     });
   }
-  return { launcher, options: type.launch.options };
+  return { launcher, options };
+}
+
+function ownUse(type: AnyJobType): LauncherUse {
+  return type.batch === undefined
+    ? { launcher: inProcessLauncher.name, options: type.run }
+    : { launcher: BATCH_LAUNCHER, options: type.batch };
 }

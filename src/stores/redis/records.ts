@@ -132,6 +132,7 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       cancelRequest: extras.q ?? null,
       history: extras.h ?? [],
       idempotencyKey: extras.k ?? null,
+      keys: [],
     },
     retention: extras.y === undefined ? undefined : readRetention(extras.y),
     strikes: extras.z ?? 0,

@@ -8,6 +8,7 @@ import {
 } from "../../core/schedule-checks.ts";
 import { checkFigures } from "../../core/figures.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { withoutLimits } from "../../core/without-limits.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
 import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
@@ -55,7 +56,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     return act();
   };
   return {
-    capabilities: new Set(CAPABILITIES),
+    capabilities: new Set(CAPABILITIES.filter((each) => each !== "limits" && each !== "unique")),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),
@@ -78,6 +79,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
     queues: () => open(() => listQueues(context)),
     setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
+    ...withoutLimits("redis"),
     putTypes: (request) => open(() => putTypes(context, check.putTypes(request).types)),
     types: () => open(() => listTypes(context)),
     ...directoryMethods(context, open),

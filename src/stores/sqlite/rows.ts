@@ -91,6 +91,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
       cancelAtMs === null ? null : { atMs: cancelAtMs, reason: rest.cancelReason ?? "" },
     history: rest.history ?? [],
     idempotencyKey: rest.key ?? null,
+    keys: [],
   };
   return {
     record,

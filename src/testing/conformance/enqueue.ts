@@ -44,6 +44,7 @@ export const enqueueTopic: Topic = {
           cancelRequest: null,
           history: [],
           idempotencyKey: null,
+          keys: [],
         });
       },
     },
