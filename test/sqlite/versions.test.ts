@@ -1,5 +1,7 @@
 // Opening files: new ones, old ones, newer ones, and those of other programs.
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { copyFileSync, readFileSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import { Place, newJob } from "./place.ts";
 
@@ -11,6 +13,14 @@ afterEach(() => place.end());
 
 function versionOf(): unknown {
   return place.connect().prepare("PRAGMA user_version").get()?.["user_version"];
+}
+
+/** Every file in the place and its bytes; a shared memory file aside, which is no part of what is kept. */
+function readPlace(): Record<string, string> {
+  const files = readdirSync(place.directory).filter((name) => !name.endsWith("-shm"));
+  return Object.fromEntries(
+    files.map((name) => [name, readFileSync(join(place.directory, name), "base64")]),
+  );
 }
 
 it("a new file gets the version that this program knows", async () => {
@@ -60,11 +70,51 @@ it("a file that a newer version migrates meanwhile is written to no more", async
   });
 });
 
-it("an SQLite file of another program is refused, and left as it is", async () => {
-  const connection = place.connect();
-  connection.exec("CREATE TABLE theirs (x)");
-  await expect(place.open()).rejects.toMatchObject({ code: "STORE_MISCONFIGURED" });
-  expect(connection.prepare("SELECT name FROM sqlite_schema").all()).toEqual([{ name: "theirs" }]);
+describe("an SQLite file of another program is refused, and not a byte of it changed,", () => {
+  const refused = async (): Promise<void> => {
+    const before = readPlace();
+    await expect(place.open()).rejects.toMatchObject({ code: "STORE_MISCONFIGURED" });
+    expect(readPlace()).toEqual(before);
+  };
+
+  it("with its tables in the file", async () => {
+    const theirs = place.connect();
+    theirs.exec("CREATE TABLE theirs (x)");
+    theirs.close();
+    await refused();
+  });
+
+  it("with a mark of its own and nothing else", async () => {
+    const theirs = place.connect();
+    theirs.exec("PRAGMA application_id = 7");
+    theirs.close();
+    await refused();
+  });
+
+  it("in WAL mode", async () => {
+    const theirs = place.connect();
+    theirs.exec("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x)");
+    theirs.close();
+    await refused();
+  });
+
+  it("with all it has still in its log, as a program leaves it that was killed", async () => {
+    const theirs = place.connect();
+    theirs.exec("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x)");
+    for (const end of ["", "-wal", "-shm"])
+      copyFileSync(`${place.path}${end}`, `${place.path}2${end}`);
+    theirs.close();
+    for (const end of ["", "-wal", "-shm"])
+      renameSync(`${place.path}2${end}`, `${place.path}${end}`);
+    await refused();
+  });
+
+  it("while that program has it open", async () => {
+    const theirs = place.connect();
+    theirs.exec("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x)");
+    await refused();
+    expect(theirs.prepare("SELECT name FROM sqlite_schema").all()).toEqual([{ name: "theirs" }]);
+  });
 });
 
 it("a place where no file can be is refused", async () => {

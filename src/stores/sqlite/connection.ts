@@ -3,6 +3,7 @@ import { accessSync } from "node:fs";
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import type { Durability } from "../../core/store-description.ts";
 import { type Database, type Statement, loadDriver } from "./driver.ts";
+import { checkOwner, checkOwnerOfLog } from "./ownership.ts";
 import { migrate } from "./schema.ts";
 
 /** Bound values of a statement. */
@@ -48,10 +49,13 @@ const WAL_LIMIT_BYTES = 64 * 1_024 * 1_024;
  * @throws what the driver throws, and MillraceError `STORE_VERSION`, `STORE_MISCONFIGURED`
  */
 export function openConnection(path: string, durability: Durability): Connection {
+  checkOwnerOfLog(path);
   const { DatabaseSync } = loadDriver();
   // Busy timeout 0: waiting is the engine's, which goes on reading and renewing meanwhile.
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
+    // Before the settings: to say that a file has a log is to write into it.
+    checkOwner(db, path);
     db.exec(`
       PRAGMA journal_mode = WAL; PRAGMA synchronous = ${SYNCHRONOUS[durability]}; PRAGMA temp_store = MEMORY;
       PRAGMA cache_size = -${CACHE_KIB}; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES};

@@ -1,9 +1,7 @@
 // The tables, as ordered migrations: forward only, each in one transaction.
 import { MillraceError } from "../../core/errors.ts";
 import type { Database } from "./driver.ts";
-
-/** "mill" in ASCII: says whose file it is (https://sqlite.org/pragma.html#pragma_application_id). */
-const APPLICATION_ID = 0x6d696c6c;
+import { APPLICATION_ID, checkOwnerInside, isOwnFile, pragma } from "./ownership.ts";
 
 /*
  * Why the tables are as they are. A plain job costs one row and one index entry when it is enqueued, one changed row and
@@ -113,11 +111,12 @@ export const SCHEMA_VERSION: number = MIGRATIONS.length;
  * @throws MillraceError `STORE_VERSION` for a newer file, `STORE_MISCONFIGURED` for a file of something else
  */
 export function migrate(db: Database, path: string): void {
-  if (isOurs(db) && checkVersion(db, path) === SCHEMA_VERSION) return;
+  if (isOwnFile(db) && checkVersion(db, path) === SCHEMA_VERSION) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     // Judged under the lock alone: between two pragmas outside it, another process may commit its migration.
-    const version = readVersion(db, path);
+    const version = checkVersion(db, path);
+    checkOwnerInside(db, path);
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; PRAGMA application_id = ${APPLICATION_ID}`);
     db.exec("COMMIT");
@@ -141,24 +140,4 @@ export function checkVersion(db: Database, path: string): number {
     });
   }
   return version;
-}
-
-function readVersion(db: Database, path: string): number {
-  const version = checkVersion(db, path);
-  const isEmpty = version === 0 && pragma(db, "schema_version") === 0;
-  if (!isOurs(db) && !isEmpty) {
-    throw new MillraceError("STORE_MISCONFIGURED", {
-      message: `${path} is an SQLite file of another program; give Millrace a file of its own`,
-    });
-  }
-  return version;
-}
-
-function isOurs(db: Database): boolean {
-  return pragma(db, "application_id") === APPLICATION_ID;
-}
-
-function pragma(db: Database, name: string): number {
-  const row = db.prepare(`PRAGMA ${name}`).get();
-  return Number(row?.[name] ?? 0);
 }
