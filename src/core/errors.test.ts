@@ -3,6 +3,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ERROR_CODES,
+  MAX_CAUSE_STACK_LENGTH,
+  MAX_ERROR_CAUSES,
   MAX_ERROR_MESSAGE_LENGTH,
   MAX_ERROR_STACK_LENGTH,
   MillraceError,
@@ -60,6 +62,37 @@ describe("toErrorRecord", () => {
     [{ toJSON: () => undefined }, "[object Object]"],
   ])("describes a thrown %o", (thrown, message) => {
     expect(toErrorRecord(thrown)).toEqual({ name: "Error", message });
+  });
+
+  test("keeps what led to it, cause by cause", () => {
+    const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    const error = new Error("no quote", {
+      cause: new TypeError("fetch failed", { cause: refused }),
+    });
+    expect(toErrorRecord(error)).toMatchObject({
+      message: "no quote",
+      cause: {
+        name: "TypeError",
+        message: "fetch failed",
+        cause: { message: "connect ECONNREFUSED", code: "ECONNREFUSED", stack: refused.stack },
+      },
+    });
+    expect(toErrorRecord(new Error("late", { cause: "the bus" })).cause?.message).toBe("the bus");
+    expect(toErrorRecord(new Error("alone", { cause: undefined }))).not.toHaveProperty("cause");
+  });
+
+  test("ends a chain of causes, and a circle of them, at a bound", () => {
+    const circle = new Error("round");
+    circle.cause = circle;
+    circle.stack = "s".repeat(MAX_ERROR_STACK_LENGTH);
+    let depth = 0;
+    let stackLength = 0;
+    for (let record = toErrorRecord(circle).cause; record !== undefined; record = record.cause) {
+      depth += 1;
+      stackLength += record.stack?.length ?? 0;
+    }
+    expect(depth).toBe(MAX_ERROR_CAUSES);
+    expect(stackLength).toBeLessThan(MAX_ERROR_CAUSES * (MAX_CAUSE_STACK_LENGTH + 50));
   });
 
   test("leaves out a code that is no text", () => {

@@ -80,6 +80,8 @@ export interface ErrorRecord {
   /** A {@link ErrorCode}, or the `code` that the thrown error had. */
   readonly code?: string;
   readonly stack?: string;
+  /** What led to it, where the error said so. */
+  readonly cause?: ErrorRecord;
 }
 
 /** Longest message kept with a job, in UTF-16 units; a longer one is cut and says so. */
@@ -87,20 +89,30 @@ export const MAX_ERROR_MESSAGE_LENGTH = 4_096;
 /** Longest stack kept with a job, in UTF-16 units. */
 export const MAX_ERROR_STACK_LENGTH = 8_192;
 
-/** Makes plain, bounded data of whatever was thrown. Never throws, whatever getters the value has. */
+/** How many causes of causes are kept: what is wrapped more often than that says the same again. A circle ends here, too. */
+export const MAX_ERROR_CAUSES = 4;
+/** Longest stack of a cause, in UTF-16 units: where it was thrown, not the way there, which the first stack has. */
+export const MAX_CAUSE_STACK_LENGTH = 2_048;
+
+/** Makes plain, bounded data of whatever was thrown, and of what it says caused it. Never throws, whatever getters the value has. */
 export function toErrorRecord(thrown: unknown): ErrorRecord {
+  return describeError(thrown, MAX_ERROR_CAUSES, MAX_ERROR_STACK_LENGTH);
+}
+
+function describeError(thrown: unknown, causesLeft: number, stackLength: number): ErrorRecord {
   try {
     if (!(thrown instanceof Error)) {
       return { name: "Error", message: cut(describe(thrown), MAX_ERROR_MESSAGE_LENGTH) };
     }
-    const code: unknown = (thrown as { code?: unknown }).code;
+    const { code, cause } = thrown as { code?: unknown; cause?: unknown };
     return {
       name: cut(describe(thrown.name), 200),
       message: cut(describe(thrown.message), MAX_ERROR_MESSAGE_LENGTH),
       ...(typeof code === "string" ? { code: cut(code, 200) } : {}),
-      ...(typeof thrown.stack === "string"
-        ? { stack: cut(thrown.stack, MAX_ERROR_STACK_LENGTH) }
-        : {}),
+      ...(typeof thrown.stack === "string" ? { stack: cut(thrown.stack, stackLength) } : {}),
+      ...(cause === undefined || cause === null || causesLeft === 0
+        ? {}
+        : { cause: describeError(cause, causesLeft - 1, MAX_CAUSE_STACK_LENGTH) }),
     };
   } catch {
     return { name: "Error", message: "a value was thrown that can't be read" };

@@ -21,7 +21,7 @@ import type {
 } from "../runtime/index.ts";
 import { followEvents } from "./event-client.ts";
 import { scheduleOperations } from "./schedule-client.ts";
-import { MAX_WAIT_MS } from "./schemas.ts";
+import { MAX_WAIT_MS } from "./job-schemas.ts";
 import {
   DEFAULT_TIMEOUT_MS,
   type HttpOperationsOptions,

@@ -279,7 +279,7 @@ describe("what is shown", () => {
     run: ({ input, log, progress }) => {
       log.info(`charging ${input.card}`, { card: input.card, note: `card ${input.card}` });
       progress({ card: input.card, of: `the card ${input.card}` });
-      throw new Error(`refused: ${input.card}`);
+      throw new Error(`refused: ${input.card}`, { cause: new Error(`no such card ${input.card}`) });
     },
   });
 
@@ -312,6 +312,7 @@ describe("what is shown", () => {
       await mill.logs(receipt.id),
     ]);
     expect(everything).toContain("[redacted]");
+    expect(everything).toContain("no such card [redacted]");
     expect(everything).not.toContain(card);
   });
 

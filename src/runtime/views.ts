@@ -2,7 +2,7 @@
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JobEvent } from "../core/events.ts";
 import { type AttemptRecord, type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
-import { type Redactor, collectSecrets, maskText } from "../core/redaction.ts";
+import { type Redactor, collectSecrets, maskValue } from "../core/redaction.ts";
 import type { AttemptView, EventView, JobView } from "./millrace.ts";
 
 /** Shows a job. */
@@ -68,14 +68,9 @@ export function viewEvent(event: JobEvent, redact: Redactor): EventView {
   }
 }
 
-/** Masks secrets in an error's texts. */
+/** Masks secrets in an error's texts, those of its causes included. */
 export function maskError(error: ErrorRecord, secrets: readonly string[]): ErrorRecord {
-  if (secrets.length === 0) return error;
-  return {
-    ...error,
-    message: maskText(error.message, secrets),
-    ...(error.stack === undefined ? {} : { stack: maskText(error.stack, secrets) }),
-  };
+  return maskValue(error, secrets) as ErrorRecord;
 }
 
 function viewError(error: ErrorRecord | null, secrets: readonly string[]): ErrorRecord | null {

@@ -1,6 +1,12 @@
 // `millrace jobs` and `millrace job ID`: look at jobs.
 import { type Command, InvalidArgumentError } from "commander";
-import { JOB_STATES, type JobState, MAX_PAGE, MillraceError } from "../../core/index.ts";
+import {
+  type ErrorRecord,
+  JOB_STATES,
+  type JobState,
+  MAX_PAGE,
+  MillraceError,
+} from "../../core/index.ts";
 import type { JobView, Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import {
@@ -143,6 +149,16 @@ function detailOf(job: JobView): string {
   return brief(job.input, 60);
 }
 
+/** An error and what led to it, a row each. */
+function describeError(error: ErrorRecord | null): readonly (readonly [string, string])[] {
+  const rows: (readonly [string, string])[] = [];
+  for (let each = error ?? undefined; each !== undefined; each = each.cause) {
+    const label = rows.length === 0 ? "error" : "caused by";
+    rows.push([label, clean(`${each.name}: ${each.message}`)]);
+  }
+  return rows;
+}
+
 function describeJob(job: JobView, nowMs: number): readonly string[] {
   const when = (iso: string | null): string =>
     iso === null ? "" : `${iso} (${relativeTime(iso, nowMs)})`;
@@ -167,7 +183,7 @@ function describeJob(job: JobView, nowMs: number): readonly string[] {
     ["input", brief(job.input, 2_000)],
     ["progress", brief(job.progress, 2_000)],
     ["result", brief(job.result, 2_000)],
-    ["error", job.error === null ? "" : clean(`${job.error.name}: ${job.error.message}`)],
+    ...describeError(job.error),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return [

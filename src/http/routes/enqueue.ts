@@ -12,7 +12,7 @@ import {
   jobsAccepted,
   newJob,
   newJobs,
-} from "../schemas.ts";
+} from "../job-schemas.ts";
 
 const KEY_HEADER = {
   "idempotency-key":

@@ -5,7 +5,7 @@ import type { EventHubs, HubAttachment } from "../event-hub.ts";
 import { type EventStream, STREAM_HEADERS, openEventStream } from "../event-stream.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, defineRoute } from "../route.ts";
-import { eventQuery, jobParams } from "../schemas.ts";
+import { eventQuery, jobParams } from "../job-schemas.ts";
 
 /** Streams open at once: each costs a connection and up to a thousand waiting events. */
 const MAX_STREAMS = 1_000;

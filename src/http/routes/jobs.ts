@@ -23,9 +23,9 @@ import {
   jobView,
   logPage,
   logQuery,
-  reason,
   waitQuery,
-} from "../schemas.ts";
+} from "../job-schemas.ts";
+import { reason } from "../schemas.ts";
 
 /** The routes that show and change jobs. */
 export function jobRoutes(operations: Operations): readonly Route[] {

@@ -1,10 +1,11 @@
 // The routes of workers elsewhere: claim, report, settle. A service called over HTTP settles by the same route.
+import type { ZodType } from "zod";
 import { MillraceError, parseDuration } from "../../core/index.ts";
 import type { RemoteClaim, RemoteJob, RemoteOperations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, SECURITY_HEADERS, defineRoute, json } from "../route.ts";
-import { MAX_WAIT_MS, jobParams } from "../schemas.ts";
+import { MAX_WAIT_MS, jobParams } from "../job-schemas.ts";
 import {
   claimBody,
   claimGiven,
@@ -67,39 +68,47 @@ function jobText({ job, timeoutMs, inputText }: RemoteJob): string {
 }
 
 function reportRoute(operations: () => RemoteOperations): Route {
-  return defineRoute({
-    method: "POST",
-    path: "/v1/claims/{id}/report",
-    operationId: "reportJob",
+  return heldJobRoute({
+    action: "report",
     summary: "Tell progress and log lines of a claimed job, and that its worker lives.",
-    scope: "work",
-    params: jobParams,
-    body: { schema: reportBody, maxBytes: MAX_BODY_BYTES },
-    headers: TOKEN_HEADER,
-    replies: [{ status: 200, description: "Kept.", schema: reportKept }],
-    handle: async ({ params, body, request }) => {
-      const token = tokenOf(request, body.token);
-      return json(await operations().report(params.id, { ...body, token }));
-    },
+    schema: reportBody,
+    reply: reportKept,
+    answer: (id, token, body) => operations().report(id, { ...body, token }),
   });
 }
 
 function settleRoute(operations: () => RemoteOperations): Route {
+  return heldJobRoute({
+    action: "settle",
+    summary: "Say how a claimed job ended.",
+    schema: settleBody,
+    reply: settleKept,
+    answer: (id, token, { progress, logs, token: _token, ...outcome }) =>
+      operations().settle(id, { token, progress, logs, outcome }),
+  });
+}
+
+/** A route about a job that the caller holds: its id is in the path, its token in the body or a header. */
+function heldJobRoute<Body extends { readonly token?: string }>(parts: {
+  readonly action: "report" | "settle";
+  readonly summary: string;
+  readonly schema: ZodType<Body>;
+  readonly reply: ZodType;
+  readonly answer: (id: string, token: string, body: Body) => Promise<object>;
+}): Route {
+  const { action, summary, schema, reply, answer } = parts;
   return defineRoute({
     method: "POST",
-    path: "/v1/claims/{id}/settle",
-    operationId: "settleJob",
-    summary: "Say how a claimed job ended.",
+    path: `/v1/claims/{id}/${action}`,
+    operationId: `${action}Job`,
+    summary,
     scope: "work",
     params: jobParams,
-    body: { schema: settleBody, maxBytes: MAX_BODY_BYTES },
+    body: { schema, maxBytes: MAX_BODY_BYTES },
     headers: TOKEN_HEADER,
-    replies: [{ status: 200, description: "Kept.", schema: settleKept }],
-    handle: async ({ params, body, request }) => {
-      const token = tokenOf(request, body.token);
-      const { progress, logs, token: _token, ...outcome } = body;
-      return json(await operations().settle(params.id, { token, progress, logs, outcome }));
-    },
+    replies: [{ status: 200, description: "Kept.", schema: reply }],
+    handle: async ({ params, body, request }) =>
+      json(await answer(params.id, tokenOf(request, body.token), body)),
   });
 }
 

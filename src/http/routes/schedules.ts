@@ -14,7 +14,8 @@ import {
   scheduleView,
   tickList,
 } from "../schedule-schemas.ts";
-import { jobAccepted, reason } from "../schemas.ts";
+import { jobAccepted } from "../job-schemas.ts";
+import { reason } from "../schemas.ts";
 
 /** The routes about schedules. */
 export function scheduleRoutes({ schedules }: Operations): readonly Route[] {

@@ -3,6 +3,7 @@ import type { TypeRecord } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { type Route, defineRoute, json } from "../route.ts";
+import { reason } from "../schemas.ts";
 import {
   figureList,
   figureQuery,
@@ -10,11 +11,10 @@ import {
   queueList,
   queueParams,
   queueState,
-  reason,
   storeDescription,
   typeList,
   workerList,
-} from "../schemas.ts";
+} from "../system-schemas.ts";
 
 /** The routes around the jobs. */
 export function systemRoutes(operations: Operations): readonly Route[] {

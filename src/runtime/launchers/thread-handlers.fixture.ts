@@ -9,7 +9,9 @@ export function add({ input, log, progress }: JobContext<{ a: number; b: number 
 }
 
 export function refuse(): never {
-  throw fatal("never");
+  throw fatal("never", {
+    cause: Object.assign(new TypeError("no way"), { code: "NO_WAY", cause: "no road" }),
+  });
 }
 
 export function spin(): never {

@@ -32,7 +32,10 @@ describe("a job in a thread", () => {
     mill = await openMillrace({ store: "memory:", logger: false, jobs: [refuse] });
     await mill.start();
     const receipt = await mill.enqueue(refuse, null);
-    await expect(receipt.result()).rejects.toMatchObject({ cause: { message: "never" } });
+    const cause = { name: "TypeError", message: "no way", code: "NO_WAY" };
+    await expect(receipt.result()).rejects.toMatchObject({
+      cause: { message: "never", cause: { ...cause, cause: { message: "no road" } } },
+    });
     expect(await mill.job(receipt.id)).toMatchObject({ state: "failed", attempt: 1 });
   });
 

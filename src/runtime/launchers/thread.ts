@@ -1,7 +1,7 @@
 // The worker-thread launcher: a module's function, run in a pool of warm threads, off the event loop that keeps time.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { MillraceError, toErrorRecord } from "../../core/errors.ts";
+import { type ErrorRecord, MillraceError, toErrorRecord } from "../../core/errors.ts";
 import { FatalError, RetryAfterError, SnoozeError } from "../../core/outcomes.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import type { FromThread, ThrownInThread, ToThread } from "./thread-protocol.ts";
@@ -177,6 +177,15 @@ function rebuild(thrown: ThrownInThread): unknown {
       : outcome === "retry-after"
         ? new RetryAfterError(delayMs, record.message)
         : Object.assign(new Error(record.message), { name: record.name });
-  if (record.stack !== undefined) error.stack = record.stack;
-  return record.code === undefined ? error : Object.assign(error, { code: record.code });
+  return dress(error, record);
+}
+
+/** Gives an error what else is known of it. */
+function dress(error: Error, { stack, code, cause }: ErrorRecord): Error {
+  if (stack !== undefined) error.stack = stack;
+  if (cause !== undefined) {
+    const { name, message } = cause;
+    error.cause = dress(Object.assign(new Error(message), { name }), cause);
+  }
+  return code === undefined ? error : Object.assign(error, { code });
 }
