@@ -9,8 +9,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   // External processes as such: started in their own group, watched, killed. Shared by launchers and fleets.
   processes: ["core"],
+  // The package's own version: nothing else, so that `--help` need not load a room for it.
+  version: [],
   stores: ["core"],
-  runtime: ["core", "stores", "processes"],
+  runtime: ["core", "stores", "processes", "version"],
   workflow: ["core", "stores", "runtime"],
   schedule: ["core", "stores", "runtime"],
   fleet: ["core", "stores", "runtime", "processes"],
@@ -44,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rollup",
     "processes",
     "http",
+    "version",
   ],
 };
 

@@ -5,7 +5,7 @@ import { openMillrace } from "../millrace/index.ts";
 import { type Logger, type Millrace, createLogger, stopOnSignals } from "../runtime/index.ts";
 import { openFleets } from "./fleets.ts";
 import { openRollups } from "./rollups.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../version/index.ts";
 
 /** Which parts this process is. */
 export interface Parts {

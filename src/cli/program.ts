@@ -22,7 +22,7 @@ import { registerStats } from "./commands/stats.ts";
 import { registerTop } from "./commands/top.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../version/index.ts";
 
 /** Adds one command, or a family of them, to the program. Each file under commands/ exports one. */
 export type RegisterCommand = (program: Command) => void;

@@ -6,7 +6,7 @@ import type { Store, WorkerAttachment, WorkerDescription } from "../core/store.t
 import { createBackoff } from "./backoff.ts";
 import { logStoreError } from "./logged-store.ts";
 import type { Logger } from "./logger.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../version/index.ts";
 
 /** Time between two beats: a fraction of any sensible lease or timeout. */
 const BEAT_INTERVAL_MS = 500;

@@ -5,7 +5,7 @@ import { formatDuration } from "../../core/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { clean, paint, print, printJson } from "../output.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../version/index.ts";
 
 /** A difference that makes "2 minutes ago" wrong for whoever reads it. Delays go by the store's clock in any case. */
 const MAX_CLOCK_DIFFERENCE_MS = 2_000;

@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 import type { Command } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import { print } from "../output.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../version/index.ts";
 
 const CONFIG = `// What millrace start, serve and worker run. Environment variables override it: MILLRACE_STORE, MILLRACE_PORT, ...
 import { defineConfig } from "millrace";

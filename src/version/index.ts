@@ -1,9 +1,9 @@
-// The version of this package, for the command line: the runtime has its own, and loading that room would slow `--help`.
+// The version of this package, as workers, services and the command line tell it.
 import { readFileSync } from "node:fs";
 
 let version: string | undefined;
 
-/** The package's version. `src/` and `dist/` lie equally deep, so the one path serves both. */
+/** This package's version. `src/` and `dist/` lie equally deep, so the one path serves both. */
 export function packageVersion(): string {
   if (version === undefined) {
     const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
