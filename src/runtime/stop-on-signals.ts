@@ -4,6 +4,16 @@ import type { Logger } from "./logger.ts";
 
 /** Exit code of a process that was ended by a second signal: 128 + SIGINT, as shells have it. */
 const FORCED_EXIT_CODE = 130;
+/**
+ * A signal that comes again this soon is the same one: at a terminal Ctrl-C reaches every process of the group, and npm
+ * passes its own on to the process that it started, which so hears of one key press twice.
+ */
+export const ECHO_MS = 500;
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+/** Where signals come from: the process. */
+type SignalSource = Pick<NodeJS.Process, "on" | "off" | "exit">;
 
 /**
  * Closes something on the first SIGTERM or SIGINT, and ends the process on the second.
@@ -11,27 +21,31 @@ const FORCED_EXIT_CODE = 130;
  * @returns undoes it
  * @example stopOnSignals(() => mill.close(), logger);
  */
-export function stopOnSignals(close: () => Promise<void>, logger: Logger): () => void {
-  let isStopping = false;
+export function stopOnSignals(
+  close: () => Promise<void>,
+  logger: Logger,
+  source: SignalSource = process,
+): () => void {
+  let stoppingSinceMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isStopping) {
+    const nowMs = performance.now();
+    if (stoppingSinceMs === undefined) {
+      stoppingSinceMs = nowMs;
+      logger.info({ signal }, "stopping: finishing what runs; a second signal stops at once");
+      close().catch((error: unknown) => {
+        logger.error({ error: toErrorRecord(error) }, "stopping failed");
+        process.exitCode = 1;
+      });
+    } else if (nowMs - stoppingSinceMs >= ECHO_MS) {
       logger.warn(
         { signal },
         "stopping at once; unfinished jobs are taken back when the lease ends",
       );
-      process.exit(FORCED_EXIT_CODE);
+      source.exit(FORCED_EXIT_CODE);
     }
-    isStopping = true;
-    logger.info({ signal }, "stopping: finishing what runs; a second signal stops at once");
-    close().catch((error: unknown) => {
-      logger.error({ error: toErrorRecord(error) }, "stopping failed");
-      process.exitCode = 1;
-    });
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  for (const signal of SIGNALS) source.on(signal, onSignal);
   return () => {
-    process.off("SIGTERM", onSignal);
-    process.off("SIGINT", onSignal);
+    for (const signal of SIGNALS) source.off(signal, onSignal);
   };
 }

@@ -19,6 +19,8 @@ export interface Finished {
   readonly err: string;
 }
 export interface RunOptions {
+  /** In a process group of its own, as a terminal's foreground job is. */
+  readonly hasOwnGroup?: boolean;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
@@ -97,6 +99,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
   const child = spawn(command, args, {
     cwd: options.cwd ?? repository,
     env: environment(options.env),
+    detached: options.hasOwnGroup ?? false,
     stdio: ["pipe", "pipe", "pipe"],
   });
   let output = "";

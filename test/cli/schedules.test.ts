@@ -1,33 +1,13 @@
 // `millrace schedules` and `millrace schedule ...`, against a store and against a service.
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Running, run, scratch, startCommand } from "./command-line.ts";
+import { describe, expect, test } from "vitest";
+import { WAYS, useStoreAndService } from "./store-and-service.ts";
 
-const TOKEN = "a-token-of-the-tests";
 const INPUT = '{"SleepTimeInSeconds": 0, "Message": "on time"}';
-let directory: Awaited<ReturnType<typeof scratch>>;
-let store = "";
-let service: Running;
-let url = "";
+const place = useStoreAndService();
 
-beforeAll(async () => {
-  directory = await scratch();
-  store = `sqlite:${join(directory.path, "jobs.db")}`;
-  const env = { MILLRACE_STORE: store, MILLRACE_TOKEN: TOKEN, MILLRACE_PORT: "0" };
-  service = startCommand(["start"], { env });
-  url = await service.line(/"url":"([^"]+)".*job service listening/);
-});
-afterAll(async () => {
-  await service.stop();
-  await directory[Symbol.asyncDispose]();
-});
-
-describe.each(["a store", "a service"])("against %s", (where) => {
+describe.each(WAYS)("against %s", (where) => {
   const name = where === "a store" ? "by-store" : "by-service";
-  const ask = (...args: readonly string[]) =>
-    where === "a store"
-      ? run([...args, "--store", store])
-      : run([...args, "--url", url], { env: { MILLRACE_TOKEN: TOKEN } });
+  const ask = (...args: readonly string[]) => place.ask(where, ...args);
 
   test("put keeps a schedule and shows it; schedules lists it", async () => {
     const rhythm = ["--cron", "0 9 * * MON-FRI", "--time-zone", "Europe/Berlin"];
