@@ -1,7 +1,7 @@
 // Starts real Redis servers for tests: on free loopback ports, without a trace left behind.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -61,17 +61,29 @@ function hasServer(): boolean {
   return spawnSync("redis-server", ["--version"]).status === 0;
 }
 
-/** A port that nobody listens on. */
+/**
+ * Below the ports that systems give to outgoing connections: of those, a client that tries again and again to reach a
+ * server that is down would sooner or later be given the server's own, and connect to itself.
+ */
+const FIRST_PORT = 10_000;
+const PORTS = 22_000;
+
+/** A port that nobody listens on, now and while a server of it is down. */
 async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => {
+      server.close(() => resolve(true));
+    });
   });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }
 
 /** Starts a server, and waits until it answers. */

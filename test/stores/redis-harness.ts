@@ -2,6 +2,7 @@
 import { inject } from "vitest";
 import { CAPABILITIES } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
+import { partitionOf } from "../../src/stores/redis/layout.ts";
 import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
 
 function harness(url: string): StoreHarness {
@@ -22,4 +23,16 @@ export function onRedis(): StoreHarness {
 /** On a cluster of three primaries and three replicas. */
 export function onRedisCluster(): StoreHarness {
   return harness(inject("redisClusterUrl"));
+}
+
+/** Partitions of every queue, one for each primary of the cluster. */
+const PARTITIONS = 3;
+
+/** On that cluster, with every queue cut in partitions. */
+export function onPartitionedRedisCluster(): StoreHarness {
+  return {
+    ...harness(`${inject("redisClusterUrl")}?partitions=*:${PARTITIONS}`),
+    // First in, first out holds within a partition.
+    keepsOrderOf: (id) => partitionOf(id, PARTITIONS) === 0,
+  };
 }

@@ -59,7 +59,7 @@ function make(
   isQueueing: boolean,
 ): Redis | Cluster {
   const { form, addresses, database: db } = location;
-  const node = nodeOptions(location, extra);
+  const node = nodeOptions(location, extra, isQueueing);
   if (form === "cluster") {
     return new driver.Cluster([...addresses], {
       redisOptions: node,
@@ -101,13 +101,15 @@ function make(
 function nodeOptions(
   location: RedisLocation,
   extra: { readonly connectionName: string; readonly socketTimeout?: number },
+  isQueueing: boolean,
 ) {
   return {
     ...extra,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: null,
-    // What was sent and not answered is sent again by its caller, who knows until when that makes sense.
-    autoResendUnfulfilledCommands: false,
+    // What was sent and not answered when the connection broke fails at once, and is sent again by its caller, who
+    // knows until when that makes sense. With no bound (`null`) and nothing sent again, it would never settle.
+    maxRetriesPerRequest: isQueueing ? null : 0,
+    autoResendUnfulfilledCommands: isQueueing,
     protocol: 2 as const,
     ...(location.username === undefined ? {} : { username: location.username }),
     ...(location.password === undefined ? {} : { password: location.password }),

@@ -5,6 +5,7 @@ import { type Context, storeNowMs } from "./context.ts";
 import { eventPattern } from "./layout.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { FOLLOW } from "./scripts/follow.ts";
+import { PUT_FIELDS } from "./scripts/settings.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { Arguments } from "./wire.ts";
 
@@ -169,7 +170,8 @@ async function eachRoom(
 ): Promise<void> {
   const { context } = insides;
   const untilMs = (await storeNowMs(context)) - context.link.shiftMs() + FOLLOW_MS;
-  await context.link.command("hset", [context.directory.settings, FOLLOWED_SETTING, untilMs]);
+  const setting = new Arguments().text(FOLLOWED_SETTING).number(untilMs);
+  await context.link.call(PUT_FIELDS, [context.directory.settings], setting);
   const rooms = await context.rooms.all();
   await Promise.all(rooms.map((room) => act(room, channelOf(insides, room.eventChannel))));
 }

@@ -29,9 +29,12 @@ export interface RedisStoreOptions {
    * file, `os` with `appendfsync everysec`, `fsync` with `always`. `replicated` waits for replicas.
    */
   readonly durability?: Durability;
-  /** With `replicated`: replicas that must have a write. Default 1. */
+  /** With `replicated`: replicas that must have a write. Default 1. Also in the URL: `?replicas=2`. */
   readonly replicas?: number;
-  /** Queues that are cut into so many partitions, so that one hot queue uses more than one primary. Decided when a queue is first used. */
+  /**
+   * Queues that are cut into so many partitions, so that one hot queue uses more than one primary; `*` stands for all
+   * others. Decided when a queue is first used. Also in the URL: `?partitions=mail:4`.
+   */
   readonly partitions?: Readonly<Record<string, number>>;
   /** Longest time that a call may take before it fails with `STORE_BUSY`. Default 10 seconds. */
   readonly deadlineMs?: number;
@@ -41,6 +44,8 @@ export interface RedisStoreOptions {
 
 /** Replicas that durability `replicated` waits for unless told otherwise. */
 const DEFAULT_REPLICAS = 1;
+/** Stands for every queue that is not named. */
+const EVERY_QUEUE = "*";
 
 /**
  * Opens the Redis store. It needs the package `ioredis`, an optional peer of this one.
@@ -54,10 +59,13 @@ const DEFAULT_REPLICAS = 1;
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const namespace = checkName(options.namespace, "namespace");
   const location = readRedisUrl(options.url);
-  const partitions = checkPartitions(options.partitions ?? {});
+  const partitions = checkPartitions({ ...location.partitions, ...options.partitions });
   const link = await openLink({
     location,
-    replicas: options.durability === "replicated" ? (options.replicas ?? DEFAULT_REPLICAS) : 0,
+    replicas:
+      options.durability === "replicated"
+        ? (options.replicas ?? location.replicas ?? DEFAULT_REPLICAS)
+        : 0,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
     connectionName: "millrace",
     clock: options.clock,
@@ -75,7 +83,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
         link,
         namespace,
         directory,
-        partitionsOf: (queue) => partitions[queue] ?? 1,
+        partitionsOf: (queue) => partitions[queue] ?? partitions[EVERY_QUEUE] ?? 1,
         onNew: async (rooms) => {
           const until = await link.command("hget", [directory.settings, FOLLOWED_SETTING]);
           if (Number(until ?? 0) < Date.now()) return;
@@ -97,7 +105,7 @@ function checkPartitions(
   partitions: Readonly<Record<string, number>>,
 ): Readonly<Record<string, number>> {
   for (const [queue, count] of Object.entries(partitions)) {
-    checkName(queue, "partitions");
+    if (queue !== EVERY_QUEUE) checkName(queue, "partitions");
     if (!Number.isInteger(count) || count < 1 || count > MAX_PARTITIONS) {
       throw new MillraceError("INVALID_CONFIG", {
         message: `partitions of ${queue} is ${String(count)}; expected a whole number from 1 to ${MAX_PARTITIONS}`,

@@ -7,6 +7,7 @@ import type { Directory } from "./layout.ts";
 import type { Link } from "./link.ts";
 import { readRetention, writeRetention } from "./records.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
+import { PUT_FIELDS } from "./scripts/settings.ts";
 import { SET_PAUSED } from "./scripts/upkeep.ts";
 import { Arguments } from "./wire.ts";
 
@@ -113,11 +114,13 @@ function readType(text: string): TypeRecord {
 /** Makes job types known. */
 export async function putTypes(context: Context, types: readonly TypeRecord[]): Promise<void> {
   if (types.length === 0) return;
-  const fields = types.flatMap((type) => [
-    type.name,
-    JSON.stringify({ ...type, retention: writeRetention(type.retention) }),
-  ]);
-  await context.link.command("hset", [context.directory.types, ...fields]);
+  const fields = new Arguments();
+  for (const type of types) {
+    fields
+      .text(type.name)
+      .text(JSON.stringify({ ...type, retention: writeRetention(type.retention) }));
+  }
+  await context.link.call(PUT_FIELDS, [context.directory.types], fields);
   context.types.forget();
 }
 
@@ -140,8 +143,14 @@ export async function checkLayout(
   directory: Directory,
   version: number,
 ): Promise<void> {
-  await link.command("hsetnx", [directory.settings, VERSION_SETTING, version]);
-  const found = Number(await link.command("hget", [directory.settings, VERSION_SETTING]));
+  const read = async (): Promise<unknown> =>
+    link.command("hget", [directory.settings, VERSION_SETTING]);
+  let written = await read();
+  if (written === null) {
+    await link.command("hsetnx", [directory.settings, VERSION_SETTING, version]);
+    written = await read();
+  }
+  const found = Number(written);
   if (found === version) return;
   throw new MillraceError("STORE_VERSION", {
     message: `the namespace was written with layout ${found}; this version of Millrace knows layout ${version}. Use the same version everywhere, or another namespace`,

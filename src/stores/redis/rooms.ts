@@ -167,9 +167,14 @@ class KnownRooms implements Rooms {
   async #makeKnown(queue: string): Promise<readonly OpenRoom[]> {
     const { link, directory, partitionsOf, onNew } = this.#options;
     const wanted = partitionsOf(queue);
-    const isNew = Number(await link.command("hsetnx", [directory.queues, queue, wanted])) === 1;
     // Whoever came first decided, for an id leads to its partition by their number.
-    const decided = await link.command("hget", [directory.queues, queue]);
+    const read = async (): Promise<unknown> => link.command("hget", [directory.queues, queue]);
+    let decided = await read();
+    let isNew = false;
+    if (decided === null) {
+      isNew = Number(await link.command("hsetnx", [directory.queues, queue, wanted])) === 1;
+      decided = await read();
+    }
     const rooms = this.#learn(queue, Number(decided));
     if (isNew) await onNew(rooms);
     return rooms;

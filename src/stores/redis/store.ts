@@ -127,18 +127,20 @@ async function enqueueAll(
       await context.rooms.ofQueue(queue, { isNew: true });
     }
   }
-  const added = jobs.map((job) =>
-    hasKey(job) ? null : enqueuer.add(context.rooms.ofKnown(job.queue, job.id), job),
-  );
+  const adding = jobs
+    .filter((job) => !hasKey(job))
+    .map((job) => enqueuer.add(context.rooms.ofKnown(job.queue, job.id), job));
   const keyed = jobs.filter(hasKey);
-  const keyedReplies = keyed.length === 0 ? [] : await enqueueKeyed(context, keyed);
-  let next = 0;
-  const replies: EnqueueReply[] = [];
-  for (const reply of added) {
-    if (reply === null) {
-      replies.push(keyedReplies[next] as EnqueueReply);
-      next += 1;
-    } else replies.push(await reply);
-  }
-  return replies;
+  if (keyed.length === 0) return Promise.all(adding);
+  // All at once, so that no one's failure goes unheard while another is waited for.
+  const [keyedReplies, replies] = await Promise.all([
+    enqueueKeyed(context, keyed),
+    Promise.all(adding),
+  ]);
+  const turns = { keyed: keyedReplies.values(), plain: replies.values() };
+  return jobs.map((job) => {
+    const { value } = hasKey(job) ? turns.keyed.next() : turns.plain.next();
+    if (value === undefined) throw new MillraceError("STORE_FAILED");
+    return value;
+  });
 }

@@ -7,9 +7,11 @@ import { type Context, policyOf } from "./context.ts";
 import { forgetFigures } from "./figures.ts";
 import { type Move, applyMoves } from "./moves.ts";
 import { deliverOutboxes } from "./outbox.ts";
+import { type KeptBound, OUTCOMES, boundOfType, shareBounds } from "./partition-retention.ts";
 import { readJobs } from "./reading.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
+import { KEEP_FIRST } from "./scripts/settings.ts";
 import { DROP_DONE_TIMERS, END_LEASE, SWEEP_ROOM } from "./scripts/upkeep.ts";
 import { CLEAN_DIRECTORY } from "./scripts/workers.ts";
 import { suspicionAfterDeath } from "./suspects.ts";
@@ -44,12 +46,17 @@ export async function sweepAll(context: Context, request: SweepRequest): Promise
   await deliverOutboxes(context);
   const rooms = await context.rooms.all();
   const dead = new Set<string>();
+  let keeps = boundOfType;
   for (const room of rooms) {
     if (sums.left <= 0) {
       sums.more = true;
       break;
     }
-    for (const worker of await sweepRoom(context, room, types, sums)) dead.add(worker);
+    if (room.partition === 0) {
+      const own = context.rooms.known(room.queue) ?? [room];
+      keeps = await shareBounds(context, own, types, sums.left);
+    }
+    for (const worker of await sweepRoom(context, room, { types, keeps }, sums)) dead.add(worker);
   }
   const gone = await context.link.call(
     CLEAN_DIRECTORY,
@@ -76,14 +83,14 @@ function listOf(texts: readonly string[]): Arguments {
 async function sweepRoom(
   context: Context,
   room: OpenRoom,
-  types: ReadonlyMap<string, TypeRecord>,
+  { types, keeps }: { readonly types: ReadonlyMap<string, TypeRecord>; readonly keeps: KeptBound },
   sums: Sums,
 ): Promise<readonly string[]> {
   const args = new Arguments().number(sums.left).number(REMEMBER_GONE_MS);
   for (const type of types.values()) {
     args.text(type.name);
-    for (const outcome of ["succeeded", "failed", "cancelled"] as const) {
-      const { count } = type.retention[outcome];
+    for (const outcome of OUTCOMES) {
+      const count = keeps(room, type, outcome);
       args.number(Number.isFinite(count) ? count : -1);
     }
   }
@@ -215,8 +222,9 @@ async function takeBack(
 async function rememberCount(context: Context, worker: string, count: number): Promise<number> {
   const { link, directory } = context;
   const key = `${directory.settings}:died:${worker}`;
-  await link.command("set", [key, count, "EX", REMEMBER_COUNT_S, "NX"]);
-  return Math.max(count, Number(await link.command("get", [key])));
+  const args = new Arguments().number(count).number(REMEMBER_COUNT_S);
+  const [first] = await link.call(KEEP_FIRST, [key], args);
+  return Math.max(count, Number(String(first)));
 }
 
 function loseJob(

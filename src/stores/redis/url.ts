@@ -19,12 +19,17 @@ export interface RedisLocation {
   readonly primary: string | undefined;
   /** Sentinel only: password of the sentinels themselves, `?sentinelPassword=`. */
   readonly sentinelPassword: string | undefined;
+  /** `?partitions=mail:4,*:2`: into how many partitions queues are cut; `*` stands for every other queue. */
+  readonly partitions: Readonly<Record<string, number>>;
+  /** `?replicas=2`: replicas that must have a write, for durability `replicated`. */
+  readonly replicas: number | undefined;
 }
 
 const FORMS = `redis://[user:password@]host:port[/database]
 rediss://... (TLS)
 redis+cluster://[user:password@]host:port,host:port,...
-redis+sentinel://[user:password@]host:port,host:port,.../primary-name[?sentinelPassword=...]`;
+redis+sentinel://[user:password@]host:port,host:port,.../primary-name[?sentinelPassword=...]
+Each may end in ?partitions=QUEUE:COUNT,*:COUNT and &replicas=COUNT`;
 
 const URL_FORM =
   /^(?<scheme>rediss?)(?:\+(?<form>cluster|sentinel))?:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?@]*)(?:\/(?<path>[^?]*))?(?:\?(?<query>.*))?$/;
@@ -54,6 +59,8 @@ export function readRedisUrl(url: string): RedisLocation {
   }
   const database = readDatabase(path[0] ?? "");
   if (form === "cluster" && database !== 0) throw wrong("a Cluster has database 0 only");
+  const query = readQuery(groups["query"] ?? "");
+  const replicas = query.get("replicas");
   return {
     form,
     addresses,
@@ -62,9 +69,39 @@ export function readRedisUrl(url: string): RedisLocation {
     isEncrypted: groups["scheme"] === "rediss",
     database,
     primary,
-    sentinelPassword:
-      new URLSearchParams(groups["query"] ?? "").get("sentinelPassword") ?? undefined,
+    sentinelPassword: query.get("sentinelPassword"),
+    partitions: readPartitions(query.get("partitions") ?? ""),
+    replicas: replicas === undefined ? undefined : readCount(replicas, "replicas"),
   };
+}
+
+const PARAMETERS: ReadonlySet<string> = new Set(["sentinelPassword", "partitions", "replicas"]);
+
+function readQuery(text: string): ReadonlyMap<string, string> {
+  const query = new Map(new URLSearchParams(text));
+  for (const name of query.keys()) {
+    if (!PARAMETERS.has(name)) {
+      throw wrong(`the store URL has a parameter ${JSON.stringify(name)} that means nothing here`);
+    }
+  }
+  return query;
+}
+
+function readPartitions(text: string): Readonly<Record<string, number>> {
+  const partitions: Record<string, number> = {};
+  for (const part of text.split(",").filter((each) => each !== "")) {
+    const colon = part.lastIndexOf(":");
+    if (colon < 1) throw wrong(`${JSON.stringify(part)} in partitions is not QUEUE:COUNT`);
+    partitions[part.slice(0, colon)] = readCount(part.slice(colon + 1), "partitions");
+  }
+  return partitions;
+}
+
+function readCount(text: string, what: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) {
+    throw wrong(`${JSON.stringify(text)} in ${what} is not a number from 1`);
+  }
+  return Number(text);
 }
 
 /** A location as it may be shown: without credentials. */

@@ -33,6 +33,7 @@ export const cancelTopic: Topic = {
     },
     {
       name: "answers in the order of the ids, also for what it can't cancel",
+      isAboutOrder: true,
       async run({ store, enqueue, worker, job }) {
         const [ended = "", waiting = ""] = await enqueue({}, {});
         const { claimOne, settle } = await worker();

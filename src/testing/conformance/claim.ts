@@ -44,6 +44,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "hand over the retention that a job brought",
+      isAboutOrder: true,
       async run({ enqueue, worker }) {
         const retention = {
           succeeded: { ageMs: 1, count: 2 },
@@ -60,6 +61,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "give each job to one worker",
+      isAboutOrder: true,
       async run({ enqueue, worker }) {
         const ids = await enqueue({}, {}, {});
         const [left, right] = [await worker(), await worker()];
@@ -71,6 +73,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "are made first in, first out, also within one moment",
+      isAboutOrder: true,
       async run({ enqueueMany, worker }) {
         const ids = [...(await enqueueMany(50)), ...(await enqueueMany(50))];
         const { claim } = await worker();
@@ -82,6 +85,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "are made in the order of head starts, which later arrivals can't hold against an old job for ever",
+      isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [plain = ""] = await enqueue({});
         await advance(10 * MINUTE_MS);
@@ -160,6 +164,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "go with the tokens that were asked for, in order",
+      isAboutOrder: true,
       async run({ enqueueMany, worker, store }) {
         const ids = await enqueueMany(3);
         const { id, description } = await worker();

@@ -34,6 +34,7 @@ export const delaysTopic: Topic = {
     },
     {
       name: "put a job among the others by when it was due",
+      isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [late = "", early = ""] = await enqueue(
           { delayMs: 20 * MINUTE_MS },
@@ -52,6 +53,7 @@ export const delaysTopic: Topic = {
     },
     {
       name: "let a head start count from when the job is due",
+      isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [ahead = ""] = await enqueue({ delayMs: 10 * MINUTE_MS, headStartMs: 5 * MINUTE_MS });
         await advance(4 * MINUTE_MS);
@@ -81,6 +83,7 @@ export const delaysTopic: Topic = {
     },
     {
       name: "of a retry and of a snooze hold the job back just so",
+      isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         await enqueue({}, {});
         const { claim, claimOne, settle } = await worker();

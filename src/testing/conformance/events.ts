@@ -74,6 +74,7 @@ export const eventsTopic: Topic = {
     },
     {
       name: "tell of failures, cancellations and retries by hand",
+      isAboutOrder: true,
       async run({ store, enqueue, worker, follow }) {
         const { take } = await follow();
         const [failed = "", cancelled = ""] = await enqueue({}, { delayMs: HOUR_MS });
@@ -98,6 +99,7 @@ export const eventsTopic: Topic = {
     },
     {
       name: "tell of what a sweep does: lost workers, expiry, withdrawal, removal",
+      isAboutOrder: true,
       needs: ["cancel-running"],
       async run({ store, enqueue, worker, follow, advance, sweep, putType }) {
         const [expires = "", lost = "", asked = "", ended = ""] = await enqueue(
@@ -166,6 +168,7 @@ export const eventsTopic: Topic = {
     },
     {
       name: "come for one job, or one type, where that is asked",
+      isAboutOrder: true,
       async run({ enqueue, follow, worker }) {
         const ofType = await follow({ type: "b" });
         const everything = await follow();

@@ -9,6 +9,7 @@ export const expiryTopic: Topic = {
   cases: [
     {
       name: "keeps a job from being claimed, swept or not",
+      isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [late = "", fresh = ""] = await enqueue({ expireAfterMs: 10 * MINUTE_MS }, {});
         await advance(10 * MINUTE_MS);

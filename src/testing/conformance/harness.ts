@@ -1,5 +1,6 @@
 // What the conformance suite needs of a store's tests, and of a test framework.
 import type { Capability } from "../../core/store-description.ts";
+import type { JobId } from "../../core/ids.ts";
 import type { Store } from "../../core/store.ts";
 import type { World } from "./world.ts";
 
@@ -13,6 +14,11 @@ export interface StoreHarness {
   readonly isShared: boolean;
   /** What the store says that it can do; cases that need more are skipped. */
   readonly capabilities: readonly Capability[];
+  /**
+   * Whether a job is of those that the store keeps in one order: with queues cut in partitions, the jobs of one of
+   * them. Absent: all of a queue are. Cases about order work with such jobs only.
+   */
+  readonly keepsOrderOf?: (id: JobId) => boolean;
   /** Cases that this store can't pass, by name, each with its reason. */
   readonly skip?: Readonly<Record<string, string>>;
 }
@@ -33,6 +39,8 @@ export interface StoreCase {
   /** Unique in the suite, and read as a sentence after the topic's name. */
   readonly name: string;
   readonly needs?: readonly Need[];
+  /** Whether it rests on the order in which jobs of one queue are claimed. */
+  readonly isAboutOrder?: boolean;
   run(world: World): Promise<void>;
 }
 

@@ -63,9 +63,12 @@ export const idempotencyTopic: Topic = {
         const first = job({ idempotency });
         const other = job({ idempotency: { ...idempotency, key: "order-8" } });
         await store.enqueue({ jobs: [first, other] });
-        const { claimOne, settle, claim } = await worker();
-        await settle(outcomes.failed(), await claimOne());
-        await settle(outcomes.succeeded("1", REMOVE_AT_ONCE), await claimOne());
+        const { settle, claim } = await worker();
+        for (const claimed of await claim()) {
+          const isFirst = claimed.id === first.id;
+          const outcome = isFirst ? outcomes.failed() : outcomes.succeeded("1", REMOVE_AT_ONCE);
+          await settle(outcome, claimed);
+        }
         assert.deepEqual(
           await store.enqueue({
             jobs: [job({ idempotency }), job({ idempotency: { ...idempotency, key: "order-8" } })],

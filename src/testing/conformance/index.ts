@@ -72,14 +72,16 @@ export function describeStore(name: string, harness: StoreHarness, api: TestApi)
       api.describe(topic.name, () => {
         for (const storeCase of topic.cases) {
           const reason = reasonToSkip(storeCase, harness);
-          const run = (): Promise<void> => withWorld(harness, (world) => storeCase.run(world));
+          const run = (): Promise<void> => withWorld(harness, storeCase);
           if (reason === undefined) api.test(storeCase.name, run);
           else api.test.skip(`${storeCase.name} (skipped: ${reason})`, run);
         }
       });
     }
     api.test("can do what its harness says, and every skip names a case", async () => {
-      await withWorld(harness, async ({ store }) => checkHarness(harness, store.capabilities));
+      await withWorld(harness, {
+        run: async ({ store }) => checkHarness(harness, store.capabilities),
+      });
     });
   });
 }

@@ -46,6 +46,7 @@ export const leasesTopic: Topic = {
     },
     {
       name: "that ended give the jobs to others, their tries not counted and their places kept",
+      isAboutOrder: true,
       async run({ worker, enqueue, advance, sweep, record, store }) {
         const [id = "", next = ""] = await enqueue({}, {});
         const dead = await worker({ leaseDurationMs: HOUR_MS });
@@ -179,6 +180,7 @@ export const leasesTopic: Topic = {
     },
     {
       name: "that are given up make the jobs ready at once, their tries not counted",
+      isAboutOrder: true,
       async run({ worker, enqueue, record, sweep }) {
         const [id = "", next = ""] = await enqueue({}, {});
         const leaving = await worker();

@@ -80,6 +80,7 @@ export const listingTopic: Topic = {
     },
     {
       name: "filters by state",
+      isAboutOrder: true,
       async run(world) {
         const { store, enqueue, worker } = world;
         const [s1 = "", f1 = "", running = "", ready = "", scheduled = ""] = await enqueue(
@@ -108,6 +109,7 @@ export const listingTopic: Topic = {
     },
     {
       name: "filters by type and by queue, and by all together",
+      isAboutOrder: true,
       async run(world) {
         const { enqueue, worker } = world;
         const ids = await enqueue(

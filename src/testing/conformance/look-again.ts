@@ -53,6 +53,7 @@ export const lookAgainTopic: Topic = {
     },
     {
       name: "knows of a retry and a snooze that the same call settled",
+      isAboutOrder: true,
       async run({ worker, enqueue }) {
         await enqueue({}, {});
         const { claim, exchange } = await worker();

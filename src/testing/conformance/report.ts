@@ -32,6 +32,7 @@ export const reportTopic: Topic = {
     },
     {
       name: "are refused where the claim does not stand, and change nothing",
+      isAboutOrder: true,
       async run({ store, enqueue, worker, record, job }) {
         const [running = "", waiting = ""] = await enqueue({}, {});
         const { claimOne, settle } = await worker();
@@ -72,6 +73,7 @@ export const reportTopic: Topic = {
     },
     {
       name: "keep log lines in order, over all tries, and give them in pages",
+      isAboutOrder: true,
       needs: ["logs"],
       async run({ store, enqueue, worker, job }) {
         const [id = ""] = await enqueue({});
@@ -140,6 +142,7 @@ export const reportTopic: Topic = {
     },
     {
       name: "go with the job",
+      isAboutOrder: true,
       needs: ["logs"],
       async run({ store, enqueueMany, worker }) {
         const ids = await enqueueMany(2);

@@ -14,7 +14,8 @@ async function finishMany(
 ): Promise<readonly JobId[]> {
   const ids = await enqueueMany(count);
   const { claim, settle } = await worker();
-  for (const claimed of await claim()) await settle(outcomes.succeeded("1", retention), claimed);
+  const claims = [...(await claim())].sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const claimed of claims) await settle(outcomes.succeeded("1", retention), claimed);
   return ids;
 }
 
@@ -50,23 +51,25 @@ export const retentionTopic: Topic = {
     {
       name: "by count keeps those of a type and outcome that finished last",
       async run(world) {
-        const { putType, enqueue, worker, sweep } = world;
+        const { putType, enqueue, worker, sweep, advance } = world;
         const three = { ageMs: 1_000 * HOUR_MS, count: 3 };
         await putType({
           retention: { succeeded: three, failed: { ...three, count: 1 }, cancelled: three },
         });
         const succeeded = await finishMany(world, 7, three);
-        const [first = "", second = "", other = ""] = await enqueue({}, {}, { type: "other" });
+        const [other = ""] = await enqueue({ type: "other" }, {}, {});
         const { claimOne, settle } = await worker();
-        for (let index = 0; index < 2; index += 1)
-          await settle(outcomes.failed(), await claimOne());
+        const [first, second] = [await claimOne(), await claimOne()];
+        await settle(outcomes.failed(), first);
+        await advance(1_000);
+        await settle(outcomes.failed(), second);
         // The store does this by itself, or in its sweep.
         await eventually(async () => {
           await sweep();
           return (await keptOf(world, succeeded)).length === 3;
         }, "the count should hold");
         assert.deepEqual(await keptOf(world, succeeded), succeeded.slice(4));
-        assert.deepEqual(await keptOf(world, [first, second, other]), [second, other]);
+        assert.deepEqual(await keptOf(world, [first.id, second.id, other]), [second.id, other]);
       },
     },
     {

@@ -101,6 +101,7 @@ export const settleTopic: Topic = {
     },
     {
       name: "puts a retry without a delay back in its place",
+      isAboutOrder: true,
       async run({ enqueue, worker }) {
         const ids = await enqueue({}, {});
         const { claimOne, settle, claim } = await worker();
@@ -113,6 +114,7 @@ export const settleTopic: Topic = {
     },
     {
       name: "does not count a snooze or a release, and puts a release back in its place",
+      isAboutOrder: true,
       async run({ enqueue, worker, record, advance }) {
         const [id = "", next = ""] = await enqueue({}, {});
         const { claimOne, settle } = await worker();
@@ -153,6 +155,7 @@ export const settleTopic: Topic = {
     },
     {
       name: "refuses another token, and leaves the job as it was",
+      isAboutOrder: true,
       async run({ enqueue, worker, record }) {
         const [id = ""] = await enqueue({});
         const { claimOne, exchange, settle } = await worker();
@@ -221,6 +224,7 @@ export const settleTopic: Topic = {
     },
     {
       name: "says that a job is gone which is not kept",
+      isAboutOrder: true,
       async run({ enqueue, worker, job, store }) {
         await enqueue({});
         const { claimOne, settle, trySettle } = await worker();
@@ -233,6 +237,7 @@ export const settleTopic: Topic = {
     },
     {
       name: "answers in the order of the settlements, each for itself",
+      isAboutOrder: true,
       async run({ enqueueMany, worker, store }) {
         await enqueueMany(6);
         const { claim, exchange } = await worker();
@@ -275,7 +280,7 @@ export const settleTopic: Topic = {
     {
       name: "keeps last words with the end, in one act",
       async run({ enqueueMany, worker, record }) {
-        const ids = await enqueueMany(4);
+        await enqueueMany(4);
         const { claim, exchange } = await worker();
         const claimed = await claim();
         const ends = [
@@ -293,7 +298,7 @@ export const settleTopic: Topic = {
           })),
         );
         assert.ok(settled.every(({ accepted }) => accepted));
-        for (const [index, id] of ids.entries()) {
+        for (const [index, { id }] of claimed.entries()) {
           assert.equal((await record(id)).progress, `${index}`);
         }
       },

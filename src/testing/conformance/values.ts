@@ -34,10 +34,7 @@ export const valuesTopic: Topic = {
         await store.enqueue({ jobs: AWKWARD.map((input) => job({ input })) });
         const { claim, exchange, settle } = await worker();
         const claimed = await claim();
-        assert.deepEqual(
-          claimed.map(({ input }) => input),
-          AWKWARD,
-        );
+        assert.deepEqual(claimed.map(({ input }) => input).sort(), [...AWKWARD].sort());
         await store.report({
           reports: claimed.map(({ id, token, input }) => ({ id, token, progress: input })),
         });
@@ -52,6 +49,7 @@ export const valuesTopic: Topic = {
     },
     {
       name: "may be as large as the bound: input, result and progress",
+      isAboutOrder: true,
       async run({ store, job, worker, record }) {
         const large = JSON.stringify("x".repeat(MAX_VALUE_BYTES - 2));
         const wide = JSON.stringify("€".repeat(Math.floor((MAX_VALUE_BYTES - 2) / 3)));

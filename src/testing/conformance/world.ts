@@ -14,7 +14,7 @@ import type {
   SweepReply,
   TypeRecord,
 } from "../../core/store.ts";
-import type { StoreHarness } from "./harness.ts";
+import type { StoreCase, StoreHarness } from "./harness.ts";
 import { type StoreWorker, type WorkerOptions, attach } from "./worker.ts";
 
 /** Units for cases, which are far apart so that the time a case itself takes never matters. */
@@ -69,13 +69,13 @@ interface FollowedEvents {
 /** Runs one case in a namespace of its own, and ends all that it started. */
 export async function withWorld(
   harness: StoreHarness,
-  run: (world: World) => Promise<void>,
+  { run, isAboutOrder = false }: Pick<StoreCase, "run" | "isAboutOrder">,
 ): Promise<void> {
   const endings: (() => Promise<void>)[] = [];
   try {
     const namespace = `case-${randomUUID().slice(0, 13)}`;
     const store = await openIn(harness, namespace, endings);
-    await run(createWorld(harness, { namespace, store, endings }));
+    await run(createWorld(harness, { namespace, store, endings, isAboutOrder }));
   } finally {
     for (const end of endings.reverse()) await end();
   }
@@ -95,10 +95,19 @@ interface Inside {
   readonly namespace: string;
   readonly store: Store;
   readonly endings: (() => Promise<void>)[];
+  readonly isAboutOrder: boolean;
 }
 
-function createWorld(harness: StoreHarness, { namespace, store, endings }: Inside): World {
-  const makeId = createIdMaker({ now: Date.now, randomBytes });
+function createWorld(
+  harness: StoreHarness,
+  { namespace, store, endings, isAboutOrder }: Inside,
+): World {
+  const makeAnyId = createIdMaker({ now: Date.now, randomBytes });
+  const makeId = (queue: string): JobId => {
+    let id = makeAnyId(queue);
+    while (isAboutOrder && harness.keepsOrderOf?.(id) === false) id = makeAnyId(queue);
+    return id;
+  };
   const job = (options: Partial<NewJob> = {}): NewJob => {
     const { queue = options.type ?? "mail" } = options;
     return { id: makeId(queue), type: "mail", queue, input: "{}", ...options };

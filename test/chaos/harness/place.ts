@@ -1,5 +1,12 @@
 // Where a run takes place: the store's file, the oracle's logs beside it, the processes on it and an onlooker.
-import { type Millrace, type WorkerOptions, openMillrace } from "millrace";
+import {
+  type Durability,
+  type Logger,
+  type Millrace,
+  type WorkerOptions,
+  openMillrace,
+  silentLogger,
+} from "millrace";
 import { mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -30,28 +37,43 @@ interface StartOptions extends Omit<MillOptions, "store" | "logs"> {
   readonly under?: readonly string[];
 }
 
+/** A store in place of the file. */
+export interface PlaceStore {
+  readonly url: string;
+  readonly durability?: Durability;
+}
+
 export class Place {
   readonly #chaos: Chaos;
+  readonly #store: PlaceStore;
   /** The store's file. */
   readonly path: string;
   /** The directory of the store's files and nothing else. */
   readonly data: string;
   /** The directory of the oracle's logs and of what the processes print. */
   readonly logs: string;
+  /** What workers of this process logged as a warning or an error. */
+  readonly told: string[] = [];
   #started = 0;
 
   /** @param name tells the places of one scenario apart */
-  constructor(chaos: Chaos, name = "place") {
+  constructor(chaos: Chaos, name = "place", store?: PlaceStore) {
     this.#chaos = chaos;
     this.data = join(chaos.directory, name, "data");
     this.logs = join(chaos.directory, name, "logs");
     this.path = join(this.data, "mill.db");
+    this.#store = store ?? { url: `sqlite:${this.path}` };
     mkdirSync(this.data, { recursive: true });
     mkdirSync(this.logs);
   }
 
   get store(): string {
-    return `sqlite:${this.path}`;
+    return this.#store.url;
+  }
+
+  get #durability(): { readonly durability?: Durability } {
+    const { durability } = this.#store;
+    return durability === undefined ? {} : { durability };
   }
 
   /** Starts a process on the store; it does not work before it is told to. */
@@ -75,9 +97,31 @@ export class Place {
     return program;
   }
 
+  /** Starts a worker in this process: for faults that befall the store, not the worker. */
+  async workHere(
+    worker: WorkerOptions = QUICK_WORKER,
+    url: string = this.store,
+  ): Promise<Millrace> {
+    const log = this.#chaos.use(new EffectLog(this.logs));
+    const tell = (fields: object, message: string): void => {
+      this.told.push(JSON.stringify({ ...fields, message }));
+    };
+    const logger: Logger = { ...silentLogger, warn: tell, error: tell };
+    const jobs = listTypes(chaosJobs(log));
+    const options = { store: url, logger, jobs, worker, ...this.#durability };
+    const mill = this.#chaos.use(await openMillrace(options));
+    await mill.start();
+    return mill;
+  }
+
   /** Opens Millrace in this process, which no fault befalls: it enqueues, and counts how jobs end. */
-  async observe(): Promise<Observer> {
-    const mill = await openMillrace({ store: this.store, logger: false, jobs: listTypes(TYPES) });
+  async observe(url: string = this.store): Promise<Observer> {
+    const mill = await openMillrace({
+      store: url,
+      logger: false,
+      jobs: listTypes(TYPES),
+      ...this.#durability,
+    });
     this.#chaos.use(mill);
     const log = this.#chaos.use(new EffectLog(this.logs));
     const transitions = new TransitionCounter();

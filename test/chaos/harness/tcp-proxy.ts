@@ -9,12 +9,14 @@ export interface ProxyTarget {
 
 /** Stands between clients and one server. */
 export class TcpProxy implements AsyncDisposable {
-  readonly #target: ProxyTarget;
+  #target: ProxyTarget;
   readonly #server = createServer((client) => this.#join(client));
   readonly #pairs = new Set<readonly [client: Socket, upstream: Socket]>();
   #isCut = false;
   #isStalled = false;
   #repliesToLose = 0;
+  /** Replies lost so far. */
+  lost = 0;
   /** Connections that clients made so far. */
   accepted = 0;
 
@@ -43,6 +45,12 @@ export class TcpProxy implements AsyncDisposable {
   stall(): void {
     this.#isStalled = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
+  /** Breaks every connection; new ones lead to another server, as after a failover. */
+  retarget(target: ProxyTarget): void {
+    this.#target = target;
+    this.#breakAll();
   }
 
   /** Hands the next requests on, throws their replies away and breaks the connection instead. */
@@ -85,6 +93,7 @@ export class TcpProxy implements AsyncDisposable {
         return;
       }
       this.#repliesToLose -= 1;
+      this.lost += 1;
       part();
     });
     if (this.#isStalled) for (const socket of pair) socket.pause();

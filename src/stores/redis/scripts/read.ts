@@ -144,7 +144,34 @@ end
 return reply
 `;
 
+/*
+ * keys: the room's. arguments: most times of each group; the groups: letter of the outcome and type.
+ * reply: for each group how many are kept, and of the oldest of them when each ended (6 bytes) and its id.
+ * cost: 1 command a group, and where times are asked for 2 more for each time of retention in it.
+ */
+const OLDEST = `
+local limit, reply = tonumber(ARGV[1]), {}
+for at = 2, #ARGV do
+  local prefix, after = 'E' .. ARGV[at] .. '\\0', 'E' .. ARGV[at] .. '\\1'
+  reply[#reply + 1] = call('ZLEXCOUNT', INDEX, '[' .. prefix, '(' .. after)
+  local ended, from = {}, '[' .. prefix
+  while limit > 0 do
+    local first = call('ZRANGE', INDEX, from, '(' .. after, 'BYLEX', 'LIMIT', 0, 1)[1]
+    if not first then break end
+    local group = sub(first, 1, #prefix + 6)
+    from = '(' .. group .. string.rep('\\255', 23)
+    for _, member in ipairs(call('ZRANGE', INDEX, '[' .. group, from, 'BYLEX', 'LIMIT', 0, limit)) do
+      ended[#ended + 1] = sub(member, -22)
+    end
+  end
+  table.sort(ended)
+  reply[#reply + 1] = table.concat(ended, '', 1, math.min(limit, #ended))
+end
+return reply
+`;
+
 export const READ_JOBS: Script = script("get", "read", PRELUDE, GET);
 export const READ_PAGE: Script = script("page", "read", PRELUDE, PAGE);
 export const READ_LOGS: Script = script("logs", "read", PRELUDE, LOGS);
 export const COUNT_JOBS: Script = script("count", "read", PRELUDE, COUNT);
+export const READ_OLDEST: Script = script("oldest", "read", PRELUDE, OLDEST);
