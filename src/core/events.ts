@@ -27,6 +27,8 @@ export type JobChange =
   | { readonly kind: "snoozed"; readonly delayMs: number }
   /** Back to ready without a counted try: a shutdown, a lost worker, or a retry asked for by hand. */
   | { readonly kind: "readied"; readonly why: "released" | "lost" | "asked" }
+  /** The record of a workflow run has grown, or it was told something: look at the run again. */
+  | { readonly kind: "advanced"; readonly state: JobState }
   | { readonly kind: "removed" };
 
 /** The kinds of {@link JobEvent}. */

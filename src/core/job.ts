@@ -5,8 +5,8 @@ import type { JobId } from "./ids.ts";
 
 /**
  * The states of a job, in the order of its life. `scheduled`: not before a time, or waiting for a retry; `ready`: may
- * be claimed; `running`: claimed; `waiting`: a workflow run that waits for steps, time or a signal; the others are
- * terminal.
+ * be claimed; `running`: claimed; `waiting`: a workflow run that waits for steps, time or a signal (one that sleeps for
+ * long and was put out of memory is `scheduled`); the others are terminal.
  */
 export const JOB_STATES = [
   "scheduled",
@@ -92,6 +92,10 @@ export interface JobRecord {
   readonly idempotencyKey: string | null;
   /** What it counts under, one key a limit, sorted by limit. */
   readonly keys: readonly LimitKey[];
+  /** The workflow run that made it as a step, where one did. */
+  readonly parent?: JobId;
+  /** Texts in its record, where it is a workflow run that has begun. */
+  readonly entries?: number;
 }
 
 /** Tries kept in a job's history; the oldest are dropped, the counters stay exact. */

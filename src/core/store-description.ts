@@ -28,6 +28,8 @@ export const CAPABILITIES = [
   "limits",
   /** One job of a key while it waits, runs or is unfinished, and debouncing. */
   "unique",
+  /** Workflow runs: jobs with a record, whose steps are jobs. */
+  "workflows",
 ] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];

@@ -13,6 +13,7 @@ import type {
 import type { JobId } from "./ids.ts";
 import type { JobEvent } from "./events.ts";
 import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
+import type { Advance, AdvanceReply, ReadRun, RunNews, RunPage, Signal } from "./run.ts";
 import type {
   ScheduleChange,
   ScheduleChangeReply,
@@ -84,6 +85,11 @@ export interface Store {
   /** Fires ticks: each enqueues its jobs and moves its schedule on in one act, or is refused. */
   tick(request: { readonly ticks: readonly TickCommand[] }): Promise<readonly TickReply[]>;
 
+  /** Tells workflow runs something. A run that is out of memory is ready at once. */
+  signal(request: { readonly signals: readonly Signal[] }): Promise<readonly ChangeReply[]>;
+  /** The record of a run, page by page; `null` where the job is not kept. */
+  readRun(request: ReadRun): Promise<RunPage | null>;
+
   /** Adds counts to the minutes, and the hours, that they belong to. */
   addFigures(request: { readonly figures: readonly NewFigures[] }): Promise<void>;
   /** The windows asked for, oldest first; at most `MAX_FIGURES`. */
@@ -125,6 +131,8 @@ export interface NewJob {
   readonly keys?: readonly NewLimitKey[];
   /** In place of its type's. */
   readonly retention?: RetentionPolicy;
+  /** The workflow run that is told when it ends. */
+  readonly parent?: JobId;
 }
 
 /**
@@ -182,6 +190,8 @@ export interface ExchangeRequest {
   readonly worker: string;
   /** Jobs that ended. Settled first, so that their dependents can be claimed by the same call. */
   readonly settlements: readonly Settlement[];
+  /** Workflow runs of this worker that went on. After the settlements, before the claim. */
+  readonly advances?: readonly Advance[];
   readonly claim?: ClaimRequest;
 }
 
@@ -215,6 +225,8 @@ export interface Offer {
 export interface ExchangeReply {
   /** In the order of the settlements. */
   readonly settled: readonly SettleReply[];
+  /** In the order of the advances; absent where none were made. */
+  readonly advanced?: readonly AdvanceReply[];
   /** In the order in which they should start: within a lane by rank (`rankOf`), and by id where that is equal. */
   readonly claimed: readonly ClaimedJob[];
   /**
@@ -244,6 +256,10 @@ export interface ClaimedJob {
   readonly startedAtMs: number;
   readonly tags: readonly string[];
   readonly retention?: RetentionPolicy;
+  /** The workflow run that made it. */
+  readonly parent?: JobId;
+  /** A workflow run that has a record, or was told something: read it first. */
+  readonly resumes?: true;
 }
 
 /** The end of one try. The token says which claim speaks. */
@@ -318,6 +334,8 @@ export interface WorkerListener {
   wake(): void;
   /** Someone asked that these jobs, which this worker runs, be cancelled. May be told more than once. */
   cancel(requests: readonly { readonly id: JobId; readonly reason: string }[]): void;
+  /** What workflow runs that this worker owns were told. May be told more than once. */
+  news?(news: readonly RunNews[]): void;
   /** The lease ended: every claim of this worker is void, and a new attachment is needed. */
   lost(reason: string): void;
 }

@@ -9,12 +9,14 @@ import {
   isTerminal,
 } from "./job.ts";
 import { DEFAULT_MAX_CRASHES, DEFAULT_RETENTION } from "./limits.ts";
+import { isRun } from "./run.ts";
 import type { NewJob, Retention, RetentionPolicy, SettleOutcome } from "./store.ts";
 
 /** What a command makes of a job: its next record, its removal, or the reason why not. */
 export type Transition =
   | { readonly kind: "changed"; readonly job: JobRecord }
-  | { readonly kind: "removed" }
+  /** `job` is the record as it would be kept, or as it was where someone removed it. */
+  | { readonly kind: "removed"; readonly job: JobRecord }
   | { readonly kind: "rejected"; readonly why: "stale" | "wrong-state" };
 
 const STALE: Transition = { kind: "rejected", why: "stale" };
@@ -50,6 +52,7 @@ export function createJob(job: NewJob, nowMs: number): JobRecord {
     history: [],
     idempotencyKey: job.idempotency?.key ?? null,
     keys: (job.keys ?? []).map(({ limit, key }) => ({ limit, key })),
+    ...(job.parent === undefined ? {} : { parent: job.parent }),
   };
 }
 
@@ -96,9 +99,14 @@ export function isExpired(job: JobRecord, nowMs: number): boolean {
   );
 }
 
+/** Whether a claim stands: its job runs under it, or waits in its worker's memory as a workflow run. */
+export function isHeld(job: JobRecord, token: string): boolean {
+  return (job.state === "running" || job.state === "waiting") && job.token === token;
+}
+
 /** A worker says how far a job is. Stale when its token is not the one that the job runs under. */
 export function report(job: JobRecord, token: string, progress: string): Transition {
-  if (job.state !== "running" || job.token !== token) return STALE;
+  if (!isHeld(job, token)) return STALE;
   return { kind: "changed", job: { ...job, progress } };
 }
 
@@ -110,9 +118,10 @@ export function settle(
   policy: StorePolicy,
   nowMs: number,
 ): Transition {
-  if (job.state !== "running" || job.token !== token) return STALE;
-  // A cancel request outlives the try that it was made in: the job must not start again.
-  if (job.cancelRequest !== null && isAgain(outcome)) return withdraw(job, policy, nowMs);
+  if (!isHeld(job, token)) return STALE;
+  // A cancel request outlives the try that it was made in: the job must not start again. A workflow run does, to undo.
+  if (job.cancelRequest !== null && isAgain(outcome) && !isRun(job))
+    return withdraw(job, policy, nowMs);
   switch (outcome.kind) {
     case "succeeded":
       return finish(
@@ -174,8 +183,12 @@ export function lose(
   loss: { readonly isCharged: boolean },
   nowMs: number,
 ): Transition {
+  // A run that waited did nothing that could be the cause.
+  if (job.state === "waiting" && job.token !== null) {
+    return { kind: "changed", job: { ...job, state: "ready", token: null } };
+  }
   if (job.state !== "running") return WRONG_STATE;
-  if (job.cancelRequest !== null) return withdraw(job, policy, nowMs);
+  if (job.cancelRequest !== null && !isRun(job)) return withdraw(job, policy, nowMs);
   const crashes = job.crashes + (loss.isCharged ? 1 : 0);
   const error = crashError({ ...job, crashes }, policy);
   const lost = { ...endTry(job, "lost", nowMs, error), crashes };
@@ -193,9 +206,12 @@ export function cancel(
   nowMs: number,
 ): Transition {
   if (isTerminal(job.state)) return WRONG_STATE;
-  if (job.state === "running") {
+  if (job.state === "running" || isRun(job)) {
     if (job.cancelRequest !== null) return { kind: "changed", job };
-    return { kind: "changed", job: { ...job, cancelRequest: { atMs: nowMs, reason } } };
+    const asked = { ...job, cancelRequest: { atMs: nowMs, reason } };
+    // A run that has begun ends by itself, so that it can undo: one that is out of memory is claimed for it.
+    if (job.token !== null || job.state === "ready") return { kind: "changed", job: asked };
+    return { kind: "changed", job: { ...asked, state: "ready", dueAtMs: nowMs } };
   }
   return finish(
     { ...job, cancelRequest: { atMs: nowMs, reason } },
@@ -206,7 +222,7 @@ export function cancel(
 
 /** The grace after a cancel request is over: the claim is withdrawn, and a late word of it will be stale. */
 export function withdraw(job: JobRecord, policy: StorePolicy, nowMs: number): Transition {
-  if (job.state !== "running" || job.cancelRequest === null) return WRONG_STATE;
+  if (job.state !== "running" || job.cancelRequest === null || isRun(job)) return WRONG_STATE;
   const error = cancelError(job.cancelRequest.reason);
   return finish(
     endTry(job, "cancelled", nowMs, error),
@@ -220,6 +236,7 @@ export function isOverdue(job: JobRecord, policy: StorePolicy, nowMs: number): b
   return (
     job.state === "running" &&
     job.cancelRequest !== null &&
+    !isRun(job) &&
     nowMs >= job.cancelRequest.atMs + policy.cancelGraceMs
   );
 }
@@ -277,7 +294,7 @@ export function retryByHand(job: JobRecord, nowMs: number): Transition {
 
 /** Someone wants a job gone. A running one must be cancelled first. */
 export function remove(job: JobRecord): Transition {
-  return job.state === "running" ? WRONG_STATE : { kind: "removed" };
+  return job.token === null ? { kind: "removed", job } : WRONG_STATE;
 }
 
 /** How a cancellation is kept with the job. */
@@ -293,9 +310,9 @@ interface Ending {
 }
 
 function finish(job: JobRecord, ending: Ending, nowMs: number): Transition {
-  if (ending.retention.ageMs === 0 || ending.retention.count === 0) return { kind: "removed" };
+  const isRemoved = ending.retention.ageMs === 0 || ending.retention.count === 0;
   return {
-    kind: "changed",
+    kind: isRemoved ? "removed" : "changed",
     job: {
       ...job,
       state: ending.state,

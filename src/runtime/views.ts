@@ -45,6 +45,7 @@ export function viewEvent(event: JobEvent, redact: Redactor): EventView {
   const base = { kind, id, type, queue, at: iso(atMs) };
   switch (event.kind) {
     case "enqueued":
+    case "advanced":
       return { ...base, state: event.state };
     case "started":
       return { ...base, worker: event.worker, attempt: event.attempt };

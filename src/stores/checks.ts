@@ -15,6 +15,16 @@ import {
   checkName,
   checkTags,
 } from "../core/limits.ts";
+import {
+  type Advance,
+  MAX_ADVANCE_CHILDREN,
+  MAX_ADVANCE_ENTRIES,
+  MAX_ENTRY_BYTES,
+  MAX_RECORD_PAGE,
+  MAX_SIGNALS,
+  type ReadRun,
+  type Signal,
+} from "../core/run.ts";
 import type {
   AttachWorker,
   ExchangeRequest,
@@ -86,6 +96,7 @@ function newJob(job: NewJob): void {
   if (job.delayMs !== undefined && job.runAtMs !== undefined) {
     wrong("runAtMs", job.runAtMs, "either delayMs or runAtMs");
   }
+  if (job.parent !== undefined) id(job.parent);
   if (job.labels !== undefined) checkTags(job.labels, "labels");
   if (job.tags !== undefined) checkTags(job.tags, "tags");
   key(job.idempotency?.key, "idempotency.key");
@@ -117,6 +128,17 @@ function said(report: Pick<JobReport, "progress">): void {
   if (report.progress !== undefined) text(report.progress, "progress", MAX_PROGRESS_BYTES);
 }
 
+function advance({ id: run, from, entries, children = [], cancels = [] }: Advance): void {
+  id(run);
+  whole(from, "advance.from", 0, Number.MAX_SAFE_INTEGER);
+  most(entries.length, MAX_ADVANCE_ENTRIES, "entries");
+  most(children.length, MAX_ADVANCE_CHILDREN, "children");
+  most(cancels.length, MAX_IDS, "cancels");
+  for (const entry of entries) text(entry, "entry", MAX_ENTRY_BYTES);
+  for (const child of children) newJob(child);
+  for (const one of cancels) id(one);
+}
+
 /** Checks of each method's request, given back unchanged. */
 export const check = {
   enqueue: <Request extends { readonly jobs: readonly NewJob[] }>(request: Request): Request => {
@@ -133,6 +155,7 @@ export const check = {
         text(settlement.outcome.result, "result", MAX_VALUE_BYTES);
       }
     }
+    for (const each of request.advances ?? []) advance(each);
     if (request.claim !== undefined) {
       whole(request.claim.capacity, "claim.capacity", 0, MAX_CLAIM_BATCH);
     }
@@ -146,6 +169,23 @@ export const check = {
       id(report.id);
       said(report);
     }
+    return request;
+  },
+  signal: <Request extends { readonly signals: readonly Signal[] }>(request: Request): Request => {
+    most(request.signals.length, MAX_SIGNALS, "signals");
+    for (const signal of request.signals) {
+      id(signal.run);
+      id(signal.id);
+      name(signal.name, "signal");
+      text(signal.payload, "payload", MAX_VALUE_BYTES);
+    }
+    return request;
+  },
+  readRun: (request: ReadRun): ReadRun => {
+    id(request.id);
+    if (request.afterFact !== null) id(request.afterFact);
+    whole(request.afterEntries, "afterEntries", 0, Number.MAX_SAFE_INTEGER);
+    whole(request.limit, "limit", 1, MAX_RECORD_PAGE);
     return request;
   },
   ids: <Request extends { readonly ids: readonly string[] }>(request: Request): Request => {

@@ -9,6 +9,7 @@ import {
 import { checkFigures } from "../../core/figures.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { withoutLimits } from "../../core/without-limits.ts";
+import { withoutWorkflows } from "../../core/without-workflows.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
 import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
@@ -36,6 +37,9 @@ export interface StoreParts {
   readonly clock: SharedClock | undefined;
 }
 
+/** What this store can't do yet. */
+const LACKING: ReadonlySet<string> = new Set(["limits", "unique", "workflows"]);
+
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
   const subscriber = createSubscriber(context.link, location);
@@ -56,7 +60,8 @@ export function createRedisStore({ context, location, durability, clock }: Store
     return act();
   };
   return {
-    capabilities: new Set(CAPABILITIES.filter((each) => each !== "limits" && each !== "unique")),
+    capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
+    ...withoutWorkflows("Redis"),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),

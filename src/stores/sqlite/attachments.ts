@@ -1,6 +1,7 @@
 // The workers that this process attached: their leases are kept here, off the loop that runs their handlers.
 import type { ClaimRequest } from "../../core/store.ts";
 import type { Context } from "./context.ts";
+import { dropNews, newsFor } from "./facts.ts";
 import { hasWork, openLanes } from "./exchange.ts";
 import { monotonicMs, watchHeartbeat } from "./heartbeat.ts";
 import { attach, cancelRequests, letGo, renew } from "./leases.ts";
@@ -23,6 +24,8 @@ interface Attachment {
   hunger: { readonly request: ClaimRequest; readonly nextDueAtMs: number } | null;
   /** Cancellations that it was told of. */
   told: ReadonlySet<string>;
+  /** News from other processes that it was told, and that can be forgotten. */
+  heard: { readonly run: string; readonly key: string }[];
 }
 
 /** The attachments of one store object. Methods that write are called inside a transaction. */
@@ -53,12 +56,20 @@ export class Attachments {
         isLate: false,
         hunger: null,
         told: new Set(),
+        heard: [],
       });
     };
   }
 
   find(key: number): { readonly workerNo: number } | undefined {
     return this.#byKey.get(key);
+  }
+
+  /** Whether a worker is attached here. */
+  has(workerNo: number): boolean {
+    for (const attachment of this.#byKey.values())
+      if (attachment.workerNo === workerNo) return true;
+    return false;
   }
 
   remove(key: number): void {
@@ -80,7 +91,7 @@ export class Attachments {
   /** Whether any lease must be renewed, or let go. */
   isDue(): boolean {
     for (const attachment of this.#byKey.values()) {
-      if (attachment.isLate || isRenewalDue(attachment)) return true;
+      if (attachment.isLate || attachment.heard.length > 0 || isRenewalDue(attachment)) return true;
     }
     return false;
   }
@@ -92,6 +103,7 @@ export class Attachments {
   keep(context: Context): () => void {
     const after: (() => void)[] = [];
     for (const attachment of this.#byKey.values()) {
+      if (attachment.heard.length > 0) after.push(forgetNews(context, attachment));
       if (attachment.isLate) {
         letGo(context, attachment.workerNo);
         after.push(() =>
@@ -127,7 +139,8 @@ export class Attachments {
 
   /** After a commit of this process: who came up short is told that there is more. */
   wakeFor(context: Context): void {
-    const { readied, hasCancels, hasResumed } = context.effects;
+    const { readied, hasCancels, hasResumed, news } = context.effects;
+    if (news.length > 0) this.#tellNews(news);
     for (const attachment of this.#byKey.values()) {
       if (hasCancels) this.#tellCancels(context, attachment);
       if (attachment.hunger === null || (readied.size === 0 && !hasResumed)) continue;
@@ -140,6 +153,7 @@ export class Attachments {
   look(context: Context): void {
     for (const attachment of this.#byKey.values()) {
       this.#tellCancels(context, attachment);
+      this.#lookForNews(context, attachment);
       const { hunger } = attachment;
       if (hunger === null) continue;
       if (hasWork(context, hunger.request, hunger.nextDueAtMs)) this.#wake(attachment);
@@ -156,12 +170,38 @@ export class Attachments {
     this.#tell({ kind: "lost", key: attachment.key, reason });
   }
 
+  #tellNews(told: Context["effects"]["news"]): void {
+    const byOwner = Map.groupBy(told, ({ owner }) => owner);
+    for (const { key, workerNo } of this.#byKey.values()) {
+      const news = byOwner.get(workerNo)?.map((each) => each.news);
+      if (news !== undefined) this.#tell({ kind: "news", key, news });
+    }
+  }
+
+  /** What other processes told the runs of a worker. */
+  #lookForNews(context: Context, attachment: Attachment): void {
+    const news = newsFor(context, attachment.workerNo);
+    const known = new Set(attachment.heard.map(({ run, key }) => run + key));
+    const fresh = news.filter(({ run, fact }) => !known.has(run + fact.key));
+    if (fresh.length === 0) return;
+    for (const { run, fact } of fresh) attachment.heard.push({ run, key: fact.key });
+    this.#tell({ kind: "news", key: attachment.key, news: fresh });
+  }
+
   #tellCancels(context: Context, attachment: Attachment): void {
     const requests = cancelRequests(context, attachment.workerNo);
     const fresh = requests.filter(({ id }) => !attachment.told.has(id));
     attachment.told = new Set(requests.map(({ id }) => id));
     if (fresh.length > 0) this.#tell({ kind: "cancel", key: attachment.key, requests: fresh });
   }
+}
+
+function forgetNews(context: Context, attachment: Attachment): () => void {
+  const told = attachment.heard;
+  dropNews(context, attachment.workerNo, told);
+  return () => {
+    attachment.heard = attachment.heard.slice(told.length);
+  };
 }
 
 /** The wall clock, not the monotonic one: a machine that slept must renew before it does anything else. */

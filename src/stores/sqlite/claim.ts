@@ -4,7 +4,7 @@ import type { Row } from "./connection.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
 import type { Lane } from "./lanes.ts";
-import { EXTRA, claimPartOf, dashed, hasProgress, readLongInput } from "./rows.ts";
+import { EXTRA, claimPartOf, dashed, hasProgress, parentOf, readLongInput } from "./rows.ts";
 
 /** A lane that a request may claim from; lanes of one offer share what is left of its capacity. */
 export interface OpenLane {
@@ -23,7 +23,7 @@ export interface Claiming {
 }
 
 const COLUMNS =
-  "rank, id, lower(hex(id)), due_at, enqueued_at, attempts, crashes, extras, input, rest";
+  "rank, id, lower(hex(id)), due_at, enqueued_at, attempts, crashes, extras, input, rest, parent";
 const HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL AND
   (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
 const NEXT_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL AND
@@ -135,6 +135,7 @@ function take(context: Context, claiming: Claiming, { lane, offer }: OpenLane, r
   const { tags, retention } = claimPartOf(row[9]);
   const attempt = Number(row[5]) + 1;
   if (extras === 0) context.claims.remember(token, lane);
+  const parent = (extras & EXTRA.parent) === 0 ? undefined : parentOf(row[10]);
   claiming.left -= 1;
   offer.left -= 1;
   claimed.push({
@@ -150,6 +151,8 @@ function take(context: Context, claiming: Claiming, { lane, offer }: OpenLane, r
     startedAtMs: nowMs,
     tags,
     ...(retention === undefined ? {} : { retention }),
+    ...(parent === undefined ? {} : { parent }),
+    ...((extras & EXTRA.run) === 0 ? {} : { resumes: true }),
   });
   context.counts.add(lane.no, STATE.ready, -1);
   context.counts.add(lane.no, STATE.running, 1);

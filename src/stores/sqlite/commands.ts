@@ -1,5 +1,6 @@
 // What people do to jobs: cancel, retry, remove. Rare, so decided by the pure transitions, record by record.
 import type { CancelJobs, ChangeReply } from "../../core/store.ts";
+import { isTerminal } from "../../core/job.ts";
 import type { JobId } from "../../core/ids.ts";
 import {
   type Transition,
@@ -18,8 +19,8 @@ export function cancel(context: Context, { ids, reason }: CancelJobs): ChangeRep
       const policy = policyOf(context, job.record.type, job.retention);
       const transition = decideCancel(job.record, reason, policy, context.nowMs);
       if (transition.kind === "rejected") return { transition, tell: () => undefined };
-      if (transition.kind === "changed" && transition.job.state === "running") {
-        context.effects.hasCancels = true;
+      if (transition.kind === "changed" && !isTerminal(transition.job.state)) {
+        if (transition.job.token !== null) context.effects.hasCancels = true;
         return { transition, tell: () => undefined };
       }
       return {

@@ -1,6 +1,7 @@
 // What every command of the store works with, inside one transaction.
 import type { JobEvent, JobChange } from "../../core/events.ts";
 import type { TerminalState } from "../../core/job.ts";
+import type { RunNews } from "../../core/run.ts";
 import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
 import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
 import { Claims } from "./claims.ts";
@@ -17,6 +18,8 @@ export interface Effects {
   hasCancels: boolean;
   /** Whether a queue was resumed. */
   hasResumed: boolean;
+  /** What runs of workers that are attached here were told, by the number of the worker. */
+  readonly news: { readonly owner: number; readonly news: RunNews }[];
 }
 
 /** A namespace of an open file. */
@@ -32,6 +35,8 @@ export interface Context {
   nowMs: number;
   /** By how much leases last longer at present, since nobody could renew one. */
   leaseExtensionMs: number;
+  /** Whether a worker is attached in this process. */
+  isAttached: (worker: number) => boolean;
   /** Whether anyone follows events, in any process: if not, none are made. */
   isFollowed: boolean;
   effects: Effects;
@@ -48,7 +53,7 @@ export interface Context {
 }
 
 export function noEffects(): Effects {
-  return { readied: new Set(), events: [], hasCancels: false, hasResumed: false };
+  return { readied: new Set(), events: [], hasCancels: false, hasResumed: false, news: [] };
 }
 
 /** The number of a namespace, which is made when it is new: only then is the write lock needed. */
@@ -76,6 +81,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     claims: new Claims(),
     nowMs: 0,
     leaseExtensionMs: 0,
+    isAttached: () => false,
     isFollowed: false,
     effects: noEffects(),
     paused: new Set(),

@@ -113,8 +113,10 @@ class SqliteEngine implements Engine {
 
   #openSession(): Session {
     const { path, namespace } = this.#options;
+    const context = openContext(this.#connection, path, namespace);
+    context.isAttached = (workerNo) => this.#attachments.has(workerNo);
     return {
-      context: openContext(this.#connection, path, namespace),
+      context,
       durability: this.#options.durability,
       attachments: this.#attachments,
       followers: this.#followers,

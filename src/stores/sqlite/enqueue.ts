@@ -14,8 +14,8 @@ import {
   putLongInput,
 } from "./rows.ts";
 
-const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest)
-  VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`;
+const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest, parent)
+  VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?, unhex(?, '-')) ON CONFLICT DO NOTHING`;
 const FIND_KEY = `SELECT lower(hex(id)), (SELECT state FROM jobs WHERE namespace = keys.namespace AND id = keys.id)
   FROM keys WHERE namespace = ? AND type = ? AND key = ? AND expires_at > ?`;
 const PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, unhex(?, '-'), ?)";
@@ -67,9 +67,12 @@ function insert(
     row.dueAtMs - (job.headStartMs ?? 0),
     nowMs,
     job.expireAfterMs === undefined ? null : row.dueAtMs + job.expireAfterMs,
-    (isLong ? EXTRA.input : 0) | ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0),
+    (isLong ? EXTRA.input : 0) |
+      ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0) |
+      (job.parent === undefined ? 0 : EXTRA.parent),
     isLong ? null : job.input,
     row.rest,
+    job.parent ?? null,
   );
   if (changed === 1 && isLong) putLongInput(context, job.id, job.input);
   return changed === 1;

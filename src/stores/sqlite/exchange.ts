@@ -1,10 +1,16 @@
 // The hot path: settles what ended, makes due jobs ready, claims, and says when to look again.
-import type { ClaimRequest, ExchangeReply, ExchangeRequest } from "../../core/store.ts";
+import type {
+  ClaimRequest,
+  ExchangeReply,
+  ExchangeRequest,
+  SettleReply,
+} from "../../core/store.ts";
 import { type Claiming, type OpenLane, claimReady } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
 import type { Lane } from "./lanes.ts";
 import { findWorkerNumber } from "./rows.ts";
+import { advanceRun } from "./runs.ts";
 import { settle } from "./settle.ts";
 import { claimForSuspects } from "./suspects.ts";
 
@@ -21,18 +27,12 @@ export function exchange(context: Context, request: ExchangeRequest): ExchangeRe
   const settled = request.settlements.map((settlement) =>
     settle(context, request.worker, settlement),
   );
-  if (request.claim === undefined) {
-    return {
-      reply: { settled, claimed: [], lookAgainInMs: null },
-      isHungry: false,
-      nextDueAtMs: null,
-    };
-  }
-  const workerNo = findWorkerNumber(context, request.worker);
+  const done = { settled, ...advanceRuns(context, request, settled) };
   // Without a lease nothing may be claimed: nobody would notice its end.
-  if (workerNo === null) {
+  const workerNo = request.claim === undefined ? null : findWorkerNumber(context, request.worker);
+  if (request.claim === undefined || workerNo === null) {
     return {
-      reply: { settled, claimed: [], lookAgainInMs: null },
+      reply: { ...done, claimed: [], lookAgainInMs: null },
       isHungry: false,
       nextDueAtMs: null,
     };
@@ -54,13 +54,28 @@ export function exchange(context: Context, request: ExchangeRequest): ExchangeRe
   claimReady(context, claiming, open);
   return {
     reply: {
-      settled,
+      ...done,
       claimed: claiming.claimed,
       lookAgainInMs: nextDueAtMs === null ? null : Math.max(0, nextDueAtMs - context.nowMs),
     },
     isHungry: claiming.claimed.length < request.claim.capacity,
     nextDueAtMs,
   };
+}
+
+/** Runs go on after the settlements that they stand on, and refused with them. */
+function advanceRuns(
+  context: Context,
+  { worker, settlements, advances }: ExchangeRequest,
+  settled: readonly SettleReply[],
+): Pick<ExchangeReply, "advanced"> {
+  if (advances === undefined || advances.length === 0) return {};
+  const refused = new Set<string>();
+  for (const [index, reply] of settled.entries()) {
+    const id = settlements[index]?.id;
+    if (!reply.accepted && id !== undefined) refused.add(id);
+  }
+  return { advanced: advances.map((each) => advanceRun(context, worker, each, refused)) };
 }
 
 /** The lanes that a request may claim from: offered, not paused, every label at hand. */

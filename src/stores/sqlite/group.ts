@@ -30,6 +30,8 @@ function weightOf({ method, request }: Call): number {
   if (method === "enqueue") return (request as Methods["enqueue"]["request"]).jobs.length;
   if (method === "sweep") return (request as Methods["sweep"]["request"]).limit;
   if (method !== "exchange") return 1;
-  const { settlements, claim } = request as Methods["exchange"]["request"];
-  return settlements.length + (claim?.capacity ?? 0);
+  const { settlements, advances = [], claim } = request as Methods["exchange"]["request"];
+  let weight = settlements.length + (claim?.capacity ?? 0);
+  for (const { entries, children } of advances) weight += entries.length + (children?.length ?? 0);
+  return weight;
 }

@@ -1,4 +1,5 @@
 // Leases: one row per worker, whatever it runs; renewed by whoever keeps it, taken back by the sweep.
+import { isTerminal } from "../../core/job.ts";
 import { crashError, lose as decideLose, settle as decideSettle } from "../../core/transitions.ts";
 import type { WorkerDescription, WorkerRecord } from "../../core/store.ts";
 import { type Context, emit, policyOf } from "./context.ts";
@@ -59,14 +60,14 @@ const MAX_GIVEN_BACK = 1_000;
 
 /** Ends a lease: what its worker still holds is ready again, its tries not counted. `false`: call again. */
 export function detach(context: Context, no: number): boolean {
-  const jobs = runningOf(context, no, MAX_GIVEN_BACK);
+  const jobs = heldBy(context, no, MAX_GIVEN_BACK);
   for (const job of jobs) {
     const policy = policyOf(context, job.record.type, job.retention);
     const token = job.record.token ?? "";
     const transition = decideSettle(job.record, token, { kind: "release" }, policy, context.nowMs);
     if (transition.kind === "rejected") continue;
     applyTransition(context, job, job, transition);
-    const isCancelled = job.record.cancelRequest !== null;
+    const isCancelled = isTerminal(transition.job.state);
     if (!isCancelled) emit(context, job.lane, job.record.id, { kind: "readied", why: "released" });
     else emitWithdrawn(context, job, transition.kind === "removed");
   }
@@ -132,7 +133,7 @@ export function takeBack(context: Context, limit: number): TakenBack {
     }
     const left = limit - result.takenBack;
     if (left <= 0) break;
-    const jobs = runningOf(context, no, left);
+    const jobs = heldBy(context, no, left);
     for (const job of jobs) takeBackOne(context, job, runningJobs, result);
     if (jobs.length < left) removeWorker(context, no);
   }
@@ -146,13 +147,17 @@ function takeBackOne(
   result: TakenBack,
 ): void {
   const policy = policyOf(context, job.record.type, job.retention);
-  const { isCharged, strikes, company } = suspectAfterDeath(job, runningJobs);
+  // A run that waited has no part in what its worker died of.
+  const { isCharged, strikes, company } =
+    job.record.state === "waiting"
+      ? { isCharged: false, strikes: job.strikes, company: job.company }
+      : suspectAfterDeath(job, runningJobs);
   const transition = decideLose(job.record, policy, { isCharged }, context.nowMs);
   if (transition.kind === "rejected") return;
   applyTransition(context, job, { ...job, strikes, company }, transition);
   result.takenBack += 1;
   const { lane, record } = job;
-  if (record.cancelRequest !== null) {
+  if (transition.job.state === "cancelled") {
     emitWithdrawn(context, job, transition.kind === "removed");
     return;
   }
@@ -172,32 +177,36 @@ function countRunning(context: Context, no: number): number {
   );
 }
 
-function runningOf(context: Context, no: number, limit: number): StoredJob[] {
-  const rows = context.connection.all(
-    `SELECT ${COLUMNS} FROM jobs WHERE worker = ? AND state = 2 LIMIT ?`,
-    no,
-    limit,
-  );
+const RUNNING = `SELECT ${COLUMNS} FROM jobs WHERE worker = ? AND state = 2 LIMIT ?`;
+const WAITING = `SELECT ${COLUMNS} FROM jobs INDEXED BY jobs_held WHERE worker = ? AND state = 3 AND token IS NOT NULL
+  LIMIT ?`;
+
+/** What a worker runs, and the workflow runs that wait in its memory. */
+function heldBy(context: Context, no: number, limit: number): StoredJob[] {
+  const rows = [...context.connection.all(RUNNING, no, limit)];
+  if (rows.length < limit) rows.push(...context.connection.all(WAITING, no, limit - rows.length));
   return rows.map((row) => decodeRow(context, row));
 }
 
 function removeWorker(context: Context, no: number): void {
   context.connection.run("DELETE FROM workers WHERE no = ?", no);
+  context.connection.run("DELETE FROM news WHERE worker = ?", no);
   const name = context.workerNames.get(no);
   context.workerNames.delete(no);
   if (name !== undefined) context.workerNumbers.delete(name);
   context.suspectWorkers.delete(no);
 }
 
-/** Running jobs of a worker that were asked to cancel. */
+const CANCELS = `SELECT ${COLUMNS} FROM jobs WHERE worker = ? AND state = 2 AND cancel_at IS NOT NULL`;
+const RUN_CANCELS = `SELECT ${COLUMNS} FROM jobs INDEXED BY jobs_held WHERE worker = ? AND state = 3
+  AND token IS NOT NULL AND cancel_at IS NOT NULL`;
+
+/** Jobs that a worker holds which were asked to cancel. */
 export function cancelRequests(
   context: Context,
   no: number,
 ): { readonly id: string; readonly reason: string }[] {
-  const rows = context.connection.all(
-    `SELECT ${COLUMNS} FROM jobs WHERE worker = ? AND state = 2 AND cancel_at IS NOT NULL`,
-    no,
-  );
+  const rows = [...context.connection.all(CANCELS, no), ...context.connection.all(RUN_CANCELS, no)];
   return rows.map((row) => {
     const { record } = decodeRow(context, row);
     return { id: record.id, reason: record.cancelRequest?.reason ?? "" };

@@ -86,11 +86,13 @@ function fromEnded(
   return cut(ids, limit);
 }
 
-const GATHERED: Readonly<Record<"scheduled" | "ready" | "suspect", string>> = {
+const GATHERED: Readonly<Record<"scheduled" | "ready" | "suspect" | "waiting", string>> = {
   scheduled:
     "SELECT id FROM jobs INDEXED BY jobs_scheduled WHERE lane = ? AND state = 0 AND id < unhex(?, '-')",
   ready:
     "SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 1 AND company IS NULL AND id < unhex(?, '-')",
+  waiting:
+    "SELECT id FROM jobs INDEXED BY jobs_waiting WHERE lane = ? AND state = 3 AND id < unhex(?, '-')",
   suspect:
     "SELECT id FROM jobs INDEXED BY jobs_suspect WHERE lane = ? AND state = 1 AND company IS NOT NULL AND id < unhex(?, '-')",
 };
@@ -107,6 +109,8 @@ function gather(context: Context, { lanes, states, limit, cursor }: Omit<Scan, "
     for (const state of states) {
       if (state === "scheduled") {
         add(context.connection.all(GATHERED.scheduled, lane.no, before));
+      } else if (state === "waiting") {
+        add(context.connection.all(GATHERED.waiting, lane.no, before));
       } else if (state === "ready") {
         add(context.connection.all(GATHERED.ready, lane.no, before));
         add(context.connection.all(GATHERED.suspect, lane.no, before));

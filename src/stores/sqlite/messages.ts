@@ -1,6 +1,7 @@
 // What the caller's side and the store thread say to each other.
 import type { ErrorCode } from "../../core/errors.ts";
 import type { JobEvent } from "../../core/events.ts";
+import type { RunNews } from "../../core/run.ts";
 import type { Store, Subscribe, WorkerDescription } from "../../core/store.ts";
 import type { Durability } from "../../core/store-description.ts";
 import type { SharedClock } from "../clock.ts";
@@ -90,6 +91,7 @@ export type Notice =
       readonly key: number;
       readonly requests: readonly { readonly id: string; readonly reason: string }[];
     }
+  | { readonly kind: "news"; readonly key: number; readonly news: readonly RunNews[] }
   | { readonly kind: "lost"; readonly key: number; readonly reason: string }
   | { readonly kind: "event"; readonly key: number; readonly event: JobEvent }
   | { readonly kind: "gap"; readonly key: number; readonly reason: string };

@@ -6,12 +6,14 @@ import { describe } from "./describe.ts";
 import { enqueue } from "./enqueue.ts";
 import { exchange } from "./exchange.ts";
 import { addFigures, readFigures } from "./figures.ts";
+import { signal } from "./facts.ts";
 import type { Followers } from "./followers.ts";
 import { detach, redescribe, workers } from "./leases.ts";
 import { get, list } from "./list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
 import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
 import { logs, report } from "./report.ts";
+import { readRun } from "./runs.ts";
 import { changeSchedules, schedules, tick } from "./schedules.ts";
 import { sweep } from "./sweep.ts";
 import { packEnqueue, packExchange } from "./wire.ts";
@@ -36,6 +38,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
   get: ({ context }, { ids }) => get(context, ids),
   list: ({ context }, request) => list(context, request),
   logs: ({ context }, request) => logs(context, request),
+  readRun: ({ context }, request) => readRun(context, request),
   workers: ({ context }) => workers(context),
   queues: ({ context }) => queues(context),
   types: ({ context }) => listTypes(context),
@@ -55,6 +58,7 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
     return packExchange(result.reply);
   },
   report: ({ context }, { reports }) => reports.map((said) => report(context, said)),
+  signal: ({ context }, { signals }) => signal(context, signals),
   cancel: ({ context }, request) => cancel(context, request),
   retry: ({ context }, { ids }) => retry(context, ids),
   remove: ({ context }, { ids }) => remove(context, ids),
@@ -104,8 +108,8 @@ export function isWrite({ method }: Call): boolean {
  */
 export function isPromise(call: Call): boolean {
   if (call.method === "exchange") {
-    const { settlements } = call.request as Methods["exchange"]["request"];
-    return settlements.length > 0;
+    const { settlements, advances } = call.request as Methods["exchange"]["request"];
+    return settlements.length > 0 || (advances !== undefined && advances.length > 0);
   }
   return !UNPROMISED.has(call.method);
 }

@@ -178,6 +178,7 @@ async function attachWorker(
   caller.onNotice(key, (notice) => {
     if (notice.kind === "wake") listener.wake();
     else if (notice.kind === "cancel") listener.cancel(notice.requests);
+    else if (notice.kind === "news") listener.news?.(notice.news);
     else if (notice.kind === "lost") {
       caller.offNotice(key);
       listener.lost(notice.reason);
@@ -231,6 +232,8 @@ function plainMethods(
     get: async (request) => caller.call("get", check.ids(request)),
     list: async (request) => caller.call("list", check.list(request)),
     logs: async (request) => caller.call("logs", check.logs(request)),
+    signal: async (request) => caller.call("signal", check.signal(request)),
+    readRun: async (request) => caller.call("readRun", check.readRun(request)),
     cancel: async (request) => caller.call("cancel", check.ids(request)),
     retry: async (request) => caller.call("retry", check.ids(request)),
     remove: async (request) => caller.call("remove", check.ids(request)),

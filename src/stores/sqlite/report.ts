@@ -2,15 +2,14 @@
 import { type JobLogLine, LOG_LEVELS } from "../../core/job.ts";
 import { MAX_LOG_LINES } from "../../core/limits.ts";
 import type { JobReport, LogsRequest, NewLogLine } from "../../core/store.ts";
+import { isHeld } from "../../core/transitions.ts";
 import { type Context, emit } from "./context.ts";
 import { EXTRA, type StoredJob, readJob, writeJob } from "./rows.ts";
 
 /** Keeps one report. `false`: the claim was superseded. */
 export function report(context: Context, said: JobReport): boolean {
   const job = readJob(context, said.id);
-  if (job === null || job.record.state !== "running" || job.record.token !== said.token) {
-    return false;
-  }
+  if (job === null || !isHeld(job.record, said.token)) return false;
   keepReport(context, job, said);
   return true;
 }

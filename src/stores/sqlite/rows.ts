@@ -9,7 +9,7 @@ import { STATE } from "./counts.ts";
 import { type Lane, noteDue } from "./lanes.ts";
 
 /** What a job may have in other tables, as bits of `extras`: a plain job is removed without looking there. */
-export const EXTRA = { input: 1, result: 2, logs: 4, tags: 8 } as const;
+export const EXTRA = { input: 1, result: 2, logs: 4, tags: 8, run: 16, parent: 32 } as const;
 /** Kinds of documents. */
 const DOCUMENT = { input: 0, result: 1 } as const;
 
@@ -44,11 +44,11 @@ export interface StoredJob {
 
 /** The columns of {@link decodeRow}. */
 export const COLUMNS =
-  "lower(hex(id)), lane, state, due_at, rank, enqueued_at, attempts, crashes, extras, expires_at, worker, token, started_at, finished_at, remove_at, cancel_at, company, input, result, rest";
+  "lower(hex(id)), lane, state, due_at, rank, enqueued_at, attempts, crashes, extras, expires_at, worker, token, started_at, finished_at, remove_at, cancel_at, company, input, result, rest, parent, entries";
 
 const SELECT = `SELECT ${COLUMNS} FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
 const UPDATE = `UPDATE jobs SET state = ?, due_at = ?, rank = ?, attempts = ?, crashes = ?, extras = ?, expires_at = ?,
-  worker = ?, token = ?, started_at = ?, finished_at = ?, remove_at = ?, cancel_at = ?, company = ?, result = ?, rest = ?
+  worker = ?, token = ?, started_at = ?, finished_at = ?, remove_at = ?, cancel_at = ?, company = ?, result = ?, rest = ?, entries = ?
   WHERE namespace = ? AND id = unhex(?, '-')`;
 
 /** Reads a job. `null` when it is not kept in this namespace. */
@@ -92,6 +92,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     history: rest.history ?? [],
     idempotencyKey: rest.key ?? null,
     keys: [],
+    ...runPartOf(row[20], row[21]),
   };
   return {
     record,
@@ -116,7 +117,7 @@ export function writeJob(context: Context, before: StoredJob, after: StoredJob):
     record.crashes,
     extras,
     record.expiresAtMs,
-    record.state === "running" && record.worker !== null
+    record.token !== null && record.worker !== null
       ? BigInt(workerNumber(context, record.worker))
       : record.worker,
     record.token,
@@ -127,6 +128,7 @@ export function writeJob(context: Context, before: StoredJob, after: StoredJob):
     after.company,
     (extras & EXTRA.result) === 0 ? record.result : null,
     encodeRest(after),
+    record.entries ?? 0,
     context.namespace,
     record.id,
   );
@@ -242,6 +244,9 @@ export function removeExtras(
       id,
     );
   }
+  if ((extras & EXTRA.run) !== 0) {
+    connection.run("DELETE FROM runs WHERE namespace = ? AND run = unhex(?, '-')", namespace, id);
+  }
   if ((extras & EXTRA.logs) !== 0) {
     connection.run("DELETE FROM logs WHERE namespace = ? AND id = unhex(?, '-')", namespace, id);
   }
@@ -256,6 +261,21 @@ export function removeExtras(
 }
 
 type Column = Row[number] | undefined;
+
+/** The parent in its column. */
+export function parentOf(column: Column): JobRecord["parent"] {
+  if (column === null || column === undefined) return undefined;
+  const bytes = column as Uint8Array;
+  return dashed(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex"));
+}
+
+function runPartOf(parentColumn: Column, entries: Column): Pick<JobRecord, "parent" | "entries"> {
+  const parent = parentOf(parentColumn);
+  return {
+    ...(parent === undefined ? {} : { parent }),
+    ...(entries === 0 ? {} : { entries: Number(entries) }),
+  };
+}
 
 const NO_REST: Rest = {};
 

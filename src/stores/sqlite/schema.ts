@@ -100,7 +100,27 @@ CREATE TABLE figures (
 ) WITHOUT ROWID;
 `;
 
-const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES];
+/*
+ * A workflow run is a job with `entries`; its record is in `runs`, the owner's entries under integers and then facts
+ * under the ids of children and signals, so that one range is read and removed. `news` is what owners in other processes
+ * have not heard of yet.
+ */
+const RUNS = `
+ALTER TABLE jobs ADD COLUMN parent BLOB;
+ALTER TABLE jobs ADD COLUMN entries INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_waiting ON jobs (lane, id) WHERE state = 3;
+CREATE INDEX jobs_held ON jobs (worker) WHERE state = 3 AND token IS NOT NULL;
+CREATE TABLE runs (
+  namespace INTEGER NOT NULL, run BLOB NOT NULL, key BLOB NOT NULL, kind INTEGER NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (namespace, run, key)
+) WITHOUT ROWID;
+CREATE TABLE news (
+  worker INTEGER NOT NULL, run BLOB NOT NULL, key BLOB NOT NULL,
+  PRIMARY KEY (worker, run, key)
+) WITHOUT ROWID;
+`;
+
+const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

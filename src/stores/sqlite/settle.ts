@@ -1,15 +1,19 @@
 // Settling: how a try's end is kept. The usual end, success without anything to keep, is one statement.
-import type { JobRecord, JobState } from "../../core/job.ts";
+import { type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
+import { writeEnding } from "../../core/run.ts";
 import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts";
-import { type Transition, settle as decide } from "../../core/transitions.ts";
+import { type Transition, isHeld, settle as decide } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { tellParent, tellRun } from "./facts.ts";
 import type { Lane } from "./lanes.ts";
 import { keepReport } from "./report.ts";
 import {
+  EXTRA,
   type StoredJob,
   cleared,
   laneOf,
+  parentOf,
   readJob,
   removeExtras,
   removeJob,
@@ -21,17 +25,21 @@ import {
 const REMOVE_PLAIN = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
   AND extras = 0`;
 const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
-  RETURNING lane, extras, rest`;
+  RETURNING lane, extras, rest, parent, attempts, started_at`;
 const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL RETURNING lane`;
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL
+  AND extras & ${EXTRA.run | EXTRA.parent} = 0 RETURNING lane`;
 /** Longest result that the one-statement form keeps: longer ones are documents. */
 const PLAIN_RESULT_LENGTH = 512;
 
 /** Settles the end of one try. */
 export function settle(context: Context, worker: string, settlement: Settlement): SettleReply {
   const known = context.claims.take(settlement.token);
-  return settlePlain(context, { worker, known }, settlement) ?? settleByRecord(context, settlement);
+  return (
+    settlePlain(context, { worker, known }, settlement) ??
+    settleByRecord(context, worker, settlement)
+  );
 }
 
 interface Claimant {
@@ -49,7 +57,7 @@ function settlePlain(context: Context, by: Claimant, settlement: Settlement): Se
   const isRemoved = ageMs === 0 || count === 0;
   if (!isRemoved && outcome.result.length > PLAIN_RESULT_LENGTH) return null;
   const lane = isRemoved
-    ? removePlain(context, by, settlement)
+    ? removePlain(context, by, settlement, outcome.result)
     : keepPlain(context, by, settlement, outcome);
   if (lane === null) return null;
   context.counts.add(lane.no, STATE.running, -1);
@@ -61,14 +69,27 @@ function settlePlain(context: Context, by: Claimant, settlement: Settlement): Se
 
 function removePlain(
   context: Context,
-  { known }: Claimant,
+  { worker, known }: Claimant,
   { id, token }: Settlement,
+  result: string,
 ): Lane | null {
   const { connection, namespace } = context;
   if (known !== undefined && connection.run(REMOVE_PLAIN, namespace, id, token) === 1) return known;
   const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
   if (row === undefined) return null;
   removeExtras(context, id, Number(row[1]), tagsOf(row[2]));
+  const parent = parentOf(row[3]);
+  if (parent !== undefined) {
+    const ending = {
+      state: "succeeded",
+      attempts: Number(row[4]) + 1,
+      worker,
+      startedAtMs: Number(row[5]),
+      finishedAtMs: context.nowMs,
+    } as const;
+    const body = writeEnding(ending, result);
+    tellRun(context, parent, { key: id, kind: "ended", body }, worker);
+  }
   return laneOf(context, Number(row[0]));
 }
 
@@ -92,20 +113,18 @@ function keepPlain(
   return row === undefined ? null : laneOf(context, Number(row[0]));
 }
 
-function settleByRecord(context: Context, settlement: Settlement): SettleReply {
+function settleByRecord(context: Context, worker: string, settlement: Settlement): SettleReply {
   const read = readJob(context, settlement.id);
   if (read === null) return { accepted: false, why: "gone" };
-  if (read.record.state !== "running" || read.record.token !== settlement.token) {
-    return { accepted: false, why: "stale" };
-  }
+  if (!isHeld(read.record, settlement.token)) return { accepted: false, why: "stale" };
   const before = keepReport(context, read, settlement);
   const { record } = before;
   const policy = policyOf(context, record.type, before.retention);
   const transition = decide(record, settlement.token, settlement.outcome, policy, context.nowMs);
   if (transition.kind === "rejected") return { accepted: false, why: "stale" };
-  const state = endState(record, settlement, transition);
+  const { state } = transition.job;
   const settled = endsSuspicion(settlement) ? { ...before, strikes: 0, company: null } : before;
-  applyTransition(context, before, settled, transition);
+  applyTransition(context, before, settled, transition, worker);
   emitSettled(context, before, settlement, state, transition);
   return { accepted: true, state };
 }
@@ -121,18 +140,12 @@ export function applyTransition(
   before: StoredJob,
   after: StoredJob,
   transition: Exclude<Transition, { kind: "rejected" }>,
+  by: string | null = null,
 ): void {
   if (transition.kind === "removed") removeJob(context, before);
   else writeJob(context, before, cleared(after, transition.job));
-}
-
-/** The state in which a job ended or goes on, also where its record is removed at once. */
-function endState(record: JobRecord, settlement: Settlement, transition: Transition): JobState {
-  if (transition.kind === "changed") return transition.job.state;
-  const { kind } = settlement.outcome;
-  if (kind === "succeeded" || kind === "failed" || kind === "cancelled") return kind;
-  // Only a cancel request makes an end of what was to go on.
-  return record.cancelRequest === null ? record.state : "cancelled";
+  const hasEnded = transition.kind === "removed" || isTerminal(transition.job.state);
+  if (hasEnded && !isTerminal(before.record.state)) tellParent(context, transition.job, by);
 }
 
 function emitSettled(
@@ -160,6 +173,20 @@ function emitSettled(
     emit(context, lane, id, { kind: "readied", why: "released" });
   }
   if (transition.kind === "removed") emit(context, lane, id, { kind: "removed" });
+}
+
+/** Tells of a job's end. */
+export function emitEnding(
+  context: Context,
+  lane: Lane,
+  { id, state, result, error }: JobRecord,
+  isRemoved: boolean,
+): void {
+  if (state === "succeeded") emit(context, lane, id, { kind: state, result: result ?? "null" });
+  else if (state === "failed" || state === "cancelled") {
+    emit(context, lane, id, { kind: state, error: error ?? { name: "Error", message: state } });
+  }
+  if (isRemoved) emit(context, lane, id, { kind: "removed" });
 }
 
 /** Tells that a job was cancelled by the store. */

@@ -41,6 +41,8 @@ type PackedClaim = readonly [
   dueAtMs: number,
   tags: ClaimedJob["tags"] | null,
   retention: ClaimedJob["retention"] | null,
+  parent: ClaimedJob["parent"] | null,
+  resumes: boolean,
 ];
 
 export interface PackedExchange {
@@ -49,6 +51,7 @@ export interface PackedExchange {
   readonly claimed: readonly PackedClaim[];
   readonly startedAtMs: number;
   readonly lookAgainInMs: number | null;
+  readonly advanced?: ExchangeReply["advanced"];
 }
 
 const STALE = "s";
@@ -73,9 +76,12 @@ export function packExchange(reply: ExchangeReply): PackedExchange {
       job.dueAtMs,
       job.tags.length === 0 ? null : job.tags,
       job.retention ?? null,
+      job.parent ?? null,
+      job.resumes ?? false,
     ]),
     startedAtMs: reply.claimed[0]?.startedAtMs ?? 0,
     lookAgainInMs: reply.lookAgainInMs,
+    ...(reply.advanced === undefined ? {} : { advanced: reply.advanced }),
   };
 }
 
@@ -91,7 +97,20 @@ export function unpackExchange(packed: PackedExchange, request: ExchangeRequest)
     }),
     claimed: packed.claimed.map(
       (
-        [id, type, queue, input, attempt, crashes, enqueuedAtMs, dueAtMs, tags, retention],
+        [
+          id,
+          type,
+          queue,
+          input,
+          attempt,
+          crashes,
+          enqueuedAtMs,
+          dueAtMs,
+          tags,
+          retention,
+          parent,
+          resumes,
+        ],
         index,
       ) => ({
         id,
@@ -106,9 +125,12 @@ export function unpackExchange(packed: PackedExchange, request: ExchangeRequest)
         startedAtMs: packed.startedAtMs,
         tags: tags ?? NO_TAGS,
         ...(retention === null || retention === undefined ? {} : { retention }),
+        ...(parent === null || parent === undefined ? {} : { parent }),
+        ...(resumes ? { resumes: true as const } : {}),
       }),
     ),
     lookAgainInMs: packed.lookAgainInMs,
+    ...(packed.advanced === undefined ? {} : { advanced: packed.advanced }),
   };
 }
 

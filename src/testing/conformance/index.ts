@@ -19,6 +19,8 @@ import { namespacesTopic } from "./namespaces.ts";
 import { queuesTopic } from "./queues.ts";
 import { reportTopic } from "./report.ts";
 import { retentionTopic } from "./retention.ts";
+import { runLifeTopic } from "./run-life.ts";
+import { runsTopic } from "./runs.ts";
 import { schedulesTopic } from "./schedules.ts";
 import { settleTopic } from "./settle.ts";
 import { ticksTopic } from "./ticks.ts";
@@ -52,6 +54,8 @@ export const STORE_TOPICS: readonly Topic[] = [
   typesTopic,
   schedulesTopic,
   ticksTopic,
+  runsTopic,
+  runLifeTopic,
   figuresTopic,
   namespacesTopic,
   wakeUpsTopic,

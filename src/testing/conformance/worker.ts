@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobState, JsonText } from "../../core/job.ts";
+import type { RunNews } from "../../core/run.ts";
 import type {
   ClaimRequest,
   ClaimedJob,
@@ -76,6 +77,8 @@ export interface StoreWorker {
   readonly wakes: () => number;
   readonly cancels: readonly { readonly id: JobId; readonly reason: string }[];
   readonly losses: readonly string[];
+  /** What its workflow runs were told. */
+  readonly news: readonly RunNews[];
   readonly exchange: (
     settlements: readonly Settlement[],
     claim?: ClaimOptions,
@@ -123,6 +126,7 @@ export async function attach(
     wakes: 0,
     cancels: [] as { id: JobId; reason: string }[],
     losses: [] as string[],
+    news: [] as RunNews[],
   };
   const leaseDurationMs = options.leaseDurationMs ?? HOUR_MS;
   const attachment = await store.attachWorker({
@@ -134,6 +138,7 @@ export async function attach(
       },
       cancel: (requests) => heard.cancels.push(...requests),
       lost: (reason) => heard.losses.push(reason),
+      news: (news) => heard.news.push(...news),
     },
   });
   endings.push(() => attachment.close());
@@ -146,6 +151,7 @@ export async function attach(
     wakes: () => heard.wakes,
     cancels: heard.cancels,
     losses: heard.losses,
+    news: heard.news,
   };
 }
 

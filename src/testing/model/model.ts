@@ -1,6 +1,6 @@
 // The reference model: what a store does, made only of the transitions of the core, in memory and in plain sight.
 import type { JobId } from "../../core/ids.ts";
-import { type JobLogLine, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
+import { type JobLogLine, type JobRecord, isTerminal } from "../../core/job.ts";
 import { MAX_LOG_LINES } from "../../core/limits.ts";
 import type { ScheduleRecord } from "../../core/schedule-record.ts";
 import type {
@@ -23,6 +23,7 @@ import {
   createJob,
   expire,
   isExpired,
+  isHeld,
   isOverdue,
   lose,
   remove,
@@ -31,6 +32,7 @@ import {
   settle,
   withdraw,
 } from "../../core/transitions.ts";
+import { type ModelRun, tellParent } from "./runs.ts";
 
 /** A job, and what a store keeps of it beside its record. */
 export interface ModelJob {
@@ -62,6 +64,7 @@ export function isClaimable(record: JobRecord, nowMs: number): boolean {
 export class StoreModel {
   readonly jobs: Map<JobId, ModelJob> = new Map();
   readonly logs: Map<JobId, readonly JobLogLine[]> = new Map();
+  readonly runs: Map<JobId, ModelRun> = new Map();
   /** Ends of leases, by worker. */
   readonly leases: Map<string, number> = new Map();
   readonly paused: Set<string> = new Set();
@@ -101,9 +104,7 @@ export class StoreModel {
   #settleOne({ id, token, outcome, progress, logs }: Settlement, nowMs: number): SettleReply {
     const job = this.jobs.get(id);
     if (job === undefined) return { accepted: false, why: "gone" };
-    if (job.record.state !== "running" || job.record.token !== token) {
-      return { accepted: false, why: "stale" };
-    }
+    if (!isHeld(job.record, token)) return { accepted: false, why: "stale" };
     this.#say(job, {
       id,
       token,
@@ -111,14 +112,11 @@ export class StoreModel {
       logs: logs ?? [],
     });
     const said = this.jobs.get(id) ?? job;
-    const wasAsked = said.record.cancelRequest !== null;
     const transition = settle(said.record, token, outcome, this.policyOf(said), nowMs);
-    this.#apply({ ...said, deaths: outcome.kind === "release" ? said.deaths : 0 }, transition);
-    if (transition.kind === "changed") return { accepted: true, state: transition.job.state };
-    const ended =
-      outcome.kind === "failed" || outcome.kind === "cancelled" ? outcome.kind : "succeeded";
-    const isGoingOn = ["retry", "snooze", "release"].includes(outcome.kind);
-    return { accepted: true, state: isGoingOn && wasAsked ? "cancelled" : ended };
+    if (transition.kind === "rejected") return { accepted: false, why: "stale" };
+    const deaths = outcome.kind === "release" ? said.deaths : 0;
+    this.apply({ ...said, deaths }, transition, nowMs);
+    return { accepted: true, state: transition.job.state };
   }
 
   report(reports: readonly JobReport[]): readonly boolean[] {
@@ -132,7 +130,7 @@ export class StoreModel {
     const { record } = job;
     const transition = report(record, token, progress ?? record.progress ?? "");
     if (transition.kind !== "changed") return false;
-    if (progress !== undefined) this.#apply(job, transition);
+    if (progress !== undefined) this.apply(job, transition, 0);
     if (logs.length > 0) this.#log(record.id, logs);
     return true;
   }
@@ -145,31 +143,25 @@ export class StoreModel {
 
   cancel(ids: readonly JobId[], reason: string, nowMs: number): readonly ChangeReply[] {
     return ids.map((id) =>
-      this.#change(id, (job) => cancel(job.record, reason, this.policyOf(job), nowMs), "cancelled"),
+      this.#change(id, (job) => cancel(job.record, reason, this.policyOf(job), nowMs), nowMs),
     );
   }
 
   retry(ids: readonly JobId[], nowMs: number): readonly ChangeReply[] {
-    return ids.map((id) => this.#change(id, ({ record }) => retryByHand(record, nowMs), "ready"));
+    return ids.map((id) => this.#change(id, ({ record }) => retryByHand(record, nowMs), nowMs));
   }
 
-  remove(ids: readonly JobId[]): readonly ChangeReply[] {
-    return ids.map((id) => this.#change(id, ({ record }) => remove(record), null));
+  remove(ids: readonly JobId[], nowMs: number): readonly ChangeReply[] {
+    return ids.map((id) => this.#change(id, ({ record }) => remove(record), nowMs));
   }
 
-  /** `removedAs`: the state to tell of a job that the change removed; `null`: the one that it had. */
-  #change(
-    id: JobId,
-    decide: (job: ModelJob) => Transition,
-    removedAs: JobState | null,
-  ): ChangeReply {
+  #change(id: JobId, decide: (job: ModelJob) => Transition, nowMs: number): ChangeReply {
     const job = this.jobs.get(id);
     if (job === undefined) return { changed: false, state: null };
     const transition = decide(job);
     if (transition.kind === "rejected") return { changed: false, state: job.record.state };
-    this.#apply(job, transition);
-    if (transition.kind === "changed") return { changed: true, state: transition.job.state };
-    return { changed: true, state: removedAs ?? job.record.state };
+    this.apply(job, transition, nowMs);
+    return { changed: true, state: transition.job.state };
   }
 
   putType(type: TypeRecord): void {
@@ -182,7 +174,7 @@ export class StoreModel {
 
   /** A worker leaves: its jobs are given back. */
   detach(worker: string, nowMs: number): void {
-    for (const { record } of this.runningOf(worker)) {
+    for (const { record } of this.#heldBy(worker)) {
       const { id, token } = record;
       this.#settleOne({ id, token: token ?? "", outcome: { kind: "release" } }, nowMs);
     }
@@ -192,6 +184,13 @@ export class StoreModel {
   runningOf(worker: string): readonly ModelJob[] {
     return [...this.jobs.values()].filter(
       ({ record }) => record.state === "running" && record.worker === worker,
+    );
+  }
+
+  /** What a worker runs, and the workflow runs that wait in its memory. */
+  #heldBy(worker: string): readonly ModelJob[] {
+    return [...this.jobs.values()].filter(
+      ({ record }) => record.token !== null && record.worker === worker,
     );
   }
 
@@ -205,13 +204,13 @@ export class StoreModel {
     for (const job of this.jobs.values()) {
       const policy = this.policyOf(job);
       if (isOverdue(job.record, policy, nowMs))
-        this.#apply(job, withdraw(job.record, policy, nowMs));
+        this.apply(job, withdraw(job.record, policy, nowMs), nowMs);
     }
     let expired = 0;
     for (const job of this.jobs.values()) {
       if (!isExpired(job.record, nowMs)) continue;
       expired += 1;
-      this.#apply(job, expire(job.record, this.policyOf(job), nowMs));
+      this.apply(job, expire(job.record, this.policyOf(job), nowMs), nowMs);
     }
     for (const { record } of this.jobs.values()) {
       if (record.removeAtMs !== null && record.removeAtMs <= nowMs) this.forget(record.id);
@@ -221,17 +220,14 @@ export class StoreModel {
 
   /** The jobs of a dead worker; gives how many failed by it. */
   #bury(worker: string, nowMs: number): number {
-    const running = this.runningOf(worker);
+    const running = this.runningOf(worker).length;
     let crashed = 0;
-    for (const job of running) {
-      const wasAsked = job.record.cancelRequest !== null;
-      const isCharged = running.length === 1;
+    for (const job of this.#heldBy(worker)) {
+      const isRunning = job.record.state === "running";
+      const isCharged = isRunning && running === 1;
       const transition = lose(job.record, this.policyOf(job), { isCharged }, nowMs);
-      this.#apply({ ...job, deaths: job.deaths + 1 }, transition);
-      const isOver =
-        transition.kind === "removed" ||
-        (transition.kind === "changed" && isTerminal(transition.job.state));
-      if (isOver && !wasAsked) crashed += 1;
+      this.apply({ ...job, deaths: job.deaths + (isRunning ? 1 : 0) }, transition, nowMs);
+      if (transition.kind !== "rejected" && transition.job.state === "failed") crashed += 1;
     }
     this.leases.delete(worker);
     return crashed;
@@ -241,6 +237,7 @@ export class StoreModel {
   forget(id: JobId): void {
     this.jobs.delete(id);
     this.logs.delete(id);
+    this.runs.delete(id);
   }
 
   /** Newest first. */
@@ -262,10 +259,12 @@ export class StoreModel {
     return retention === undefined ? policy : { ...policy, retention };
   }
 
-  #apply(job: ModelJob, transition: Transition): void {
+  /** Keeps what a transition made of a job, and tells the run that made it of its end. */
+  apply(job: ModelJob, transition: Transition, nowMs: number): void {
+    if (transition.kind === "rejected") return;
     if (transition.kind === "removed") this.forget(job.record.id);
-    if (transition.kind === "changed") {
-      this.jobs.set(job.record.id, { ...job, record: transition.job });
-    }
+    else this.jobs.set(job.record.id, { ...job, record: transition.job });
+    const hasEnded = transition.kind === "removed" || isTerminal(transition.job.state);
+    if (hasEnded && !isTerminal(job.record.state)) tellParent(this, transition.job, nowMs);
   }
 }

@@ -1,6 +1,6 @@
 // One random command: done to a store and to the model, after which all that they keep must be the same.
 import * as fc from "fast-check";
-import { compare, compareSchedules } from "../../../src/testing/index.ts";
+import { compare, compareRuns, compareSchedules } from "../../../src/testing/index.ts";
 import { MINUTE_MS, type Side } from "./side.ts";
 
 export type Command = fc.AsyncCommand<object, Side>;
@@ -25,6 +25,7 @@ export function command<Values>(
       const nowMs = await side.now();
       await compare(side.store, side.model, nowMs);
       await compareSchedules(side.store, side.model, nowMs);
+      await compareRuns(side.store, side.model);
     },
     toString: () => `${name} ${JSON.stringify(drawn).replaceAll(LONG_INPUT, "x...")}`,
   }));

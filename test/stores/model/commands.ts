@@ -12,6 +12,7 @@ import type {
 } from "../../../src/core/store.ts";
 import { applyClaim, compareFilter } from "../../../src/testing/index.ts";
 import { type Command, LONG_INPUT, command, minutes, pick } from "./command.ts";
+import { runCommands } from "./run-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
 import { LABELS, MINUTE_MS, QUEUES, TAGS, TYPES, withoutDue } from "./side.ts";
 
@@ -178,7 +179,7 @@ const retry = command("retry", ids, async (side, which) => {
 
 const remove = command("remove", ids, async (side, which) => {
   const chosen = side.pickIds(which);
-  const expected = side.model.remove(chosen);
+  const expected = side.model.remove(chosen, await side.now());
   const replies = await side.store.remove({ ids: chosen });
   assert.deepEqual(replies.map(withoutDue), expected.map(withoutDue));
 });
@@ -238,7 +239,14 @@ const look = command(
   fc.record({
     filter: fc.record(
       {
-        states: fc.subarray<JobState>(["scheduled", "ready", "running", "succeeded", "failed"]),
+        states: fc.subarray<JobState>([
+          "scheduled",
+          "ready",
+          "running",
+          "waiting",
+          "succeeded",
+          "failed",
+        ]),
         type: fc.constantFrom(...TYPES),
         queue: fc.constantFrom(...QUEUES),
         tag: fc.constantFrom(...TAGS),
@@ -262,6 +270,9 @@ export function commands(maxCommands: number): fc.Arbitrary<Iterable<Command>> {
   const usual = [enqueueAgain, report, cancel, retry, remove, advance, sweep];
   const rare = [pause, putType, attach, detach, dies, look, readLogs];
   const all = [...frequent, ...frequent, ...usual, ...usual, ...scheduleCommands, ...rare];
+  // Runs need many right words after each other: half of the sequences are mostly about them.
+  const runs = [enqueue, exchange, ...runCommands, ...runCommands, ...usual, ...rare];
   // Without a size of their own, sequences would hardly be longer than ten commands.
-  return fc.commands(all, { maxCommands, size: "max" });
+  const size = { maxCommands, size: "max" } as const;
+  return fc.oneof(fc.commands(all, size), fc.commands(runs, size));
 }

@@ -1,0 +1,105 @@
+// Facts: what workflow runs are told (a child ended, a signal), kept with their record; and who must hear of it.
+import type { JobId } from "../../core/ids.ts";
+import { JOB_STATES, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
+import { type RunFact, type RunNews, type Signal, endingOf, writeSignal } from "../../core/run.ts";
+import type { ChangeReply } from "../../core/store.ts";
+import { type Context, emit } from "./context.ts";
+import { STATE } from "./counts.ts";
+import { EXTRA, dashed, findWorkerNumber, laneOf, noteReady } from "./rows.ts";
+
+/** Kinds of rows in a run's record: its own entries, by number, come before facts, by id. */
+export const ENTRY = 0;
+const FACT: Readonly<Record<RunFact["kind"], number>> = { ended: 1, signal: 2 };
+/** The kinds of facts, by the number of their rows. */
+export const FACT_KINDS: readonly (RunFact["kind"] | undefined)[] = [undefined, "ended", "signal"];
+
+const FIND = `SELECT state, lane, worker, token IS NOT NULL, entries, due_at - rank FROM jobs
+  WHERE namespace = ? AND id = unhex(?, '-')`;
+const PUT = "INSERT OR IGNORE INTO runs VALUES (?, unhex(?, '-'), unhex(?, '-'), ?, ?)";
+const MARK = `UPDATE jobs SET extras = extras | ${EXTRA.run} WHERE namespace = ? AND id = unhex(?, '-')`;
+const WAKE = `UPDATE jobs SET state = 1, due_at = ?, rank = ? WHERE namespace = ? AND id = unhex(?, '-')`;
+const TELL_LATER = "INSERT OR IGNORE INTO news VALUES (?, unhex(?, '-'), unhex(?, '-'))";
+
+/**
+ * Keeps a fact for a run and wakes the run: its owner hears of it, one that is out of memory is ready. `by`: the worker
+ * that brings it and so knows it already. Gives back the state in which the run was found; `null`: it is not kept.
+ */
+export function tellRun(
+  context: Context,
+  run: JobId,
+  fact: RunFact,
+  by: string | null,
+): JobState | null {
+  const { connection, namespace, nowMs } = context;
+  const row = connection.first(FIND, namespace, run);
+  if (row === undefined) return null;
+  const state = JOB_STATES[Number(row[0])] ?? "ready";
+  if (isTerminal(state)) return state;
+  const kind = BigInt(FACT[fact.kind]);
+  if (connection.run(PUT, namespace, run, fact.key, kind, fact.body) === 0) return state;
+  const lane = laneOf(context, Number(row[1]));
+  const hasBegun = Number(row[4]) > 0;
+  if (!hasBegun) connection.run(MARK, namespace, run);
+  if (Number(row[3]) === 1) {
+    const owner = Number(row[2]);
+    if (by === null || findWorkerNumber(context, by) !== owner) {
+      if (context.isAttached(owner)) context.effects.news.push({ owner, news: { run, fact } });
+      else connection.run(TELL_LATER, BigInt(owner), run, fact.key);
+    }
+  } else if (hasBegun && (state === "waiting" || state === "scheduled")) {
+    connection.run(WAKE, nowMs, nowMs - Number(row[5]), namespace, run);
+    context.counts.add(lane.no, STATE[state], -1);
+    context.counts.add(lane.no, STATE.ready, 1);
+    noteReady(context, lane);
+    emit(context, lane, run, { kind: "advanced", state: "ready" });
+    return "ready";
+  }
+  emit(context, lane, run, { kind: "advanced", state });
+  return state;
+}
+
+/** Tells the run that made a job, where one did, that it ended. `ended`: its record as it ended. */
+export function tellParent(context: Context, ended: JobRecord, by: string | null): void {
+  if (ended.parent === undefined) return;
+  const body = endingOf(ended, context.nowMs);
+  tellRun(context, ended.parent, { key: ended.id, kind: "ended", body }, by);
+}
+
+/** Keeps signals for runs. */
+export function signal(context: Context, signals: readonly Signal[]): ChangeReply[] {
+  return signals.map((each) => {
+    const body = writeSignal(each, context.nowMs);
+    const state = tellRun(context, each.run, { key: each.id, kind: "signal", body }, null);
+    return state === null || isTerminal(state)
+      ? { changed: false, state }
+      : { changed: true, state };
+  });
+}
+
+/** Most news read in one look; the rest come with the next. */
+const MAX_NEWS = 1_000;
+const NEWS = `SELECT lower(hex(news.run)), lower(hex(news.key)), kind, body FROM news JOIN runs USING (run, key)
+  WHERE news.worker = ? AND runs.namespace = ? LIMIT ${MAX_NEWS}`;
+const DROP = "DELETE FROM news WHERE worker = ? AND run = unhex(?, '-') AND key = unhex(?, '-')";
+
+/** What other processes told the runs of a worker, as far as it is not forgotten. */
+export function newsFor(context: Context, workerNo: number): RunNews[] {
+  const rows = context.connection.all(NEWS, workerNo, context.namespace);
+  return rows.map(([run, key, kind, body]) => ({
+    run: dashed(String(run)),
+    fact: {
+      key: dashed(String(key)),
+      kind: FACT_KINDS[Number(kind)] ?? "ended",
+      body: String(body),
+    },
+  }));
+}
+
+/** Forgets news that were heard. */
+export function dropNews(
+  { connection }: Context,
+  workerNo: number,
+  heard: readonly { readonly run: JobId; readonly key: JobId }[],
+): void {
+  for (const { run, key } of heard) connection.run(DROP, workerNo, run, key);
+}

@@ -1,0 +1,246 @@
+// The life of workflow runs: put out of memory and woken, signalled, cancelled, ended, taken over.
+import assert from "node:assert/strict";
+import type { Advance, RunFact } from "../../core/run.ts";
+import type { Store } from "../../core/store.ts";
+import type { Topic } from "./harness.ts";
+import {
+  NEEDS,
+  OFFERS,
+  beginRun,
+  endingIn,
+  parkedRun,
+  recordOfRun,
+  say,
+  step,
+} from "./run-cases.ts";
+import { REMOVE_AT_ONCE, offerOf, outcomes } from "./worker.ts";
+import { HOUR_MS, MINUTE_MS, assertFields, eventually } from "./world.ts";
+
+export const runLifeTopic: Topic = {
+  name: "the life of workflow runs",
+  cases: [
+    {
+      name: "are put out of memory, and ready again when their time has come",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await parkedRun(world, HOUR_MS);
+        assertFields(await world.record(run.id), { state: "scheduled", token: null, entries: 1 });
+        assert.deepEqual(await owner.claim({ offers: [offerOf("flow")] }), []);
+        await world.advance(HOUR_MS);
+        const again = await owner.claimOne({ offers: [offerOf("flow")] });
+        assertFields(again, { id: run.id, resumes: true });
+        const late = await say(world, owner, run, { from: 1, entries: ['"late"'] });
+        assert.deepEqual(late, { accepted: false, why: "stale" });
+      },
+    },
+    {
+      name: "are ready again when they are told something while they are out of memory",
+      needs: NEEDS,
+      async run(world) {
+        for (const delayMs of [null, HOUR_MS]) {
+          const { owner, run, child } = await parkedRun(world, delayMs);
+          const claimed = await owner.claimOne({ offers: [offerOf("step")] });
+          assert.equal(claimed.id, child.id);
+          await owner.settle(outcomes.succeeded("1"), claimed);
+          assertFields(await world.record(run.id), { state: "ready" });
+          const again = await owner.claimOne({ offers: [offerOf("flow")] });
+          assertFields(again, { id: run.id, resumes: true });
+          await say(world, owner, again, { from: 1, next: outcomes.succeeded() as never });
+        }
+      },
+    },
+    {
+      name: "are not put out of memory where there is something that their owner has not heard",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const { id } = world.job({ type: "flow" });
+        await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
+        const next = { kind: "parked", delayMs: null, facts: 0 } as const;
+        assert.ok((await say(world, owner, run, { entries: ["1"], next })).accepted);
+        assertFields(await world.record(run.id), { state: "ready" });
+      },
+    },
+    {
+      name: "take a signal once, however often it is sent, and none when they have ended",
+      needs: NEEDS,
+      async run(world) {
+        const [id = ""] = await world.enqueue({ type: "flow" });
+        const signal = { run: id, id: world.job({ type: "flow" }).id, name: "go", payload: "1" };
+        const [sent, again] = await world.store.signal({ signals: [signal, signal] });
+        assert.deepEqual([sent?.changed, again?.changed], [true, true]);
+        const owner = await world.worker({ offers: OFFERS });
+        const run = await owner.claimOne();
+        assert.equal(run.resumes, true);
+        assert.equal((await recordOfRun(world.store, id)).facts.length, 1);
+        await owner.settle(outcomes.succeeded(), run);
+        const late = { ...signal, id: world.job({ type: "flow" }).id };
+        assert.deepEqual(await world.store.signal({ signals: [late] }), [
+          { changed: false, state: "succeeded" },
+        ]);
+        const nowhere = { ...signal, run: world.job({ type: "flow" }).id };
+        assert.deepEqual(await world.store.signal({ signals: [nowhere] }), [
+          { changed: false, state: null },
+        ]);
+      },
+    },
+    {
+      name: "end with what is to be kept of them, and tell a run that made them",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const inner = step(world, { type: "flow" });
+        await say(world, owner, run, { entries: ["1"], children: [inner] });
+        const child = await owner.claimOne({ offers: [offerOf("flow")] });
+        const next = outcomes.succeeded('"done"') as Advance["next"];
+        assert.ok((await say(world, owner, child, { entries: ['"z"'], next })).accepted);
+        assertFields(await world.record(child.id), {
+          state: "succeeded",
+          result: '"done"',
+          entries: 1,
+        });
+        assert.deepEqual((await recordOfRun(world.store, child.id)).entries, ['"z"']);
+        const { facts } = await recordOfRun(world.store, run.id);
+        assertFields(endingIn(facts[0] as RunFact), { state: "succeeded", result: "done" });
+      },
+    },
+    {
+      name: "leave nothing behind when they are removed",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await say(world, owner, run, { entries: ["1"] });
+        const next = outcomes.succeeded("1", REMOVE_AT_ONCE) as Advance["next"];
+        assert.ok((await say(world, owner, run, { from: 1, next })).accepted);
+        const request = { id: run.id, afterEntries: 0, afterFact: null, limit: 10 };
+        assert.equal(await world.store.readRun(request), null);
+      },
+    },
+    {
+      name: "are refused together with a settlement that they stand on",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await say(world, owner, run, { entries: ["1"], children: [step(world)] });
+        const claimed = await owner.claimOne();
+        const outcome = outcomes.succeeded("1");
+        const advance: Advance = {
+          id: run.id,
+          token: run.token,
+          from: 1,
+          entries: ["2"],
+          after: [claimed.id],
+          next: { kind: "waiting" },
+        };
+        const both = (token: string): ReturnType<Store["exchange"]> =>
+          world.store.exchange({
+            worker: owner.id,
+            settlements: [{ id: claimed.id, token, outcome }],
+            advances: [advance],
+          });
+        const refused = await both(`${claimed.token}0`);
+        assert.deepEqual(refused.advanced, [{ accepted: false, why: "refused" }]);
+        assert.equal((await both(claimed.token)).advanced?.[0]?.accepted, true);
+        assert.deepEqual((await recordOfRun(world.store, run.id)).entries, ["1", "2"]);
+      },
+    },
+    {
+      name: "cancel what they have no need of any more",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const child = step(world);
+        await say(world, owner, run, { entries: ["1"], children: [child] });
+        await say(world, owner, run, { from: 1, entries: ["2"], cancels: [child.id] });
+        assertFields(await world.record(child.id), { state: "cancelled" });
+      },
+    },
+    {
+      name: "are asked to cancel when they have begun, in memory and out of it, and end by themselves",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await say(world, owner, run, { entries: ["1"] });
+        await world.store.cancel({ ids: [run.id], reason: "enough" });
+        assertFields(await world.record(run.id), { state: "waiting" });
+        await eventually(
+          () => owner.cancels.some(({ id, reason }) => id === run.id && reason === "enough"),
+          "the owner of a run should be told to cancel it",
+        );
+        const next = outcomes.cancelled() as Advance["next"];
+        assert.ok((await say(world, owner, run, { from: 1, next })).accepted);
+        assertFields(await world.record(run.id), { state: "cancelled" });
+
+        const parked = await parkedRun(world, HOUR_MS);
+        await world.store.cancel({ ids: [parked.run.id], reason: "enough" });
+        const again = await owner.claimOne({ offers: [offerOf("flow")] });
+        assert.equal(again.id, parked.run.id);
+        const { cancelRequest } = await recordOfRun(world.store, parked.run.id);
+        assert.equal(cancelRequest?.reason, "enough");
+      },
+    },
+    {
+      name: "are cancelled at once where they have not begun",
+      needs: NEEDS,
+      async run(world) {
+        const [id = ""] = await world.enqueue({ type: "flow" });
+        await world.store.cancel({ ids: [id], reason: "enough" });
+        assertFields(await world.record(id), { state: "cancelled" });
+      },
+    },
+    {
+      name: "are ready again when their owner dies, however often, and their waiting is no crash",
+      needs: NEEDS,
+      async run(world) {
+        await world.putType({ name: "flow", maxCrashes: 1 });
+        const { owner, run } = await beginRun(world);
+        await say(world, owner, run, { entries: ["1"] });
+        await world.store.cancel({ ids: [run.id], reason: "enough" });
+        await world.advance(2 * owner.leaseDurationMs);
+        await world.sweep();
+        assertFields(await world.record(run.id), { state: "ready", crashes: 0, entries: 1 });
+        const heir = await world.worker({ offers: OFFERS });
+        const again = await heir.claimOne();
+        assertFields(again, { id: run.id, resumes: true });
+        const late = await say(world, owner, run, { from: 1, entries: ['"late"'] });
+        assert.deepEqual(late, { accepted: false, why: "stale" });
+      },
+    },
+    {
+      name: "are given back when their owner leaves",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await say(world, owner, run, { entries: ["1"] });
+        await owner.attachment.close();
+        assertFields(await world.record(run.id), { state: "ready", entries: 1 });
+      },
+    },
+    {
+      name: "do not expire once they have begun",
+      needs: NEEDS,
+      async run(world) {
+        await world.enqueue({ type: "flow", expireAfterMs: MINUTE_MS });
+        const owner = await world.worker({ offers: OFFERS });
+        const run = await owner.claimOne();
+        const next = { kind: "parked", delayMs: 5 * MINUTE_MS, facts: 0 } as const;
+        await say(world, owner, run, { entries: ["1"], next });
+        await world.advance(10 * MINUTE_MS);
+        await world.sweep();
+        assert.equal((await owner.claimOne()).id, run.id);
+      },
+    },
+    {
+      name: "go on from where they failed when they are retried by hand, with their record",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const next = outcomes.failed() as Advance["next"];
+        await say(world, owner, run, { entries: ["1"], next });
+        await world.store.retry({ ids: [run.id] });
+        assertFields(await owner.claimOne(), { id: run.id, resumes: true });
+        assert.deepEqual((await recordOfRun(world.store, run.id)).entries, ["1"]);
+      },
+    },
+  ],
+};
