@@ -7,14 +7,13 @@ import type {
   Settlement,
 } from "../../core/store.ts";
 import { type Held, asStored, readClaimed } from "./claims.ts";
-import type { Context } from "./context.ts";
+import { type Context, policyOf } from "./context.ts";
 import { applyMoves } from "./moves.ts";
 import { type RoomReply, type RoomRequest, exchangeRoom } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import { decideSettlement } from "./settling.ts";
-import { DEFAULT_STORE_POLICY } from "../../core/transitions.ts";
 
 /** Most settlements in one call. */
 const MAX_SETTLEMENTS = 500;
@@ -89,12 +88,15 @@ function trim(map: Map<string, unknown>, most: number): void {
 
 /** Gives back claims that nobody will run, as a shutdown does. */
 async function releaseAll(context: Context, claims: readonly Held[]): Promise<void> {
+  if (claims.length === 0) return;
+  const types = await context.types.read();
   for (const claim of claims) {
     const job = asStored(claim);
     const outcome = { kind: "release" } as const;
     const settlement = { id: job.record.id, token: claim.token, outcome };
     const guard = `${claim.worker}\0${claim.token}`;
-    const { move } = decideSettlement(job, settlement, DEFAULT_STORE_POLICY, guard);
+    const policy = policyOf(types, job.record.type, job.retention);
+    const { move } = decideSettlement(job, settlement, policy, guard);
     if (move !== null) await applyMoves(context, claim.room, [move]);
   }
 }

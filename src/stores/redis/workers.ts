@@ -7,9 +7,8 @@ import type {
   WorkerListener,
   WorkerRecord,
 } from "../../core/store.ts";
-import { DEFAULT_STORE_POLICY } from "../../core/transitions.ts";
 import type { SharedClock } from "../clock.ts";
-import { type Context, storeNowMs } from "./context.ts";
+import { type Context, policyOf, storeNowMs } from "./context.ts";
 import type { Exchanger, WorkerState } from "./exchange.ts";
 import { type Keeper, createKeeper } from "./keeper.ts";
 import { workerChannel } from "./layout.ts";
@@ -205,7 +204,8 @@ async function releaseRoom(context: Context, room: OpenRoom, worker: string): Pr
       if (job?.record.token == null) continue;
       const { id, token } = job.record;
       const release = { id, token, outcome: { kind: "release" as const } };
-      const { move } = decideSettlement(job, release, DEFAULT_STORE_POLICY, null);
+      const policy = policyOf(await context.types.read(), job.record.type, job.retention);
+      const { move } = decideSettlement(job, release, policy, null);
       if (move !== null) moves.push(move);
     }
     await applyMoves(context, room, moves);

@@ -190,13 +190,17 @@ export const cancelTopic: Topic = {
     {
       name: "of a job whose worker leaves ends it, instead of giving it back",
       needs: ["cancel-running"],
-      async run({ store, enqueue, worker, record }) {
+      async run({ store, enqueue, worker, record, putType }) {
+        const cancelled = { ageMs: MINUTE_MS, count: 1_000 };
+        await putType({ retention: { succeeded: KEEP, failed: KEEP, cancelled } });
         const [id = ""] = await enqueue({});
         const leaving = await worker();
         await leaving.claimOne();
         await store.cancel({ ids: [id], reason: "enough" });
         await leaving.attachment.close();
-        assert.equal((await record(id)).state, "cancelled");
+        const { state, finishedAtMs, removeAtMs } = await record(id);
+        assert.equal(state, "cancelled");
+        assert.equal((removeAtMs ?? 0) - (finishedAtMs ?? 0), MINUTE_MS);
       },
     },
     {
