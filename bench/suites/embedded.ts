@@ -1,7 +1,8 @@
 // The suite `embedded`: the embedded store beside a bare loop over the same library, and a peer on SQLite.
 import type { Case, Goal, Measurement, Run, Suite } from "../harness/index.ts";
 import type { EmbeddedSubject } from "./embedded/subject.ts";
-import { CONCURRENCY, WAITING, WAITING_MILLION } from "./embedded/workload.ts";
+import { CONCURRENCY } from "../harness/workload.ts";
+import { WAITING, WAITING_MILLION } from "./embedded/seed.ts";
 
 /** What a subject does for one measurement, under the suite's name for it. */
 type Ask = (subject: EmbeddedSubject, run: Run) => Promise<Readonly<Record<string, number>>>;

@@ -4,18 +4,17 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Run, quantile } from "../../harness/index.ts";
 import type { EmbeddedSubject } from "./subject.ts";
-import { type Sent, latenciesAcrossProcesses } from "./two-processes.ts";
+import { type Sent, latenciesAcrossProcesses, pauseMs } from "../../harness/two-processes.ts";
 import {
   BULK_SIZE,
   PAYLOAD,
   StartCounter,
-  copySeed,
   fileLogger,
   latencySamples,
   paceOf,
-  pauseMs,
   processCounts,
-} from "./workload.ts";
+} from "../../harness/workload.ts";
+import { copySeed } from "./seed.ts";
 
 /** Jobs in one transaction. */
 const BATCH = 100;
@@ -201,8 +200,8 @@ export const subject: EmbeddedSubject = {
   async latencyAcrossProcesses(run, waiting) {
     const { queue, path } = await openWith(run, waiting);
     const tookMs = await latenciesAcrossProcesses({
-      subject: "bare",
-      path,
+      module: new URL(import.meta.url),
+      address: path,
       samples: latencySamples(run),
       consume: (record, signal) => consume(queue, record, signal),
     });

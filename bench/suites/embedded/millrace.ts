@@ -3,20 +3,19 @@ import { type Millrace, defineJob, openMillrace } from "../../../src/index.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Run, quantile } from "../../harness/index.ts";
 import type { EmbeddedSubject } from "./subject.ts";
-import { type Sent, latenciesAcrossProcesses } from "./two-processes.ts";
+import { type Sent, latenciesAcrossProcesses, pauseMs } from "../../harness/two-processes.ts";
 import {
   BULK_SIZE,
   CONCURRENCY,
   PAYLOAD,
   StartCounter,
-  copySeed,
   fileLogger,
   latencySamples,
   paceOf,
   paceOfCallers,
-  pauseMs,
   processCounts,
-} from "./workload.ts";
+} from "../../harness/workload.ts";
+import { copySeed } from "./seed.ts";
 
 /** Jobs that wait, and what processing is measured on. */
 const work = defineJob({ name: "work", retention: { succeeded: "remove" }, run: () => onStart() });
@@ -106,8 +105,8 @@ export const subject: EmbeddedSubject = {
     const path = await seed(run, waiting);
     await using mill = await openAt(path);
     const tookMs = await latenciesAcrossProcesses({
-      subject: "millrace",
-      path,
+      module: new URL(import.meta.url),
+      address: path,
       samples: latencySamples(run),
       consume: async (record, signal) => {
         onSent = record;

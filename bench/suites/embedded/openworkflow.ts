@@ -6,7 +6,7 @@ import { OpenWorkflow } from "openworkflow";
 import { BackendSqlite } from "openworkflow/sqlite";
 import { type Run, quantile } from "../../harness/index.ts";
 import type { EmbeddedSubject } from "./subject.ts";
-import { type Sent, latenciesAcrossProcesses } from "./two-processes.ts";
+import { type Sent, latenciesAcrossProcesses, pauseMs } from "../../harness/two-processes.ts";
 import {
   BULK_SIZE,
   CONCURRENCY,
@@ -16,8 +16,7 @@ import {
   latencySamples,
   paceOf,
   paceOfCallers,
-  pauseMs,
-} from "./workload.ts";
+} from "../../harness/workload.ts";
 
 const NAME = "work";
 
@@ -111,8 +110,8 @@ async function latencies(run: Run): Promise<readonly number[]> {
 async function latenciesFromOutside(run: Run): Promise<readonly number[]> {
   const { client, backend, path } = openIn(run);
   const tookMs = await latenciesAcrossProcesses({
-    subject: "openworkflow",
-    path,
+    module: new URL(import.meta.url),
+    address: path,
     samples: samplesOf(run),
     consume: async (record, signal) => {
       client.implementWorkflow<Sent, null>({ name: NAME }, ({ input }) => {

@@ -1,6 +1,6 @@
 // What every subject of the embedded suite can be asked. Each file beside this one exports one as `subject`.
 import type { Run } from "../../harness/index.ts";
-import type { Producer } from "./two-processes.ts";
+import type { Producer } from "../../harness/two-processes.ts";
 
 export interface EmbeddedSubject {
   /** Jobs a second, many a call. */

@@ -1,8 +1,7 @@
-// What every subject of the embedded suite is asked to do, and how its pace is taken.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+// What subjects of the suites about jobs are asked to do, and how their pace is taken.
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
-import type { Run } from "../../harness/index.ts";
+import type { Run } from "./suite.ts";
 
 /** A small JSON document, as a job that names things by their ids has it. */
 export const PAYLOAD = { orderId: "o-4711", customerId: "c-1042", lines: 3 } as const;
@@ -11,13 +10,9 @@ export const PAYLOAD = { orderId: "o-4711", customerId: "c-1042", lines: 3 } as 
 export const BULK_SIZE = 1_000;
 /** Callers that enqueue at once, and jobs that are processed at once. */
 export const CONCURRENCY = 100;
-/** Jobs that wait in the store before a plain case begins. */
-export const WAITING = 10_000;
-/** Jobs that wait before a `-1m` case begins. */
-export const WAITING_MILLION = 1_000_000;
 
 /** Lets code get hot first, then takes the pace for a while: times rather than counts, so that slow subjects end too. */
-export function paceTimes(run: Run): { readonly warmUpMs: number; readonly measureMs: number } {
+function paceTimes(run: Run): { readonly warmUpMs: number; readonly measureMs: number } {
   return run.isQuick ? { warmUpMs: 150, measureMs: 350 } : { warmUpMs: 1_000, measureMs: 3_000 };
 }
 
@@ -96,37 +91,7 @@ export class StartCounter {
   }
 }
 
-/**
- * The path of a store that holds a backlog: made once for all rounds, then copied, since a million enqueues take longer
- * than what is measured over them.
- */
-export async function copySeed(
-  run: Run,
-  name: string,
-  fill: (path: string) => Promise<void>,
-): Promise<string> {
-  const seed = join(run.sharedDirectory, name);
-  if (!existsSync(seed)) {
-    const unfinished = `${seed}-unfinished`;
-    mkdirSync(unfinished);
-    await fill(join(unfinished, "jobs.db"));
-    renameSync(unfinished, seed);
-  }
-  for (const file of readdirSync(seed)) copyFileSync(join(seed, file), join(run.directory, file));
-  return join(run.directory, "jobs.db");
-}
-
 /** Where `-logged` cases write a start and an end line per job: a file, as a service's output would be. */
 export function fileLogger(run: Run): Logger {
   return pino({ base: null }, pino.destination(join(run.directory, "log")));
-}
-
-/** Time on the clock that all processes of the machine share, in milliseconds. */
-export function machineNowMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}
-
-/** Between two latency samples: long enough for a worker to fall idle, and never in step with a poll. */
-export function pauseMs(): number {
-  return 2 + Math.random() * 8;
 }
