@@ -29,6 +29,8 @@ export type JobChange =
   | { readonly kind: "readied"; readonly why: "released" | "lost" | "asked" }
   /** The record of a workflow run has grown, or it was told something: look at the run again. */
   | { readonly kind: "advanced"; readonly state: JobState }
+  /** Another time to start, or another head start. */
+  | { readonly kind: "rearranged" }
   | { readonly kind: "removed" };
 
 /** The kinds of {@link JobEvent}. */

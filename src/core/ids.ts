@@ -84,6 +84,11 @@ function hashText(queue: string, hashes: Map<string, string>): string {
   return text;
 }
 
+/** The id that a job gets which moves to another queue: the same but for the queue's hash, so it is moved once. */
+export function idInQueue(id: JobId, queue: string): JobId {
+  return id.slice(0, -4) + queueHash(queue).toString(16).padStart(4, "0");
+}
+
 /** When an id was made, in milliseconds since 1970. */
 export function idTimeMs(id: JobId): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);

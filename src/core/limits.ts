@@ -20,6 +20,8 @@ export const MAX_CLAIM_BATCH = 1_000;
 export const MAX_IDS = 1_000;
 /** Most jobs in one page of a list. */
 export const MAX_PAGE = 1_000;
+/** Most jobs counted in one step of a change that changes nothing. */
+export const MAX_COUNTED = 10_000;
 /** Log lines kept with one job; later ones are told to followers and not kept. */
 export const MAX_LOG_LINES = 1_000;
 /** Longest log line kept with a job, in UTF-16 units. */

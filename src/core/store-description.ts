@@ -30,6 +30,12 @@ export const CAPABILITIES = [
   "unique",
   /** Workflow runs: jobs with a record, whose steps are jobs. */
   "workflows",
+  /** Orders beyond cancel, retry and remove; whatever a filter fits changed step by step; filters beyond the tag. */
+  "bulk",
+  /** Where a ready job stands in its queue. */
+  "places",
+  /** Queues that take nothing new in. */
+  "drain",
 ] as const;
 /** One of {@link CAPABILITIES}. */
 export type Capability = (typeof CAPABILITIES)[number];

@@ -12,6 +12,7 @@ import type {
 } from "./flow.ts";
 import type { JobId } from "./ids.ts";
 import type { JobEvent } from "./events.ts";
+import type { JobOrder } from "./orders.ts";
 import type { JobLogLine, JobRecord, JobState, JsonText, LogLevel, TerminalState } from "./job.ts";
 import type { Advance, AdvanceReply, ReadRun, RunNews, RunPage, Signal } from "./run.ts";
 import type {
@@ -61,10 +62,16 @@ export interface Store {
   retry(request: { readonly ids: readonly JobId[] }): Promise<readonly ChangeReply[]>;
   /** Removes jobs that do not run, with all that is kept of them. */
   remove(request: { readonly ids: readonly JobId[] }): Promise<readonly ChangeReply[]>;
+  /** Carries out one order on jobs named by their ids, each as one act. Replies are in the order of the ids. */
+  change(request: ChangeJobs): Promise<readonly ChangeReply[]>;
+  /** One bounded step through the jobs that a filter fits, newest first: carries an order out on each, or counts them. */
+  changeMatching(request: ChangeMatching): Promise<ChangeStep>;
+  /** What a store alone knows of why jobs wait, in the order of the ids; `null` for one that is not ready. */
+  places(request: { readonly ids: readonly JobId[] }): Promise<readonly (JobPlace | null)[]>;
 
   /** Every queue with its counts. */
   queues(): Promise<readonly QueueRecord[]>;
-  /** Pauses a queue (nothing of it is claimed) or resumes it. */
+  /** Opens or closes a queue's two doors: paused, nothing of it is claimed; draining, nothing new is taken in. */
   setPaused(request: SetPaused): Promise<void>;
   /** Changes limits of a queue, for all who work on it, in place of what its types declare. */
   setLimits(request: SetLimits): Promise<void>;
@@ -145,9 +152,10 @@ export interface EnqueueReply {
   readonly isNew: boolean;
   /**
    * Why the job is not new, other than by its id or idempotency key. `unique`: the job told stands for its key;
-   * `debounced`: that took over the input; `dropped`: as many stand as its limit lets run, and `id` is of no job.
+   * `debounced`: that took over the input; `dropped`: as many stand as its limit lets run, and `id` is of no job;
+   * `draining`: its queue takes nothing new in at present, and `id` is of no job.
    */
-  readonly because?: "unique" | "debounced" | "dropped";
+  readonly because?: "unique" | "debounced" | "dropped" | "draining";
 }
 
 /**
@@ -358,12 +366,26 @@ export interface WorkerRecord extends WorkerDescription {
   readonly running: number;
 }
 
+/** Which jobs: those that fit every part given. Parts beyond `tag` need the capability `bulk`. */
 export interface JobFilter {
   readonly states?: readonly JobState[];
   readonly type?: string;
   readonly queue?: string;
   readonly tag?: string;
+  /** Its idempotency key. */
+  readonly key?: string;
+  /** When its id was made: from this time on, and before that one. */
+  readonly createdFromMs?: number;
+  readonly createdBeforeMs?: number;
+  /** When it ended. */
+  readonly finishedFromMs?: number;
+  readonly finishedBeforeMs?: number;
+  /** Of its latest error, as `fingerprintOf` makes it. */
+  readonly fingerprint?: string;
+  /** Fields of its input by path (`order.customer`), each equal to a value. */
+  readonly input?: Readonly<Record<string, InputValue>>;
 }
+export type InputValue = string | number | boolean | null;
 
 export interface ListRequest {
   readonly filter: JobFilter;
@@ -390,22 +412,70 @@ export interface CancelJobs {
   readonly reason: string;
 }
 
+export interface ChangeJobs {
+  readonly ids: readonly JobId[];
+  readonly order: JobOrder;
+}
+
+export interface ChangeMatching {
+  readonly filter: JobFilter;
+  /** `null` counts only. */
+  readonly order: JobOrder | null;
+  /** Most jobs changed, or counted, in this step. A filter that few jobs fit ends a step earlier. */
+  readonly limit: number;
+  /** Where the step before ended. */
+  readonly cursor?: string;
+  /** Jobs that the steps before changed: a retry at a rate goes on from there. */
+  readonly changedBefore?: number;
+}
+
+export interface ChangeStep {
+  /** Jobs that the filter fits. */
+  readonly matched: number;
+  /** Those that the order changed: the state of the others does not allow it. */
+  readonly changed: number;
+  /** Jobs that were looked at to find them. */
+  readonly examined: number;
+  /** Absent on the last step. */
+  readonly cursor?: string;
+}
+
+/** Where a job that waits for a worker stands. */
+export interface JobPlace {
+  /** Jobs of its queue that would be claimed before it by a worker that could take any of them. */
+  readonly ahead: number;
+  /** Most jobs that may run beside it, itself included, since workers died under it; `null`: any number. */
+  readonly company: number | null;
+}
+
 /** What became of one job in a call that changes several. */
 export type ChangeReply =
-  /** `state` is the one that it has now; that it had, where it was removed. */
-  | { readonly changed: true; readonly state: JobState }
+  /** `state` is the one that it has now; that it had, where it was removed. `id` is the one that a move gave it. */
+  | { readonly changed: true; readonly state: JobState; readonly id?: JobId }
   /** `state` is the one that did not allow it; `null` where the job is not kept. */
   | { readonly changed: false; readonly state: JobState | null };
 
 export interface QueueRecord {
   readonly name: string;
-  readonly paused: { readonly by: string; readonly reason: string; readonly atMs: number } | null;
+  readonly paused: ClosedDoor | null;
+  /** Takes nothing new in; what is there runs out. Absent where the store can't do that. */
+  readonly draining?: ClosedDoor | null;
   readonly counts: Readonly<Record<JobState, number>>;
 }
 
+/** By whom, why and when a queue was paused, or told to drain. */
+export interface ClosedDoor {
+  readonly by: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** What is left out stays as it is. */
 export interface SetPaused {
   readonly queue: string;
-  readonly paused: boolean;
+  readonly paused?: boolean;
+  /** Needs the capability `drain`. */
+  readonly draining?: boolean;
   readonly by: string;
   readonly reason: string;
 }

@@ -108,6 +108,12 @@ function createSteps(
 }
 
 function createReceipt(reply: EnqueueReply, type: string, results: Results): Receipt {
+  if (reply.because === "draining") {
+    throw new MillraceError("QUEUE_DRAINING", {
+      message: `the job of type ${type} was not kept: its queue takes nothing new in at present. Resume the queue, or enqueue to another`,
+      details: { jobId: reply.id, type },
+    });
+  }
   return {
     id: reply.id,
     type,

@@ -64,6 +64,7 @@ export function viewEvent(event: JobEvent, redact: Redactor): EventView {
       return { ...base, delayMs: event.delayMs };
     case "readied":
       return { ...base, why: event.why };
+    case "rearranged":
     case "removed":
       return base;
   }

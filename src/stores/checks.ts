@@ -5,6 +5,7 @@ import { MAX_LIMITS, checkBounds } from "../core/flow-options.ts";
 import { isJobId } from "../core/ids.ts";
 import {
   MAX_CLAIM_BATCH,
+  MAX_COUNTED,
   MAX_ENQUEUE_BATCH,
   MAX_IDS,
   MAX_PAGE,
@@ -15,6 +16,8 @@ import {
   checkName,
   checkTags,
 } from "../core/limits.ts";
+import { checkFilter } from "../core/matching.ts";
+import { checkOrder } from "../core/orders.ts";
 import {
   type Advance,
   MAX_ADVANCE_CHILDREN,
@@ -27,6 +30,8 @@ import {
 } from "../core/run.ts";
 import type {
   AttachWorker,
+  ChangeJobs,
+  ChangeMatching,
   ExchangeRequest,
   JobReport,
   ListRequest,
@@ -81,6 +86,12 @@ function most(count: number, bound: number, what: string): void {
     throw new MillraceError("TOO_MANY", {
       message: `${count} ${what} in one call; at most ${bound} are allowed`,
     });
+  }
+}
+
+function cursor(value: string | undefined): void {
+  if (value !== undefined && !/^[0-9a-f]{32}$/.test(value)) {
+    wrong("cursor", value, "the cursor of a page before");
   }
 }
 
@@ -195,9 +206,21 @@ export const check = {
   },
   list: (request: ListRequest): ListRequest => {
     whole(request.limit, "limit", 1, MAX_PAGE);
-    if (request.cursor !== undefined && !/^[0-9a-f]{32}$/.test(request.cursor)) {
-      wrong("cursor", request.cursor, "the cursor of a page before");
-    }
+    cursor(request.cursor);
+    checkFilter(request.filter);
+    return request;
+  },
+  change: (request: ChangeJobs): ChangeJobs => {
+    most(request.ids.length, MAX_IDS, "ids");
+    for (const one of request.ids) id(one);
+    checkOrder(request.order);
+    return request;
+  },
+  changeMatching: (request: ChangeMatching): ChangeMatching => {
+    whole(request.limit, "limit", 1, request.order === null ? MAX_COUNTED : MAX_IDS);
+    cursor(request.cursor);
+    checkFilter(request.filter);
+    if (request.order !== null) checkOrder(request.order);
     return request;
   },
   logs: (request: LogsRequest): LogsRequest => {

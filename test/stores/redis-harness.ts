@@ -1,6 +1,6 @@
 // How the suites open the Redis store: on the servers that all of them share.
 import { inject } from "vitest";
-import { CAPABILITIES } from "../../src/core/index.ts";
+import { CAPABILITIES, ORDER_CAPABILITIES } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { partitionOf } from "../../src/stores/redis/layout.ts";
 import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
@@ -11,7 +11,9 @@ function harness(url: string): StoreHarness {
     open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
     advance: clock.advance,
     isShared: true,
-    capabilities: CAPABILITIES.filter((each) => !["limits", "unique", "workflows"].includes(each)),
+    capabilities: CAPABILITIES.filter(
+      (each) => ![...ORDER_CAPABILITIES, "limits", "unique", "workflows"].includes(each),
+    ),
   };
 }
 

@@ -2,6 +2,7 @@
 import { MillraceError } from "../../core/errors.ts";
 import type { JobLogLine } from "../../core/job.ts";
 import type { LogsRequest, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import { refuseDraining } from "../../core/without-orders.ts";
 import { type Context, storeNowMs } from "./context.ts";
 import type { Directory } from "./layout.ts";
 import type { Link } from "./link.ts";
@@ -46,12 +47,13 @@ function textOf(part: unknown): string {
 
 /** Pauses a queue or resumes it. */
 export async function setPaused(context: Context, request: SetPaused): Promise<void> {
+  refuseDraining("Redis", request);
   const rooms = await context.rooms.ofQueue(request.queue, { isNew: true });
   const atMs = await storeNowMs(context);
   const pause = JSON.stringify({ by: request.by, reason: request.reason, atMs });
   await Promise.all(
     rooms.map((room) => {
-      const args = new Arguments().text(request.paused ? "1" : "0").text(pause);
+      const args = new Arguments().text(request.paused === true ? "1" : "0").text(pause);
       return context.link.call(SET_PAUSED, room.keys, args);
     }),
   );

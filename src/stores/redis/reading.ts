@@ -2,6 +2,7 @@
 import type { JobId } from "../../core/ids.ts";
 import { JOB_STATES, type JobRecord, type JobState } from "../../core/job.ts";
 import type { JobFilter, JobPage, ListRequest } from "../../core/store.ts";
+import { refuseNewParts } from "../../core/without-orders.ts";
 import type { Context } from "./context.ts";
 import { type LaneDefinition, type StoredJob, readJob, readLaneField } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
@@ -112,6 +113,7 @@ const LEAST_IDS = 50;
 
 /** One page of jobs, newest first. */
 export async function listJobs(context: Context, request: ListRequest): Promise<JobPage> {
+  refuseNewParts("Redis", request.filter);
   const rooms =
     request.filter.queue === undefined
       ? await context.rooms.all()

@@ -12,6 +12,7 @@ import { withoutLimits } from "../../core/without-limits.ts";
 import { withoutWorkflows } from "../../core/without-workflows.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
+import { ORDER_CAPABILITIES, withoutOrders } from "../../core/without-orders.ts";
 import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
@@ -38,7 +39,12 @@ export interface StoreParts {
 }
 
 /** What this store can't do yet. */
-const LACKING: ReadonlySet<string> = new Set(["limits", "unique", "workflows"]);
+const LACKING: ReadonlySet<string> = new Set([
+  ...ORDER_CAPABILITIES,
+  "limits",
+  "unique",
+  "workflows",
+]);
 
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
@@ -62,6 +68,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
   return {
     capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
     ...withoutWorkflows("Redis"),
+    ...withoutOrders("Redis"),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),

@@ -42,6 +42,8 @@ export interface Context {
   effects: Effects;
   /** Queues that are paused. */
   readonly paused: Set<string>;
+  /** Queues that take nothing new in. */
+  readonly draining: Set<string>;
   readonly types: Map<string, TypeRecord>;
   /** Names of workers by number, and numbers by name. */
   readonly workerNames: Map<number, string>;
@@ -85,6 +87,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     isFollowed: false,
     effects: noEffects(),
     paused: new Set(),
+    draining: new Set(),
     types: new Map(),
     workerNames: new Map(),
     workerNumbers: new Map(),
@@ -102,11 +105,13 @@ export function readSettings(context: Context): void {
   if (revision === context.revision) return;
   context.revision = revision;
   context.paused.clear();
-  for (const [name] of connection.all(
-    "SELECT name FROM queues WHERE namespace = ? AND paused IS NOT NULL",
+  context.draining.clear();
+  for (const [name, paused, draining] of connection.all(
+    "SELECT name, paused, draining FROM queues WHERE namespace = ?",
     namespace,
   )) {
-    context.paused.add(String(name));
+    if (paused !== null) context.paused.add(String(name));
+    if (draining !== null) context.draining.add(String(name));
   }
   context.types.clear();
   for (const [name, record] of connection.all(

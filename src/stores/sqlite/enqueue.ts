@@ -31,6 +31,7 @@ export function enqueue(context: Context, jobs: readonly NewJob[]): EnqueueReply
 function enqueueOne(context: Context, job: NewJob): EnqueueReply {
   const standing = job.idempotency === undefined ? null : findByKey(context, job);
   if (standing !== null) return standing;
+  if (context.draining.size > 0 && context.draining.has(job.queue)) return refuse(context, job.id);
   const lane = context.lanes.of(job.queue, job.type, job.labels ?? NO_LABELS);
   const { nowMs } = context;
   const wantedMs = job.runAtMs ?? nowMs + (job.delayMs ?? 0);
@@ -94,6 +95,12 @@ function restOf(job: NewJob): string | null {
     retention: job.retention,
     strikes: 0,
   });
+}
+
+/** A draining queue takes nothing new in; what it took before is answered as ever. */
+function refuse(context: Context, id: string): EnqueueReply {
+  const standing = standingReply(context, id);
+  return standing.state === null ? { ...standing, because: "draining" } : standing;
 }
 
 function standingReply(context: Context, id: string): EnqueueReply {

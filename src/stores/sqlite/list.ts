@@ -1,12 +1,12 @@
-// Reading jobs: by id, and in pages, newest first.
+// Reading jobs: by id, and the ids of pages, newest first.
 import { JOB_STATES, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
 import type { JobId } from "../../core/ids.ts";
-import type { JobFilter, JobPage, ListRequest } from "../../core/store.ts";
+import type { JobFilter } from "../../core/store.ts";
 import type { Row, Values } from "./connection.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
 import type { Lane } from "./lanes.ts";
-import { COLUMNS, decodeRow, readJob } from "./rows.ts";
+import { readJob } from "./rows.ts";
 
 /** Rows looked at for one page where no index fits the filter: about 20 ms. The cursor goes on from there. */
 const MAX_SCANNED = 20_000;
@@ -18,34 +18,50 @@ export function get(context: Context, ids: readonly JobId[]): (JobRecord | null)
   return ids.map((id) => readJob(context, id)?.record ?? null);
 }
 
-/** One page. It may be short, or empty, and have a cursor nevertheless. */
-export function list(context: Context, request: ListRequest): JobPage {
-  const { filter, limit } = request;
-  const page = findIds(context, filter, limit, request.cursor ?? null);
-  const jobs: JobRecord[] = [];
-  for (const id of page.ids) {
-    const row = context.connection.first(
-      `SELECT ${COLUMNS} FROM jobs WHERE namespace = ? AND id = ?`,
-      context.namespace,
-      id,
-    );
-    if (row !== undefined) jobs.push(decodeRow(context, row).record);
-  }
-  return page.cursor === null ? { jobs } : { jobs, cursor: page.cursor };
-}
-
-interface IdPage {
+/** Ids of a page. */
+export interface IdPage {
   readonly ids: readonly Uint8Array[];
+  /** Rows looked at to find them. */
+  readonly examined: number;
   /** Where the next page begins, exclusively; `null` on the last one. */
   readonly cursor: string | null;
 }
 
-function findIds(
+/** The part of a filter whose own index is gone through where there is none for state and lane alone. */
+export function indexedPart(filter: JobFilter): "tag" | "fingerprint" | "key" | null {
+  for (const part of ["tag", "fingerprint", "key"] as const) {
+    if (filter[part] !== undefined) return part;
+  }
+  return null;
+}
+
+/**
+ * The next ids of jobs that a filter fits by state, type, queue, the time of their ids and its indexed part, newest
+ * first. There may be few, or none, and a cursor nevertheless.
+ */
+export function findIds(
   context: Context,
   filter: JobFilter,
   limit: number,
   cursor: string | null,
 ): IdPage {
+  const below =
+    filter.createdBeforeMs === undefined ? LAST : firstIdAt(Math.ceil(filter.createdBeforeMs));
+  const page = findBelow(context, filter, limit, cursor ?? below);
+  if (filter.createdFromMs === undefined) return page;
+  const lowest = firstIdAt(Math.ceil(filter.createdFromMs));
+  const ids = page.ids.filter((id) => cursorOf(id) >= lowest);
+  const isOver = ids.length < page.ids.length || (page.cursor !== null && page.cursor < lowest);
+  return { ids, examined: page.examined, cursor: isOver ? null : page.cursor };
+}
+
+/** The lowest id that can have been made at a time, as 32 hex digits. */
+function firstIdAt(atMs: number): string {
+  const time = Math.min(Math.max(atMs, 0), MAX_ID_TIME_MS);
+  return time.toString(16).padStart(12, "0").padEnd(32, "0");
+}
+
+function findBelow(context: Context, filter: JobFilter, limit: number, cursor: string): IdPage {
   const lanes = context.lanes
     .all()
     .filter(
@@ -54,9 +70,9 @@ function findIds(
         (filter.queue === undefined || lane.queue === filter.queue),
     );
   const states = filter.states ?? JOB_STATES;
-  if (lanes.length === 0 || states.length === 0) return { ids: [], cursor: null };
+  if (lanes.length === 0 || states.length === 0) return { ids: [], examined: 0, cursor: null };
   const wanted: Scan = { lanes, states, filter, limit, cursor };
-  if (filter.tag !== undefined) return scan(context, wanted);
+  if (indexedPart(filter) !== null) return scan(context, wanted);
   if (states.every((state) => isTerminal(state))) {
     return fromEnded(context, wanted);
   }
@@ -66,8 +82,10 @@ function findIds(
   return scan(context, wanted);
 }
 
-/** Below every id, above every id: ids are 16 bytes. */
-const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+/** Above every id: ids are 16 bytes. */
+const LAST = "ffffffffffffffffffffffffffffffff";
+/** Ids have 48 bits of time. */
+const MAX_ID_TIME_MS = 0xffff_ffff_ffff;
 
 const ENDED = `SELECT id FROM jobs WHERE lane = ? AND state = ? AND state >= 4 AND id < unhex(?, '-')
   ORDER BY id DESC LIMIT ?`;
@@ -79,7 +97,7 @@ function fromEnded(
   const ids: Uint8Array[] = [];
   for (const lane of lanes) {
     for (const state of states) {
-      const rows = context.connection.all(ENDED, lane.no, STATE[state], cursor ?? LAST, limit + 1);
+      const rows = context.connection.all(ENDED, lane.no, STATE[state], cursor, limit + 1);
       for (const [id] of rows) ids.push(id as Uint8Array);
     }
   }
@@ -100,7 +118,7 @@ const GATHER_RUNNING =
   "SELECT id, lane FROM jobs INDEXED BY jobs_running WHERE state = 2 AND namespace = ? AND id < unhex(?, '-')";
 
 function gather(context: Context, { lanes, states, limit, cursor }: Omit<Scan, "filter">): IdPage {
-  const before = cursor ?? LAST;
+  const before = cursor;
   const ids: Uint8Array[] = [];
   const add = (rows: readonly Row[]): void => {
     for (const [id] of rows) ids.push(id as Uint8Array);
@@ -131,7 +149,8 @@ function cut(ids: Uint8Array[], limit: number): IdPage {
   ids.sort((left, right) => Buffer.compare(right, left));
   const page = ids.slice(0, limit);
   const last = page[page.length - 1];
-  return { ids: page, cursor: ids.length > limit && last !== undefined ? cursorOf(last) : null };
+  const isMore = ids.length > limit && last !== undefined;
+  return { ids: page, examined: page.length, cursor: isMore ? cursorOf(last) : null };
 }
 
 interface Scan {
@@ -139,43 +158,51 @@ interface Scan {
   readonly states: readonly JobState[];
   readonly filter: JobFilter;
   readonly limit: number;
-  readonly cursor: string | null;
+  readonly cursor: string;
 }
 
-/** Goes through the jobs (of a tag, or all) by id, a bounded number, and keeps those that fit. */
+/** Goes through the jobs (of a tag, an error, a key, or all) by id, a bounded number, and keeps those that fit. */
 function scan(context: Context, { lanes, states, filter, limit, cursor }: Scan): IdPage {
   const { connection, namespace } = context;
   const wantedLanes = new Set(lanes.map(({ no }) => no));
   const wantedStates = new Set(states.map((state) => STATE[state]));
   const ids: Uint8Array[] = [];
-  let from = cursor ?? LAST;
+  const part = indexedPart(filter);
+  let from = cursor;
   let scanned = 0;
   while (scanned < MAX_SCANNED) {
     // The first rows usually are the page; only a rare filter goes on in larger steps.
     const step = scanned === 0 ? limit + 1 : MAX_SCANNED;
     const values: Values = [namespace, from, step];
     const rows =
-      filter.tag === undefined
+      part === null
         ? connection.all(SCAN_ALL, ...values)
-        : connection.all(SCAN_TAG, filter.tag, ...values);
+        : connection.all(SCANS[part], filter[part] ?? null, ...values);
     for (const [id, lane, state] of rows) {
       if (!wantedLanes.has(Number(lane)) || !wantedStates.has(Number(state))) continue;
       ids.push(id as Uint8Array);
-      if (ids.length > limit) return cut(ids, limit);
+      if (ids.length > limit) return { ...cut(ids, limit), examined: scanned + rows.length };
     }
-    const last = rows[rows.length - 1];
-    if (rows.length < step || last === undefined) return { ids, cursor: null };
-    from = cursorOf(last[0] as Uint8Array);
     scanned += rows.length;
+    const last = rows[rows.length - 1];
+    if (rows.length < step || last === undefined) return { ids, examined: scanned, cursor: null };
+    from = cursorOf(last[0] as Uint8Array);
   }
-  return { ids, cursor: from };
+  return { ids, examined: scanned, cursor: from };
 }
 
 const SCAN_ALL =
   "SELECT id, lane, state FROM jobs WHERE namespace = ? AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?";
-const SCAN_TAG = `SELECT tags.id, lane, state FROM tags CROSS JOIN jobs USING (namespace, id)
-  WHERE tags.tag = ? AND tags.namespace = ? AND tags.id < unhex(?, '-') ORDER BY tags.id DESC LIMIT ?`;
+const SCANS: Readonly<Record<"tag" | "fingerprint" | "key", string>> = {
+  tag: `SELECT tags.id, lane, state FROM tags CROSS JOIN jobs USING (namespace, id)
+  WHERE tags.tag = ? AND tags.namespace = ? AND tags.id < unhex(?, '-') ORDER BY tags.id DESC LIMIT ?`,
+  fingerprint: `SELECT id, lane, state FROM jobs INDEXED BY jobs_fingerprint WHERE json_extract(rest, '$.fp') = ?
+  AND json_extract(rest, '$.fp') IS NOT NULL AND namespace = ? AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?`,
+  key: `SELECT id, lane, state FROM jobs INDEXED BY jobs_key WHERE json_extract(rest, '$.key') = ?
+  AND json_extract(rest, '$.key') IS NOT NULL AND namespace = ? AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?`,
+};
 
+/** An id as a cursor: 32 hex digits. */
 function cursorOf(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
 }

@@ -1,7 +1,6 @@
 // Which function answers which call, and whether it writes.
 import type { Context } from "./context.ts";
 import type { Attachments } from "./attachments.ts";
-import { cancel, remove, retry } from "./commands.ts";
 import { describe } from "./describe.ts";
 import { enqueue } from "./enqueue.ts";
 import { exchange } from "./exchange.ts";
@@ -9,12 +8,14 @@ import { addFigures, readFigures } from "./figures.ts";
 import { signal } from "./facts.ts";
 import type { Followers } from "./followers.ts";
 import { detach, redescribe, workers } from "./leases.ts";
-import { get, list } from "./list.ts";
+import { get } from "./list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
 import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
+import { changeJobs, changeMatching, places } from "./orders.ts";
 import { logs, report } from "./report.ts";
 import { readRun } from "./runs.ts";
 import { changeSchedules, schedules, tick } from "./schedules.ts";
+import { list } from "./search.ts";
 import { sweep } from "./sweep.ts";
 import { packEnqueue, packExchange } from "./wire.ts";
 import type { Durability } from "../../core/store-description.ts";
@@ -39,6 +40,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
   list: ({ context }, request) => list(context, request),
   logs: ({ context }, request) => logs(context, request),
   readRun: ({ context }, request) => readRun(context, request),
+  places: ({ context }, { ids }) => places(context, ids),
   workers: ({ context }) => workers(context),
   queues: ({ context }) => queues(context),
   types: ({ context }) => listTypes(context),
@@ -59,9 +61,12 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   },
   report: ({ context }, { reports }) => reports.map((said) => report(context, said)),
   signal: ({ context }, { signals }) => signal(context, signals),
-  cancel: ({ context }, request) => cancel(context, request),
-  retry: ({ context }, { ids }) => retry(context, ids),
-  remove: ({ context }, { ids }) => remove(context, ids),
+  cancel: ({ context }, { ids, reason }) =>
+    changeJobs(context, { ids, order: { kind: "cancel", reason } }),
+  retry: ({ context }, { ids }) => changeJobs(context, { ids, order: { kind: "retry" } }),
+  remove: ({ context }, { ids }) => changeJobs(context, { ids, order: { kind: "remove" } }),
+  change: ({ context }, request) => changeJobs(context, request),
+  changeMatching: ({ context }, request) => changeMatching(context, request),
   setPaused: ({ context }, request) => setPaused(context, request),
   putTypes: ({ context }, { types }) => putTypes(context, types),
   addFigures: ({ context }, { figures }) => {

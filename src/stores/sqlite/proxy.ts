@@ -237,6 +237,9 @@ function plainMethods(
     cancel: async (request) => caller.call("cancel", check.ids(request)),
     retry: async (request) => caller.call("retry", check.ids(request)),
     remove: async (request) => caller.call("remove", check.ids(request)),
+    change: async (request) => caller.call("change", check.change(request)),
+    changeMatching: async (request) => caller.call("changeMatching", check.changeMatching(request)),
+    places: async (request) => caller.call("places", check.ids(request)),
     queues: () => caller.call("queues", null),
     setPaused: async (request) => {
       await caller.call("setPaused", check.setPaused(request));

@@ -1,6 +1,7 @@
 // Queues and job types: counts, pauses, and what was made known.
 import { JOB_STATES, type JobState } from "../../core/job.ts";
-import type { QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import type { ClosedDoor, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import type { Row } from "./connection.ts";
 import { type Context, bumpRevision, encodeType } from "./context.ts";
 
 /** Every queue that ever had a job, or was paused, with its counts. */
@@ -23,33 +24,47 @@ export function queues(context: Context): QueueRecord[] {
     const name = state === null ? undefined : JOB_STATES[Number(state)];
     if (name !== undefined) own[name] += Number(n);
   }
-  const pauses = new Map<string, QueueRecord["paused"]>();
-  for (const [name, paused] of connection.all(
-    "SELECT name, paused FROM queues WHERE namespace = ?",
+  const doors = new Map<string, Pick<QueueRecord, "paused" | "draining">>();
+  for (const [name, paused, draining] of connection.all(
+    "SELECT name, paused, draining FROM queues WHERE namespace = ?",
     namespace,
   )) {
     countsOf(String(name));
-    if (paused !== null) {
-      pauses.set(String(name), JSON.parse(String(paused)) as QueueRecord["paused"]);
-    }
+    doors.set(String(name), { paused: readDoor(paused), draining: readDoor(draining) });
   }
   return [...counts]
     .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, own]) => ({ name, paused: pauses.get(name) ?? null, counts: own }));
+    .map(([name, own]) => ({ name, ...(doors.get(name) ?? OPEN), counts: own }));
 }
 
-/** Pauses or resumes a queue. */
+const OPEN: Pick<QueueRecord, "paused" | "draining"> = { paused: null, draining: null };
+
+function readDoor(text: Row[number] | undefined): ClosedDoor | null {
+  return typeof text === "string" ? (JSON.parse(text) as ClosedDoor) : null;
+}
+
+/** Opens or closes a queue's doors. */
 export function setPaused(context: Context, request: SetPaused): void {
   const { by, reason } = request;
-  const paused = request.paused ? JSON.stringify({ by, reason, atMs: context.nowMs }) : null;
-  context.connection.run(
-    "INSERT INTO queues VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET paused = excluded.paused",
-    context.namespace,
+  const door = JSON.stringify({ by, reason, atMs: context.nowMs });
+  const { connection, namespace } = context;
+  connection.run(
+    "INSERT INTO queues (namespace, name) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    namespace,
     request.queue,
-    paused,
   );
+  for (const name of ["paused", "draining"] as const) {
+    const isClosed = request[name];
+    if (isClosed === undefined) continue;
+    connection.run(
+      `UPDATE queues SET ${name} = ? WHERE namespace = ? AND name = ?`,
+      isClosed ? door : null,
+      namespace,
+      request.queue,
+    );
+  }
   bumpRevision(context);
-  if (!request.paused) context.effects.hasResumed = true;
+  if (request.paused === false) context.effects.hasResumed = true;
 }
 
 /** Makes types known. What is known already costs nothing. */

@@ -1,5 +1,6 @@
 // Rows and records: how a job is written to the tables and read from them, whole.
 import type { ErrorRecord } from "../../core/errors.ts";
+import { fingerprintOf } from "../../core/fingerprint.ts";
 import { type AttemptRecord, JOB_STATES, type JobRecord, isTerminal } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
 import { rankOf } from "../../core/transitions.ts";
@@ -25,6 +26,8 @@ interface Rest {
   readonly retention?: RetentionPolicy;
   readonly progress?: string;
   readonly error?: ErrorRecord;
+  /** The fingerprint of the error, for the index. */
+  readonly fp?: string;
   readonly cancelReason?: string;
   readonly history?: readonly AttemptRecord[];
   readonly key?: string;
@@ -62,6 +65,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
   const lane = laneOf(context, Number(row[1]));
   const id = dashed(String(row[0]));
   const rest = readRest(row[19]);
+  if (rest.error !== undefined && rest.fp !== undefined) fingerprints.set(rest.error, rest.fp);
   const extras = Number(row[8]);
   const state = JOB_STATES[Number(row[2])] ?? "ready";
   const cancelAtMs = numberOrNull(row[15]);
@@ -195,6 +199,9 @@ export function readLongInput(context: Context, id: string): string {
   return textOf(context, id, null, EXTRA.input, DOCUMENT.input) ?? "null";
 }
 
+/** Fingerprints of errors as they were read: a job that keeps its error keeps the work of telling it apart. */
+const fingerprints = new WeakMap<ErrorRecord, string>();
+
 export function encodeRest(job: {
   readonly record: Pick<
     JobRecord,
@@ -208,13 +215,69 @@ export function encodeRest(job: {
   if (record.tags.length > 0) rest.tags = record.tags;
   if (job.retention !== undefined) rest.retention = encodeRetention(job.retention);
   if (record.progress !== null) rest.progress = record.progress;
-  if (record.error !== null) rest.error = record.error;
+  if (record.error !== null) {
+    rest.error = record.error;
+    rest.fp = fingerprints.get(record.error) ?? fingerprintOf(record.error);
+  }
   if (record.cancelRequest !== null) rest.cancelReason = record.cancelRequest.reason;
   if (record.history.length > 0) rest.history = record.history;
   if (record.idempotencyKey !== null) rest.key = record.idempotencyKey;
   if (job.strikes > 0) rest.strikes = job.strikes;
   const text = JSON.stringify(rest);
   return text === "{}" ? null : text;
+}
+
+/** Puts another input in the place of a job's. Called after its row was written. */
+export function writeInput(context: Context, before: StoredJob, input: string): void {
+  const { connection, namespace } = context;
+  const { id } = before.record;
+  const isLong = isLongInput(input);
+  if (isLong) putLongInput(context, id, input);
+  else if ((before.extras & EXTRA.input) !== 0) {
+    connection.run(DELETE_DOCUMENT, namespace, id, DOCUMENT.input);
+  }
+  connection.run(
+    `UPDATE jobs SET input = ?, extras = (extras & ~${EXTRA.input}) | ?
+     WHERE namespace = ? AND id = unhex(?, '-')`,
+    isLong ? null : input,
+    isLong ? EXTRA.input : 0,
+    namespace,
+    id,
+  );
+}
+
+/** Gives a job another id and lane, with all that is kept of it. */
+export function moveRows(
+  context: Context,
+  { record }: StoredJob,
+  to: { readonly id: string; readonly lane: Lane },
+): void {
+  const { connection, namespace } = context;
+  connection.run(
+    "UPDATE jobs SET id = unhex(?, '-'), lane = ? WHERE namespace = ? AND id = unhex(?, '-')",
+    to.id,
+    to.lane.no,
+    namespace,
+    record.id,
+  );
+  for (const table of ["documents", "logs", "tags"] as const) {
+    connection.run(
+      `UPDATE ${table} SET id = unhex(?, '-') WHERE namespace = ? AND id = unhex(?, '-')${table === "tags" ? " AND tag IN (SELECT value FROM json_each(?))" : ""}`,
+      to.id,
+      namespace,
+      record.id,
+      ...(table === "tags" ? [JSON.stringify(record.tags)] : []),
+    );
+  }
+  if (record.idempotencyKey === null) return;
+  connection.run(
+    `UPDATE keys SET id = unhex(?, '-') WHERE namespace = ? AND type = ? AND key = ? AND id = unhex(?, '-')`,
+    to.id,
+    namespace,
+    record.type,
+    record.idempotencyKey,
+    record.id,
+  );
 }
 
 /** Removes a job with all that is kept of it. */

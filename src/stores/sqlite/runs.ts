@@ -4,7 +4,7 @@ import { JOB_STATES, isTerminal } from "../../core/job.ts";
 import { advance as decide } from "../../core/run-transitions.ts";
 import type { Advance, AdvanceReply, ChildJob, ReadRun, RunFact, RunPage } from "../../core/run.ts";
 import type { Row } from "./connection.ts";
-import { cancel } from "./commands.ts";
+import { changeJobs } from "./orders.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
@@ -111,7 +111,8 @@ function keepChildren(
     if (keepChild(context, worker, id, child)) claimed.push(child.id);
   }
   if (cancels !== undefined && cancels.length > 0) {
-    cancel(context, { ids: cancels, reason: "its workflow run has no need of it any more" });
+    const reason = "its workflow run has no need of it any more";
+    changeJobs(context, { ids: cancels, order: { kind: "cancel", reason } });
   }
   return claimed;
 }

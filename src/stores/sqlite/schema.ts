@@ -120,7 +120,19 @@ CREATE TABLE news (
 ) WITHOUT ROWID;
 `;
 
-const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS];
+/*
+ * Jobs with an error or a key are found by them. Only what has a `rest` is in these indexes, so a plain job pays for
+ * neither; jobs that failed under an earlier version are found by their other properties.
+ */
+const SEARCH = `
+ALTER TABLE queues ADD COLUMN draining TEXT;
+CREATE INDEX jobs_fingerprint ON jobs (namespace, json_extract(rest, '$.fp'), id)
+  WHERE json_extract(rest, '$.fp') IS NOT NULL;
+CREATE INDEX jobs_key ON jobs (namespace, json_extract(rest, '$.key'), id)
+  WHERE json_extract(rest, '$.key') IS NOT NULL;
+`;
+
+const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS, SEARCH];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -5,6 +5,7 @@ import { claimTopic } from "./claim.ts";
 import { concurrencyTopic } from "./concurrency.ts";
 import { crashesTopic } from "./crashes.ts";
 import { delaysTopic } from "./delays.ts";
+import { drainTopic } from "./drain.ts";
 import { enqueueTopic } from "./enqueue.ts";
 import { eventsTopic } from "./events.ts";
 import { expiryTopic } from "./expiry.ts";
@@ -16,12 +17,15 @@ import { lifeTopic } from "./life.ts";
 import { listingTopic } from "./listing.ts";
 import { lookAgainTopic } from "./look-again.ts";
 import { namespacesTopic } from "./namespaces.ts";
+import { ordersTopic } from "./orders.ts";
+import { placesTopic } from "./places.ts";
 import { queuesTopic } from "./queues.ts";
 import { reportTopic } from "./report.ts";
 import { retentionTopic } from "./retention.ts";
 import { runLifeTopic } from "./run-life.ts";
 import { runsTopic } from "./runs.ts";
 import { schedulesTopic } from "./schedules.ts";
+import { searchTopic } from "./search.ts";
 import { settleTopic } from "./settle.ts";
 import { ticksTopic } from "./ticks.ts";
 import { typesTopic } from "./types.ts";
@@ -44,6 +48,9 @@ export const STORE_TOPICS: readonly Topic[] = [
   reportTopic,
   idempotencyTopic,
   byHandTopic,
+  ordersTopic,
+  searchTopic,
+  placesTopic,
   retentionTopic,
   expiryTopic,
   leasesTopic,
@@ -51,6 +58,7 @@ export const STORE_TOPICS: readonly Topic[] = [
   eventsTopic,
   listingTopic,
   queuesTopic,
+  drainTopic,
   typesTopic,
   schedulesTopic,
   ticksTopic,

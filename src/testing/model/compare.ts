@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { ErrorRecord } from "../../core/errors.ts";
 import { JOB_STATES, type AttemptRecord, type JobRecord, type JobState } from "../../core/job.ts";
+import { matches } from "../../core/matching.ts";
 import type { JobFilter, Store } from "../../core/store.ts";
 import type { StoreModel } from "./model.ts";
 
@@ -52,13 +53,7 @@ export async function compareFilter(
   pageSize: number,
 ): Promise<void> {
   const { jobs: all } = await store.list({ filter: {}, limit: 1_000 });
-  const expected = all.filter(
-    (record) =>
-      (filter.states === undefined || filter.states.includes(record.state)) &&
-      (filter.type === undefined || record.type === filter.type) &&
-      (filter.queue === undefined || record.queue === filter.queue) &&
-      (filter.tag === undefined || record.tags.includes(filter.tag)),
-  );
+  const expected = all.filter((record) => matches(record, filter));
   const found: JobRecord[] = [];
   let cursor: string | undefined;
   do {

@@ -1,8 +1,10 @@
 // The reference model: what a store does, made only of the transitions of the core, in memory and in plain sight.
-import type { JobId } from "../../core/ids.ts";
+import { type JobId, idInQueue } from "../../core/ids.ts";
 import { type JobLogLine, type JobRecord, isTerminal } from "../../core/job.ts";
 import { MAX_LOG_LINES } from "../../core/limits.ts";
 import type { ScheduleRecord } from "../../core/schedule-record.ts";
+import { matches } from "../../core/matching.ts";
+import { type JobOrder, mayMove, obey } from "../../core/orders.ts";
 import type {
   ChangeReply,
   EnqueueReply,
@@ -155,6 +157,43 @@ export class StoreModel {
     return ids.map((id) => this.#change(id, ({ record }) => remove(record), nowMs));
   }
 
+  /** An order, on each job in turn. */
+  change(ids: readonly JobId[], order: JobOrder, nowMs: number): readonly ChangeReply[] {
+    let place = 0;
+    return ids.map((id) => {
+      const reply =
+        order.kind === "move"
+          ? this.#move(id, order.queue)
+          : this.#change(
+              id,
+              (job) => obey(job.record, order, this.policyOf(job), { place, nowMs }),
+              nowMs,
+            );
+      if (reply.changed) place += 1;
+      return reply;
+    });
+  }
+
+  #move(id: JobId, queue: string): ChangeReply {
+    const job = this.jobs.get(id);
+    if (job === undefined) return { changed: false, state: null };
+    const { state } = job.record;
+    const movedId = idInQueue(id, queue);
+    const isRun = this.runs.has(id);
+    if (isRun || !mayMove(job.record) || job.record.queue === queue || this.jobs.has(movedId)) {
+      return { changed: false, state };
+    }
+    this.jobs.delete(id);
+    this.jobs.set(movedId, { ...job, record: { ...job.record, id: movedId, queue } });
+    const logs = this.logs.get(id);
+    if (logs !== undefined) this.logs.set(movedId, logs);
+    this.logs.delete(id);
+    for (const [key, kept] of this.#keys) {
+      if (kept.id === id) this.#keys.set(key, { ...kept, id: movedId });
+    }
+    return { changed: true, state, id: movedId };
+  }
+
   #change(id: JobId, decide: (job: ModelJob) => Transition, nowMs: number): ChangeReply {
     const job = this.jobs.get(id);
     if (job === undefined) return { changed: false, state: null };
@@ -244,13 +283,7 @@ export class StoreModel {
   list(filter: JobFilter): readonly JobRecord[] {
     return [...this.jobs.values()]
       .map(({ record }) => record)
-      .filter(
-        (record) =>
-          (filter.states === undefined || filter.states.includes(record.state)) &&
-          (filter.type === undefined || record.type === filter.type) &&
-          (filter.queue === undefined || record.queue === filter.queue) &&
-          (filter.tag === undefined || record.tags.includes(filter.tag)),
-      )
+      .filter((record) => matches(record, filter))
       .sort((left, right) => (left.id < right.id ? 1 : -1));
   }
 

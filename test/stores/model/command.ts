@@ -1,5 +1,6 @@
 // One random command: done to a store and to the model, after which all that they keep must be the same.
 import * as fc from "fast-check";
+import type { ErrorRecord } from "../../../src/core/errors.ts";
 import { compare, compareRuns, compareSchedules } from "../../../src/testing/index.ts";
 import { MINUTE_MS, type Side } from "./side.ts";
 
@@ -12,6 +13,9 @@ export const minutes: fc.Arbitrary<number> = fc
 /** Longer than what a store keeps beside the other fields of a job. */
 export const LONG_INPUT: string = "x".repeat(20_000);
 export const pick: fc.Arbitrary<number> = fc.nat(1_000);
+/** What every handler fails with. */
+export const error: ErrorRecord = { name: "Error", message: "it failed", stack: "Error\n    at x" };
+
 /** Makes a command of what it draws and what it does. */
 export function command<Values>(
   name: string,

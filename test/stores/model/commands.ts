@@ -1,8 +1,8 @@
 // Random commands that drive a store and the reference model side by side.
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import type { ErrorRecord } from "../../../src/core/errors.ts";
 import type { JobState } from "../../../src/core/job.ts";
+import type { Capability } from "../../../src/core/store-description.ts";
 import type {
   ClaimRequest,
   NewJob,
@@ -11,12 +11,12 @@ import type {
   SettleOutcome,
 } from "../../../src/core/store.ts";
 import { applyClaim, compareFilter } from "../../../src/testing/index.ts";
-import { type Command, LONG_INPUT, command, minutes, pick } from "./command.ts";
+import { type Command, LONG_INPUT, command, error, minutes, pick } from "./command.ts";
+import { orderCommands } from "./order-commands.ts";
 import { runCommands } from "./run-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
 import { LABELS, MINUTE_MS, QUEUES, TAGS, TYPES, withoutDue } from "./side.ts";
 
-const error: ErrorRecord = { name: "Error", message: "it failed", stack: "Error\n    at x" };
 const retention: fc.Arbitrary<Retention> = fc.oneof(
   // Counts are left to the conformance suite: which jobs go first depends on when the store looks.
   fc.constant({ ageMs: 0, count: 1_000 }),
@@ -265,11 +265,23 @@ const readLogs = command("logs", pick, async (side, which) => {
 });
 
 /** Sequences of commands. What is most of a store's work comes most often. */
-export function commands(maxCommands: number): fc.Arbitrary<Iterable<Command>> {
+export function commands(
+  maxCommands: number,
+  capabilities: readonly Capability[],
+): fc.Arbitrary<Iterable<Command>> {
   const frequent = [enqueue, exchange, exchange, exchange];
   const usual = [enqueueAgain, report, cancel, retry, remove, advance, sweep];
   const rare = [pause, putType, attach, detach, dies, look, readLogs];
-  const all = [...frequent, ...frequent, ...usual, ...usual, ...scheduleCommands, ...rare];
+  const orders = capabilities.includes("bulk") ? orderCommands : [];
+  const all = [
+    ...frequent,
+    ...frequent,
+    ...usual,
+    ...usual,
+    ...scheduleCommands,
+    ...orders,
+    ...rare,
+  ];
   // Runs need many right words after each other: half of the sequences are mostly about them.
   const runs = [enqueue, exchange, ...runCommands, ...runCommands, ...usual, ...rare];
   // Without a size of their own, sequences would hardly be longer than ten commands.

@@ -22,14 +22,17 @@ export function testAgainstModel(name: string, harness: StoreHarness, usualRuns:
     `${name} does what the model does, in ${numRuns} sequences (seed ${seed})`,
     { timeout: TIMEOUT_MS },
     async () => {
-      const agrees = fc.asyncProperty(commands(MAX_COMMANDS), async (sequence) => {
-        const side = await openSide(harness);
-        try {
-          await fc.asyncModelRun(() => ({ model: {}, real: side }), sequence);
-        } finally {
-          await side.close();
-        }
-      });
+      const agrees = fc.asyncProperty(
+        commands(MAX_COMMANDS, harness.capabilities),
+        async (sequence) => {
+          const side = await openSide(harness);
+          try {
+            await fc.asyncModelRun(() => ({ model: {}, real: side }), sequence);
+          } finally {
+            await side.close();
+          }
+        },
+      );
       const { failed, numRuns: ran } = await checked(agrees, { seed, numRuns });
       expect({ failed, ran }).toEqual({ failed: false, ran: numRuns });
     },

@@ -23,6 +23,8 @@ export interface Side {
   readonly advance: (durationMs: number) => Promise<void>;
   /** Gives a job an id, and remembers it. */
   readonly identify: (job: Omit<NewJob, "id">) => NewJob;
+  /** Remembers a job that has another id and queue from now on. */
+  readonly adopt: (moved: Pick<NewJob, "id" | "queue">, from: JobId) => void;
   readonly pickIds: (which: readonly number[]) => readonly JobId[];
   readonly pickClaim: (which: number, isLatest: boolean) => ClaimedJob | undefined;
   readonly pickWorker: (which: number) => string;
@@ -64,6 +66,10 @@ export async function openSide(harness: StoreHarness): Promise<Side> {
       const made = { ...job, id: makeId(job.queue) };
       enqueued.push(made);
       return made;
+    },
+    adopt: (moved, from) => {
+      const job = enqueued.find(({ id }) => id === from);
+      if (job !== undefined) enqueued.push({ ...job, ...moved });
     },
     pickIds: (which) => which.flatMap((each) => recent(enqueued, each)?.id ?? []),
     pickClaim: (which, isLatest) => recent(isLatest ? standing(model, claims) : claims, which),

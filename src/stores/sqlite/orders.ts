@@ -1,0 +1,128 @@
+// Operators' orders: on jobs named by their ids, and in bounded steps on whatever a filter fits.
+import { isTerminal } from "../../core/job.ts";
+import { type JobId, idInQueue } from "../../core/ids.ts";
+import { type JobOrder, type PlainOrder, mayMove, obey } from "../../core/orders.ts";
+import type {
+  ChangeJobs,
+  ChangeMatching,
+  ChangeReply,
+  ChangeStep,
+  JobPlace,
+} from "../../core/store.ts";
+import { rankOf } from "../../core/transitions.ts";
+import { type Context, emit, policyOf } from "./context.ts";
+import { STATE } from "./counts.ts";
+import {
+  EXTRA,
+  type StoredJob,
+  moveRows,
+  noteReady,
+  noteScheduled,
+  readJob,
+  writeInput,
+} from "./rows.ts";
+import { countMatching, searchJobs } from "./search.ts";
+import { applyTransition, emitCancelled } from "./settle.ts";
+
+/** Carries out an order on jobs by their ids. */
+export function changeJobs(context: Context, { ids, order }: ChangeJobs): ChangeReply[] {
+  let place = 0;
+  return ids.map((id) => {
+    const job = readJob(context, id);
+    if (job === null) return { changed: false, state: null };
+    const reply = carryOut(context, job, order, place);
+    if (reply.changed) place += 1;
+    return reply;
+  });
+}
+
+/** One step through what a filter fits. */
+export function changeMatching(context: Context, request: ChangeMatching): ChangeStep {
+  const { order, limit, cursor = null, changedBefore = 0 } = request;
+  if (order === null) return countMatching(context, request.filter, limit, cursor);
+  const found = searchJobs(context, request.filter, limit, cursor);
+  let changed = 0;
+  for (const job of found.jobs) {
+    if (carryOut(context, job, order, changedBefore + changed).changed) changed += 1;
+  }
+  return {
+    matched: found.jobs.length,
+    changed,
+    examined: found.examined,
+    ...(found.cursor === null ? {} : { cursor: found.cursor }),
+  };
+}
+
+/** Carries out an order on a job that was just read. */
+function carryOut(context: Context, job: StoredJob, order: JobOrder, place = 0): ChangeReply {
+  if (order.kind === "move") return move(context, job, order.queue);
+  const { record } = job;
+  const policy = policyOf(context, record.type, job.retention);
+  const transition = obey(record, order, policy, { place, nowMs: context.nowMs });
+  if (transition.kind === "rejected") return { changed: false, state: record.state };
+  applyTransition(context, job, job, transition);
+  const after = transition.job;
+  if (after.input !== record.input) writeInput(context, job, after.input);
+  // A cancellation that is only asked for is told when it has come about.
+  if (order.kind === "cancel" && !isTerminal(after.state)) {
+    if (after.token !== null) context.effects.hasCancels = true;
+  } else tell(context, job, order);
+  if (transition.kind === "removed") emit(context, job.lane, record.id, { kind: "removed" });
+  return { changed: true, state: after.state };
+}
+
+function tell(context: Context, job: StoredJob, order: PlainOrder): void {
+  const { lane, record } = job;
+  switch (order.kind) {
+    case "cancel":
+      emitCancelled(context, job, order.reason);
+      return;
+    case "retry":
+      emit(context, lane, record.id, { kind: "readied", why: "asked" });
+      return;
+    case "reschedule":
+    case "prioritize":
+      emit(context, lane, record.id, { kind: "rearranged" });
+      return;
+    case "remove":
+  }
+}
+
+/** Takes a job that waits to another queue, under the id that belongs there. */
+function move(context: Context, job: StoredJob, queue: string): ChangeReply {
+  const { record } = job;
+  const refused: ChangeReply = { changed: false, state: record.state };
+  // Signals may wait for a run that has not begun.
+  if ((job.extras & EXTRA.run) !== 0) return refused;
+  if (!mayMove(record) || queue === record.queue || context.draining.has(queue)) return refused;
+  const id: JobId = idInQueue(record.id, queue);
+  if (readJob(context, id) !== null) return refused;
+  const lane = context.lanes.of(queue, record.type, record.labels);
+  moveRows(context, job, { id, lane });
+  context.counts.add(job.lane.no, STATE[record.state], -1);
+  context.counts.add(lane.no, STATE[record.state], 1);
+  if (record.state === "ready") noteReady(context, lane);
+  else noteScheduled(context, lane, record.dueAtMs);
+  emit(context, job.lane, record.id, { kind: "removed" });
+  emit(context, lane, id, { kind: "enqueued", state: record.state });
+  return { changed: true, state: record.state, id };
+}
+
+/** Most jobs counted before one: a claim away from it is not told from a day. Counting so many takes about 5 ms. */
+const MAX_COUNTED = 100_000;
+const AHEAD = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL
+  AND (rank, id) < (?, unhex(?, '-')) LIMIT ${MAX_COUNTED})`;
+
+/** Where jobs stand that are ready. */
+export function places(context: Context, ids: readonly JobId[]): (JobPlace | null)[] {
+  return ids.map((id) => {
+    const job = readJob(context, id);
+    if (job === null || job.record.state !== "ready") return null;
+    let ahead = 0;
+    for (const { no, queue } of context.lanes.all()) {
+      if (queue !== job.record.queue || ahead >= MAX_COUNTED) continue;
+      ahead += Number(context.connection.first(AHEAD, no, rankOf(job.record), id)?.[0] ?? 0);
+    }
+    return { ahead: Math.min(ahead, MAX_COUNTED), company: job.company };
+  });
+}

@@ -1,0 +1,64 @@
+// Places: where a job stands that waits for a worker.
+import assert from "node:assert/strict";
+import type { Topic } from "./harness.ts";
+import { HOUR_MS, MINUTE_MS } from "./world.ts";
+
+export const placesTopic: Topic = {
+  name: "places",
+  cases: [
+    {
+      name: "count what would be claimed before a job, by rank, whatever its type",
+      needs: ["places"],
+      async run({ store, enqueue, worker }) {
+        const [first = "", second = "", other = "", urgent = "", last = ""] = await enqueue(
+          {},
+          {},
+          { type: "b", queue: "mail" },
+          { headStartMs: HOUR_MS },
+          { headStartMs: -HOUR_MS },
+        );
+        await enqueue({ type: "elsewhere" });
+        const ids = [first, second, other, urgent, last];
+        const ahead = async (): Promise<readonly (number | undefined)[]> =>
+          (await store.places({ ids })).map((place) => place?.ahead);
+        assert.deepEqual(await ahead(), [1, 2, 3, 0, 4]);
+        const { claimOne } = await worker();
+        assert.equal((await claimOne()).id, urgent);
+        assert.deepEqual(await ahead(), [0, 1, 2, undefined, 3]);
+        await store.cancel({ ids: [second], reason: "r" });
+        assert.deepEqual(await ahead(), [0, undefined, 1, undefined, 2]);
+      },
+    },
+    {
+      name: "are those of ready jobs only",
+      needs: ["places"],
+      async run({ store, enqueue, worker, job }) {
+        const [running = "", scheduled = ""] = await enqueue({}, { delayMs: MINUTE_MS });
+        await (await worker()).claimOne();
+        assert.deepEqual(await store.places({ ids: [running, scheduled, job().id] }), [
+          null,
+          null,
+          null,
+        ]);
+      },
+    },
+    {
+      name: "tell of a job that is held apart since its workers died",
+      needs: ["places"],
+      async run({ store, enqueueMany, worker, advance, sweep }) {
+        const ids = await enqueueMany(2);
+        for (let death = 0; death < 2; death += 1) {
+          const { claim } = await worker({ leaseDurationMs: MINUTE_MS });
+          assert.equal((await claim()).length, 2);
+          await advance(2 * MINUTE_MS);
+          await sweep();
+        }
+        const places = await store.places({ ids });
+        assert.deepEqual(
+          places.map((place) => place?.company),
+          [1, 1],
+        );
+      },
+    },
+  ],
+};
