@@ -1,5 +1,6 @@
 // What an error of the server or of the connection means: wait and try again, or tell the caller.
 import { MillraceError } from "../../core/errors.ts";
+import { MAX_LANES } from "./layout.ts";
 
 /**
  * Answers that pass: the server loads its data, is a replica for now, moves a slot, has no quorum, runs a script of
@@ -31,6 +32,12 @@ function isAnswer(error: unknown): boolean {
 export function toStoreError(error: unknown, verdict: Verdict, what: string): MillraceError {
   if (error instanceof MillraceError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith("LANES ")) {
+    return new MillraceError("TOO_MANY", {
+      message: `a queue has more than ${MAX_LANES} kinds of waiting jobs (type, required labels and head start): use fewer head starts or labels, or more queues; kinds that nobody uses any more are forgotten after a while`,
+      cause: error,
+    });
+  }
   if (verdict === "full") {
     return new MillraceError("STORE_FULL", {
       message: `the store has no memory left for ${what}: raise maxmemory, or let workers work off what waits (running jobs can still end)`,

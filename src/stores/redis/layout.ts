@@ -15,6 +15,14 @@ export const LIST_SLOTS = 6;
  */
 export const RECORD_SHARDS = 8;
 
+/**
+ * Most lanes (kinds of jobs: type, required labels and head start) in a partition: a claim names every one that it
+ * serves, at about 70 bytes.
+ */
+export const MAX_LANES = 4_000;
+/** A lane that was found empty is forgotten when it still is after this time. */
+export const LANE_IDLE_MS = 600_000;
+
 /** Keys of a partition before the lists: meta, timed, running, timers, index, idle. */
 export const FIXED_KEYS = 6;
 

@@ -208,6 +208,7 @@ async function releaseRoom(context: Context, room: OpenRoom, worker: string): Pr
       const { move } = decideSettlement(job, release, policy, null);
       if (move !== null) moves.push(move);
     }
+    if (moves.length === 0) return;
     await applyMoves(context, room, moves);
   }
 }

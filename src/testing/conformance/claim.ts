@@ -84,6 +84,24 @@ export const claimTopic: Topic = {
       },
     },
     {
+      name: "of jobs with many head starts that came in one call give each as it was given",
+      isAboutOrder: true,
+      async run({ store, enqueue, worker }) {
+        const starts = Array.from({ length: 30 }, (_, index) => index * MINUTE_MS);
+        const ids = await enqueue(...starts.map((headStartMs) => ({ headStartMs })));
+        const claimed = await (await worker()).claim({ capacity: 30 });
+        assert.deepEqual(
+          claimed.map(({ id }) => id),
+          [...ids].reverse(),
+        );
+        const records = await store.get({ ids });
+        assert.deepEqual(
+          records.map((record) => record?.headStartMs),
+          starts,
+        );
+      },
+    },
+    {
       name: "are made in the order of head starts, which later arrivals can't hold against an old job for ever",
       isAboutOrder: true,
       async run({ enqueue, worker, advance }) {

@@ -18,12 +18,18 @@ local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local lane_count, group_count, special_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local at = 6
 local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, unpack(ARGV, at + 1, at + lane_count))
+local unknown = 0
+for k = 1, lane_count do if not known[3 + k] then unknown = unknown + 1 end end
+if not known[3] and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
 if known[3] then return { now, followed, sub(known[3], 7) } end
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
-for k = 1, lane_count do lanes[k] = known[3 + k] or false end
+for k = 1, lane_count do
+  lanes[k] = known[3 + k] or false
+  if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
+end
 for k = 1, lane_count do
   if not lanes[k] then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) ~= '!') end
 end

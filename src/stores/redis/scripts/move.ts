@@ -98,6 +98,7 @@ local function move(at)
   else
     local extras = cjson.decode(call('HGET', key, id .. 'x'))
     call('ZADD', INDEX, 0, ended_member(place, id, extras), 0, 'B' .. place .. id)
+    call('HINCRBY', META, 'e' .. lane, 1)
     if has(old, EXPIRES) then call('ZREM', TIMERS, 'x' .. id) end
   end
   return 'a'

@@ -1,7 +1,7 @@
 // A Lua script as the store sends it, and the part that all scripts begin with.
 import { createHash } from "node:crypto";
 import { MAX_LOG_LINES } from "../../../core/limits.ts";
-import { FIXED_KEYS, LIST_SLOTS, RECORD_SHARDS } from "../layout.ts";
+import { FIXED_KEYS, LIST_SLOTS, MAX_LANES, RECORD_SHARDS } from "../layout.ts";
 
 /** A script: its text, and the hash by which a server that has it knows it. */
 export interface Script {
@@ -135,13 +135,15 @@ end
 
 /** For scripts that may meet a lane for the first time. A lane is its number (2 bytes) and its list (1 byte, 0: none). */
 export const LANES: string = `
+-- Lists that this call is going to use: they may be empty still, and are not free for all that.
+local spoken_for = {}
 local function free_slot()
   local holders = call('HMGET', META, ${Array.from({ length: LIST_SLOTS }, (_, index) => `'s${index + 1}'`).join(", ")})
   for slot = 1, ${LIST_SLOTS} do
     if not holders[slot] then return slot end
   end
   for slot = 1, ${LIST_SLOTS} do
-    if call('LLEN', KEYS[${FIXED_KEYS} + slot]) == 1 then
+    if not spoken_for[slot] and call('LLEN', KEYS[${FIXED_KEYS} + slot]) == 1 then
       local field = call('HGET', META, 'l' .. holders[slot])
       if field then call('HSET', META, field, holders[slot] .. string.char(0)) end
       return slot
@@ -149,14 +151,20 @@ local function free_slot()
   end
   return 0
 end
+-- Whether so many lanes more are too many: to be asked before anything is written.
+local function lacks_lanes(more)
+  return more > 0 and (tonumber(call('HGET', META, 'L')) or 0) + more > ${MAX_LANES}
+end
 -- field: 'd' and the lane's definition.
 local function make_lane(field, wants_list)
   local lane
   -- Numbers come round; one that is still in use is passed over.
   repeat lane = pack('>I2', call('HINCRBY', META, 'lanes', 1) % 65536) until call('HEXISTS', META, 'l' .. lane) == 0
   local slot = wants_list and free_slot() or 0
+  spoken_for[slot] = true
   if slot > 0 then call('HSET', META, 's' .. slot, lane) call('HDEL', META, 'D' .. slot) end
   call('HSET', META, field, lane .. string.char(slot), 'l' .. lane, field)
+  call('HINCRBY', META, 'L', 1)
   call('HINCRBY', META, 'v', 1)
   -- Workers that wait don't know the lane yet.
   wake_all()
@@ -180,8 +188,12 @@ local function append_lines(id, key, lines)
 end
 `;
 
-/** For scripts that remove or move jobs. */
+/**
+ * For scripts that remove or move jobs. A lane is kept while a job names it: those that wait in its list or by time and
+ * those that run are found there; of those that ended, whose records name it all the same, the lane has a count.
+ */
 export const RECORDS: string = `
+local function count_ended(record, more) call('HINCRBY', META, 'e' .. sub(record, 4, 5), more) end
 local function ended_member(place, id, extras)
   return 'E' .. place .. extras.t .. '\\0' .. pack('>I6', extras.A) .. pack('>I6', extras.f) .. id
 end
@@ -218,6 +230,7 @@ local function leave_place(id, record, key)
   else
     local extras = cjson.decode(call('HGET', key, id .. 'x'))
     call('ZREM', INDEX, ended_member(place, id, extras), 'B' .. place .. id)
+    count_ended(record, -1)
   end
 end
 `;

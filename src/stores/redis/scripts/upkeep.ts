@@ -1,4 +1,5 @@
 // Leases, pauses and upkeep.
+import { LANE_UPKEEP } from "./lanes.ts";
 import { PRELUDE, RECORDS, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
 /*
@@ -144,6 +145,7 @@ local function remove_range(members)
     local record = call('HGET', key, id)
     call('ZREM', INDEX, member, 'B' .. sub(member, 2, 2) .. id)
     if record then
+      count_ended(record, -1)
       if followed then tell(id_text(id) .. '"type":' .. cjson.encode(sub(member, 3, -30)) .. ',"queue":' .. queue .. ',"kind":"removed"}') end
       purge(id, byte(record, 2), key)
     end
@@ -191,6 +193,7 @@ for at = 3, #ARGV, 4 do
   end
 end
 
+forget_lanes()
 publish_told()
 local reply = { removed, more, #dead }
 for _, worker in ipairs(dead) do reply[#reply + 1] = worker end
@@ -217,7 +220,9 @@ export const SWEEP_ROOM: Script = script(
   PRELUDE,
   WRITING,
   TELLING,
+  WAKING,
   RECORDS,
+  LANE_UPKEEP,
   SWEEP,
 );
 export const DROP_DONE_TIMERS: Script = script("drop", "settle", PRELUDE, WRITING, DROP_TIMERS);
