@@ -9,6 +9,8 @@ import type { Scenario } from "../harness/scenario.ts";
 const WORKERS = 2;
 const WORK_MS = 20;
 const WINDOW_MS = 1_000;
+/** Enough to see the usual rate of starts for some seconds. */
+const STEADY_JOBS = 5_000;
 
 export const scenario: Scenario = {
   id: "W7",
@@ -16,16 +18,17 @@ export const scenario: Scenario = {
   async run(chaos) {
     const goneMs = chaos.isShort ? 4_000 : 300_000;
     const jobs = chaos.isShort ? 1_500 : 50_000;
+    const steadyJobs = Math.min(jobs, STEADY_JOBS);
     const place = new Place(chaos);
     const { mill, log, types, transitions } = await place.observe();
     const worker = { ...QUICK_WORKER, concurrency: 5 };
     await Promise.all(Array.from({ length: WORKERS }, () => place.startWorker({ worker })));
     const input = { workMs: WORK_MS };
-    await produce(mill, types.work, log, { from: 1, count: jobs, callers: 100, input });
+    await produce(mill, types.work, log, { from: 1, count: steadyJobs, callers: 100, input });
     await until(chaos, "a steady rate", async () => (await countJobs(mill)).open === 0);
     const steady = busiestWindow(startsSince(place.logs, 0));
 
-    const late = { from: jobs + 1, count: jobs, callers: 100, input, delayMs: goneMs / 2 };
+    const late = { from: steadyJobs + 1, count: jobs, callers: 100, input, delayMs: goneMs / 2 };
     await produce(mill, types.work, log, late);
     {
       using intruder = new DatabaseSync(place.path, { timeout: 30_000 });
