@@ -16,7 +16,14 @@ export async function readJsonBody(request: Request, maxBytes: number): Promise<
       detail: `the content type is ${contentType ?? "absent"}; send content-type: application/json`,
     });
   }
-  return parseJson(await readText(request, maxBytes), "the body");
+  let text: string;
+  try {
+    text = await readText(request, maxBytes);
+  } catch (thrown) {
+    if (thrown instanceof HttpProblem) throw thrown;
+    throw new HttpProblem("MALFORMED_REQUEST", { detail: "the body ended before it was complete" });
+  }
+  return parseJson(text, "the body");
 }
 
 /** Reads a body that may be absent; then it counts as `{}`. */
@@ -37,28 +44,17 @@ function isJson(contentType: string | null): boolean {
   return type.trim().toLowerCase() === "application/json";
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
+function readText(request: Request, maxBytes: number): Promise<string> {
   const length = request.headers.get("content-length");
-  if (length !== null) {
-    // The server holds a body to its declared length, so the quick way of reading it is bounded by the header.
-    if (!/^\d{1,15}$/.test(length)) {
-      throw new HttpProblem("MALFORMED_REQUEST", {
-        detail: `content-length is ${JSON.stringify(length)}; expected a whole number`,
-      });
-    }
-    if (Number(length) > maxBytes) throw tooLarge(maxBytes);
-    return readBody(() => request.text());
+  if (length === null) return readBounded(request, maxBytes);
+  // The server holds a body to its declared length, so the quick way of reading it is bounded by the header.
+  if (!/^\d{1,15}$/.test(length)) {
+    throw new HttpProblem("MALFORMED_REQUEST", {
+      detail: `content-length is ${JSON.stringify(length)}; expected a whole number`,
+    });
   }
-  return readBody(() => readBounded(request, maxBytes));
-}
-
-async function readBody(read: () => Promise<string>): Promise<string> {
-  try {
-    return await read();
-  } catch (thrown) {
-    if (thrown instanceof HttpProblem) throw thrown;
-    throw new HttpProblem("MALFORMED_REQUEST", { detail: "the body ended before it was complete" });
-  }
+  if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+  return request.text();
 }
 
 async function readBounded(request: Request, maxBytes: number): Promise<string> {

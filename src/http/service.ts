@@ -229,7 +229,10 @@ function serve(
         route.params === undefined ? undefined : parse(route.params, context.req.param(), "path");
       const query =
         route.query === undefined ? undefined : parse(route.query, context.req.query(), "query");
-      const body = route.body === undefined ? undefined : await parseBody(route.body, request);
+      const body =
+        route.body === undefined
+          ? undefined
+          : parse(route.body.schema, await readBody(route.body, request), "body");
       response = await route.handle({ request, params, query, body, caller });
     } catch (thrown) {
       response = refuse(context, thrown);
@@ -239,12 +242,13 @@ function serve(
   };
 }
 
-async function parseBody(body: NonNullable<Route["body"]>, request: Request): Promise<unknown> {
-  const value =
-    body.isOptional === true
-      ? await readOptionalJsonBody(request, body.maxBytes)
-      : await readJsonBody(request, body.maxBytes);
-  return parse(body.schema, value, "body");
+function readBody(
+  { isOptional, maxBytes }: NonNullable<Route["body"]>,
+  request: Request,
+): Promise<unknown> {
+  return isOptional === true
+    ? readOptionalJsonBody(request, maxBytes)
+    : readJsonBody(request, maxBytes);
 }
 
 /** Most places told of a body that does not fit: the first ones are what someone mends. */

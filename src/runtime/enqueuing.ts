@@ -30,11 +30,11 @@ export interface EnqueuingParts {
 
 /** Makes the calls that enqueue. Callers of one moment share a write. */
 export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
-  const { store, registry, results } = parts;
+  const { store, registry } = parts;
   const batcher = createBatcher<NewJob, EnqueueReply>(MAX_ENQUEUE_BATCH, async (jobs) =>
     store.enqueue({ jobs }),
   );
-  const { know, makeId, createJob, keepJobs } = createSteps(parts, batcher);
+  const { know, makeId, makeJob, createJob, keepJob, keepJobs } = createSteps(parts, batcher);
   return {
     drained: batcher.drained,
     steps: { createJob, makeId, keepJobs },
@@ -42,10 +42,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
       enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
         if (registry.find(type.name) !== type) await know(type);
         const made = createNewJob(type, input, options, makeId);
-        const job = made instanceof Promise ? await made : made;
-        const [reply] = await batcher.add([job]);
-        if (reply === undefined) throw new MillraceError("STORE_FAILED");
-        return createReceipt(reply, type.name, results) as Receipt<Output>;
+        return (await keepJob(made instanceof Promise ? await made : made)) as Receipt<Output>;
       },
       enqueueMany: async <Input, Output>(
         type: AnyJobType,
@@ -62,10 +59,16 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
         return (await keepJobs(jobs)) as Receipt<Output>[];
       },
       enqueueEntries: async (entries: readonly EnqueueEntry[]) => {
-        const jobs = await Promise.all(
-          entries.map(async ({ type, input, options }) => createJob(type, input, options)),
-        );
-        return keepJobs(jobs);
+        const [only] = entries;
+        if (only === undefined || entries.length > 1) {
+          const jobs = await Promise.all(
+            entries.map(async ({ type, input, options }) => createJob(type, input, options)),
+          );
+          return keepJobs(jobs);
+        }
+        // One job is what a service is asked for most: no more promises than it takes.
+        const made = makeJob(only.type, only.input, only.options);
+        return [await keepJob(made instanceof Promise ? await made : made)];
       },
     },
   };
@@ -73,6 +76,13 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
 
 interface Steps extends Pick<RoomParts, "createJob" | "makeId"> {
   readonly know: (type: AnyJobType) => Promise<void>;
+  /** As `createJob`, without a promise where none is needed. */
+  readonly makeJob: (
+    type: AnyJobType | string,
+    input: unknown,
+    options?: EnqueueOptions,
+  ) => NewJob | Promise<NewJob>;
+  readonly keepJob: (job: NewJob) => Promise<Receipt>;
   readonly keepJobs: (jobs: readonly NewJob[]) => Promise<Receipt[]>;
 }
 
@@ -85,6 +95,11 @@ function createSteps(
     if (registry.find(type.name) !== type) await register(type);
   };
   const makeId = createIdMaker({ now: Date.now, randomBytes });
+  const keepJob = async (job: NewJob): Promise<Receipt> => {
+    const [reply] = await batcher.add([job]);
+    if (reply === undefined) throw new MillraceError("STORE_FAILED");
+    return createReceipt(reply, job.type, results);
+  };
   const keepJobs = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
     const receipts: Receipt[] = [];
     for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
@@ -95,16 +110,14 @@ function createSteps(
     }
     return receipts;
   };
-  const createJob = async (
-    typeOrName: AnyJobType | string,
-    input: unknown,
-    options?: EnqueueOptions,
-  ): Promise<NewJob> => {
+  const makeJob: Steps["makeJob"] = (typeOrName, input, options) => {
     const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-    await know(type);
-    return createNewJob(type, input, options, makeId);
+    const make = (): NewJob | Promise<NewJob> => createNewJob(type, input, options, makeId);
+    return registry.find(type.name) === type ? make() : know(type).then(make);
   };
-  return { know, makeId, createJob, keepJobs };
+  const createJob: Steps["createJob"] = async (type, input, options) =>
+    makeJob(type, input, options);
+  return { know, makeId, makeJob, createJob, keepJob, keepJobs };
 }
 
 function createReceipt(reply: EnqueueReply, type: string, results: Results): Receipt {
