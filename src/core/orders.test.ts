@@ -9,7 +9,8 @@ const id = "0199d3c0-0000-7000-8000-000000000001";
 
 function jobIn(state: JobState): JobRecord {
   const job = createJob({ id, type: "a", queue: "a", input: "1", expireAfterMs: 500 }, 1_000);
-  return { ...job, state, finishedAtMs: state === "failed" ? 2_000 : null };
+  const token = state === "running" ? "n.1" : null;
+  return { ...job, state, token, finishedAtMs: state === "failed" ? 2_000 : null };
 }
 
 function order(job: JobRecord, given: PlainOrder, place = 0): JobRecord | string {
