@@ -8,7 +8,7 @@ import { defineConfig } from "vitest/config";
 const WITHIN_MS = 30_000;
 
 /** Suites against a real Redis server and a real Cluster, which are started for all of them together. */
-const REDIS_SUITES = "test/stores/redis*.test.ts";
+const REDIS_SUITES = "test/stores/{redis,bullmq}*.test.ts";
 
 const shared = {
   resolve: { conditions: ["millrace-source"] },

@@ -14,6 +14,8 @@ export const CAPABILITIES = [
   "cancel-running",
   /** Required labels on jobs. */
   "labels",
+  /** Head starts of jobs over others: priorities. */
+  "priorities",
   /** Log lines kept with the job. */
   "logs",
   /** Lists filtered by tag. */

@@ -117,7 +117,13 @@ function canonical(value: unknown): string {
  * @throws MillraceError `UNSUPPORTED`
  */
 export function checkFlow(store: Pick<Store, "capabilities">, types: readonly AnyJobType[]): void {
-  for (const { name, flow } of types) {
+  for (const { name, flow, labels, priority } of types) {
+    if (labels.length > 0 && !store.capabilities.has("labels")) {
+      throw lacking(name, "requires labels", "labels");
+    }
+    if (priority !== 0 && !store.capabilities.has("priorities")) {
+      throw lacking(name, "has a priority", "priorities");
+    }
     if (flow.limits.length > 0 && !store.capabilities.has("limits")) {
       throw lacking(name, "has limits over all workers", "limits");
     }

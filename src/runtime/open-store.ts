@@ -25,8 +25,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     return openSqlite(url.slice("sqlite:".length), options);
   }
   if (/^rediss?(\+cluster|\+sentinel)?:/.test(url)) return openRedis(options);
+  if (url.startsWith("bullmq+")) return openBullmq(options);
   throw new MillraceError("INVALID_CONFIG", {
-    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH", "memory:" or "redis://HOST:PORT" (rediss://, redis+cluster://, redis+sentinel://)`,
+    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH", "memory:" or "redis://HOST:PORT" (rediss://, redis+cluster://, redis+sentinel://), or any of the latter with "bullmq+" before it`,
   });
 }
 
@@ -49,6 +50,11 @@ async function openSqlite(path: string, options: OpenStoreOptions): Promise<Stor
 async function openRedis(options: OpenStoreOptions): Promise<Store> {
   const { openRedisStore } = await import("../stores/redis/index.ts");
   return openRedisStore(options);
+}
+
+async function openBullmq(options: OpenStoreOptions): Promise<Store> {
+  const { openBullmqStore } = await import("../stores/bullmq/index.ts");
+  return openBullmqStore(options);
 }
 
 function withoutPassword(url: string): string {

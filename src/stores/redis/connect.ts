@@ -4,6 +4,8 @@ import type { Cluster, Redis } from "ioredis";
 import { MillraceError } from "../../core/errors.ts";
 import type { RedisLocation } from "./url.ts";
 
+export type { ChainableCommander, Redis } from "ioredis";
+
 /** What is used of ioredis. */
 export type Driver = Pick<typeof Ioredis, "Redis" | "Cluster" | "Command">;
 

@@ -29,13 +29,17 @@ export interface ServerFacts {
 export async function readServers(link: Link): Promise<readonly ServerFacts[]> {
   const { client } = link;
   const nodes = "nodes" in client ? client.nodes("master") : [client];
-  return Promise.all(nodes.map((node) => readServer(link, node)));
+  return Promise.all(nodes.map((node) => readFacts(node, link.limit.bind(link))));
 }
 
-async function readServer(link: Link, node: Redis | Cluster): Promise<ServerFacts> {
-  const info = readInfo(await link.limit(node.info()));
-  const appendfsync = await readConfig(link, node, "appendfsync");
-  const save = await readConfig(link, node, "save");
+/** A deadline for a call. */
+type Limit = <Value>(promise: Promise<Value>) => Promise<Value>;
+
+/** Reads the facts of one server. */
+export async function readFacts(node: Redis | Cluster, limit: Limit): Promise<ServerFacts> {
+  const info = readInfo(await limit(node.info()));
+  const appendfsync = await readConfig(limit, node, "appendfsync");
+  const save = await readConfig(limit, node, "save");
   return {
     version: info.get("valkey_version") ?? info.get("redis_version") ?? "",
     role: info.get("role") ?? "",
@@ -52,9 +56,9 @@ async function readServer(link: Link, node: Redis | Cluster): Promise<ServerFact
 }
 
 /** Hosted servers often forbid CONFIG: then the setting is not known. */
-async function readConfig(link: Link, node: Redis | Cluster, name: string): Promise<string> {
+async function readConfig(limit: Limit, node: Redis | Cluster, name: string): Promise<string> {
   try {
-    const found = await link.limit(node.config("GET", name));
+    const found = await limit(node.config("GET", name));
     return Array.isArray(found) ? (found[1] ?? "") : "";
   } catch {
     return "";
@@ -109,7 +113,8 @@ export function checkServers(
   }
 }
 
-const CAN_LOSE: Readonly<Record<Durability, string>> = {
+/** What can be lost under each durability, in a sentence. */
+export const CAN_LOSE: Readonly<Record<Durability, string>> = {
   memory: "everything since the last snapshot, when a server ends",
   os: "up to 2 seconds of work (appendfsync everysec) when a server loses power, and what its replicas did not have when one of them takes over; nothing when only the process ends",
   fsync:
@@ -154,7 +159,8 @@ export async function describeStore(
   };
 }
 
-function findingsOf(servers: readonly ServerFacts[], durability: Durability): Finding[] {
+/** What `doctor` finds in the servers' settings. */
+export function findingsOf(servers: readonly ServerFacts[], durability: Durability): Finding[] {
   const findings: Finding[] = [];
   if (durability === "memory") {
     findings.push({

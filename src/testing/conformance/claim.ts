@@ -15,7 +15,7 @@ export const claimTopic: Topic = {
       name: "hand over all that is needed to run a job, and mark it running",
       needs: ["tags"],
       async run({ enqueue, worker, record, now }) {
-        const [id = ""] = await enqueue({ input: '{"n":1}', tags: ["a", "b"], headStartMs: 7 });
+        const [id = ""] = await enqueue({ input: '{"n":1}', tags: ["a", "b"] });
         const by = await worker();
         const { claimed } = await by.exchange([], { capacity: 1 });
         const [one] = claimed;
@@ -103,6 +103,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "are made in the order of head starts, which later arrivals can't hold against an old job for ever",
+      needs: ["priorities"],
       isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [plain = ""] = await enqueue({});

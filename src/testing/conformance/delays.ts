@@ -53,6 +53,7 @@ export const delaysTopic: Topic = {
     },
     {
       name: "let a head start count from when the job is due",
+      needs: ["priorities"],
       isAboutOrder: true,
       async run({ enqueue, worker, advance }) {
         const [ahead = ""] = await enqueue({ delayMs: 10 * MINUTE_MS, headStartMs: 5 * MINUTE_MS });

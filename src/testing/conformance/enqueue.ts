@@ -50,7 +50,7 @@ export const enqueueTopic: Topic = {
     },
     {
       name: "keeps all that is said of a job",
-      needs: ["labels", "tags"],
+      needs: ["labels", "priorities", "tags"],
       async run({ store, job, record }) {
         const full = job({
           type: "report",

@@ -12,7 +12,7 @@ export const schedulesTopic: Topic = {
   cases: [
     {
       name: "are kept with all that was said of them",
-      needs,
+      needs: ["schedules", "labels", "priorities"],
       async run({ store, now }) {
         const next = tickAt((await now()) + HOUR_MS, 500);
         const job = {

@@ -22,7 +22,7 @@ export const ticksTopic: Topic = {
   cases: [
     {
       name: "fires a job made of the schedule, ready at once, and moves its schedule on",
-      needs,
+      needs: ["schedules", "priorities"],
       async run(world) {
         const { store, record, worker } = world;
         const job = {

@@ -1,0 +1,49 @@
+// How the suites open the BullMQ store: on the servers that all of them share.
+import { afterAll, inject } from "vitest";
+import type { Capability } from "../../src/core/index.ts";
+import { openBullmqStore } from "../../src/stores/bullmq/index.ts";
+import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
+
+const CAPABILITIES: readonly Capability[] = [
+  "cancel-running",
+  "logs",
+  "tags",
+  "events",
+  "schedules",
+];
+
+/** What BullMQ does otherwise, by case. */
+const SKIPPED: Readonly<Record<string, string>> = {
+  "put a job among the others by when it was due":
+    "BullMQ puts a delayed job behind those that wait when its time has come",
+  "of many jobs does not hide those behind them, and is swept in bounded steps":
+    "a claim that meets expired jobs ends them itself, so that the sweep finds fewer",
+};
+
+function harness(url: string): StoreHarness {
+  const clock = createTestClock();
+  const offset = new Float64Array(clock.offset);
+  // BullMQ's time is that of the process: whoever moves it moves the process's clock.
+  const realNow = Date.now;
+  Date.now = () => realNow() + Math.round(offset[0] ?? 0);
+  afterAll(() => {
+    Date.now = realNow;
+  });
+  return {
+    open: ({ namespace }) => openBullmqStore({ url, namespace, clock }),
+    advance: clock.advance,
+    isShared: true,
+    capabilities: CAPABILITIES,
+    skip: SKIPPED,
+  };
+}
+
+/** On one server. */
+export function onBullmq(): StoreHarness {
+  return harness(`bullmq+${inject("redisUrl")}`);
+}
+
+/** On a cluster of three primaries and three replicas. */
+export function onBullmqCluster(): StoreHarness {
+  return harness(`bullmq+${inject("redisClusterUrl")}`);
+}
