@@ -37,6 +37,8 @@ export interface RedisServerOptions {
   readonly args?: readonly string[];
   readonly port?: number;
   readonly directory?: string;
+  /** A command to run it under, which leaves it the process that is started. */
+  readonly under?: readonly string[];
 }
 
 /** Whether there is a server to start; on Debian and Ubuntu as root it is installed when it is missing. */
@@ -109,9 +111,9 @@ async function startOnce(port: number, options: RedisServerOptions): Promise<Red
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "millrace-redis-")));
   const common = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory];
   const quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning"];
-  const child = spawn("redis-server", [...common, ...quiet, ...(options.args ?? [])], {
-    stdio: "ignore",
-  });
+  const line = [...(options.under ?? []), "redis-server", ...common, ...quiet];
+  const [command = "", ...args] = [...line, ...(options.args ?? [])];
+  const child = spawn(command, args, { stdio: "ignore" });
   const ended = new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
   });

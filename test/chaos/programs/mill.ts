@@ -41,6 +41,8 @@ serve({
   produce: async ({ type, production }) => {
     return produce(mill, types[type as ChaosTypeName], log, production as Production);
   },
+  /** What time it believes that it is. */
+  clock: () => Date.now(),
   /** Takes room on the disk that the store is on, and gives it back. */
   fill: ({ path, bytes }) => writeFileSync(String(path), new Uint8Array(Number(bytes))),
   makeRoom: ({ path }) => rmSync(String(path)),

@@ -1,0 +1,68 @@
+// C1: the primaries of a Cluster are killed one after the other, in the middle of work.
+import { setTimeout as sleep } from "node:timers/promises";
+import { partitionOf } from "../../../src/stores/redis/layout.ts";
+import { readEffects } from "../harness/effect-log.ts";
+import { Place } from "../harness/place.ts";
+import type { Chaos, Scenario } from "../harness/scenario.ts";
+import { MortalCluster, untilWhole } from "./cluster.ts";
+import { type Load, startLoad } from "./load.ts";
+import { APPEND_ALWAYS } from "./server.ts";
+import { mustHaveKept, untilDone } from "./verdict.ts";
+
+/** More than primaries, so that each has some. */
+const PARTITIONS = 12;
+const RESUMES_WITHIN_MS = 6_000;
+/** The short form runs beside other tests: it sees that work goes on, the long one how soon. */
+const BESIDE_OTHERS = 5;
+
+export const scenario: Scenario = {
+  id: "C1",
+  fault: "primaries of a Cluster (node timeout 2 s) killed with SIGKILL one after the other",
+  async run(chaos) {
+    const kills = chaos.isShort ? 1 : 50;
+    const cluster = chaos.use(await MortalCluster.start(APPEND_ALWAYS));
+    await untilWhole(chaos, cluster);
+    const url = `${cluster.url}?partitions=*:${PARTITIONS}`;
+    const place = new Place(chaos, "place", { url, durability: "replicated" });
+    const observer = await place.observe();
+    await place.workHere();
+    const load = startLoad(chaos, observer, { callers: 30, restMs: 150, workMs: 5 });
+    let slowestMs = 0;
+    for (let kill = 0; kill < kills; kill += 1) {
+      await sleep(chaos.random.integer(100, 500));
+      const victim = chaos.random.pick(await cluster.primaries());
+      await cluster.kill(victim);
+      const killedAtMs = performance.now();
+      const resuming = resume(chaos, place, load, killedAtMs);
+      await cluster.untilReplaced(chaos, victim);
+      // Durability needs a replica: the node that died comes back as one.
+      await cluster.restart(victim);
+      slowestMs = Math.max(slowestMs, await resuming);
+      await untilWhole(chaos, cluster);
+    }
+    await load.stop();
+    await untilDone(chaos, observer);
+
+    chaos.figure("kills", kills);
+    const atMost = RESUMES_WITHIN_MS * (chaos.isShort ? BESIDE_OTHERS : 1);
+    chaos.must("slowest to go on in every partition, ms", Math.round(slowestMs), { atMost });
+    chaos.figure("run twice", mustHaveKept(chaos, place, observer, load));
+  },
+};
+
+/** Until in every partition a job that was asked for after the kill is kept and has had its effect. */
+async function resume(chaos: Chaos, place: Place, load: Load, killedAtMs: number): Promise<number> {
+  for (;;) {
+    const since = load.kept.filter(({ calledAtMs }) => calledAtMs >= killedAtMs);
+    const done = new Set(
+      readEffects(place.logs)
+        .filter(({ kind }) => kind === "effect")
+        .map(({ id }) => id),
+    );
+    const partitions = new Set(
+      since.filter(({ id }) => done.has(id)).map(({ id }) => partitionOf(id, PARTITIONS)),
+    );
+    if (partitions.size === PARTITIONS) return performance.now() - killedAtMs;
+    await sleep(50, undefined, chaos);
+  }
+}
