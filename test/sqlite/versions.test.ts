@@ -2,7 +2,8 @@
 import { copyFileSync, readFileSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
+import { APPLICATION_ID } from "../../src/stores/sqlite/ownership.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import { Place, newJob } from "./place.ts";
 
 let place: Place;
@@ -35,18 +36,23 @@ it("many that open a new file at once all find it ready", async () => {
   expect(queue?.counts.ready).toBe(4);
 });
 
-it("a file of an older version is brought up to date, and keeps its jobs", async () => {
-  const old = await place.open();
+it("a file of the first version is brought up to date, and keeps its jobs", async () => {
   const job = newJob();
-  await old.enqueue({ jobs: [job] });
-  await old.close();
   const connection = place.connect();
-  connection.exec("DROP TABLE schedules; DROP TABLE figures; PRAGMA user_version = 1");
+  connection.exec(`
+    ${MIGRATIONS[0] ?? ""}
+    PRAGMA user_version = 1; PRAGMA application_id = ${APPLICATION_ID};
+    INSERT INTO namespaces VALUES (1, 'test');
+    INSERT INTO lanes VALUES (1, 1, 'mail', 'mail', '[]');
+    INSERT INTO counts VALUES (1, 1, 1);
+    INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, input)
+      VALUES (1, unhex('${job.id}', '-'), 1, 1, 1, 1, 1, '{}');
+  `);
   connection.close();
   const store = await place.open();
   expect(versionOf()).toBe(SCHEMA_VERSION);
   const [record] = await store.get({ ids: [job.id] });
-  expect(record).toMatchObject({ id: job.id, state: "ready" });
+  expect(record).toMatchObject({ id: job.id, state: "ready", keys: [] });
   expect(await store.schedules({ kind: "due", limit: 1 })).toMatchObject({ schedules: [] });
 });
 

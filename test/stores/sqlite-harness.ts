@@ -15,7 +15,7 @@ function harness(path: string, isShared: boolean): StoreHarness {
       openSqliteStore({ path, namespace, clock, durability: isShared ? "os" : "memory" }),
     advance: clock.advance,
     isShared,
-    capabilities: CAPABILITIES.filter((each) => each !== "limits" && each !== "unique"),
+    capabilities: CAPABILITIES,
   };
 }
 

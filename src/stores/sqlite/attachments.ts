@@ -5,6 +5,7 @@ import { dropNews, newsFor } from "./facts.ts";
 import { hasWork, openLanes } from "./exchange.ts";
 import { monotonicMs, watchHeartbeat } from "./heartbeat.ts";
 import { attach, cancelRequests, letGo, renew } from "./leases.ts";
+import type { Lane } from "./lanes.ts";
 import type { Attach, Notice } from "./messages.ts";
 
 /** Leases are renewed when a third of them has passed: two attempts may fail before one is lost. */
@@ -139,13 +140,17 @@ export class Attachments {
 
   /** After a commit of this process: who came up short is told that there is more. */
   wakeFor(context: Context): void {
-    const { readied, hasCancels, hasResumed, news } = context.effects;
+    const { readied, hasCancels, hasResumed, hasMadeRoom, news } = context.effects;
     if (news.length > 0) this.#tellNews(news);
     for (const attachment of this.#byKey.values()) {
       if (hasCancels) this.#tellCancels(context, attachment);
-      if (attachment.hunger === null || (readied.size === 0 && !hasResumed)) continue;
-      const open = openLanes(context, attachment.hunger.request);
-      if (hasResumed || open.some(({ lane }) => readied.has(lane))) this.#wake(attachment);
+      const { hunger } = attachment;
+      if (hunger === null) continue;
+      if (hasResumed || (readied.size > 0 && isAnyOpen(context, hunger.request, readied))) {
+        this.#wake(attachment);
+      } else if (hasMadeRoom && hasWork(context, hunger.request, hunger.nextDueAtMs)) {
+        this.#wake(attachment);
+      }
     }
   }
 
@@ -202,6 +207,10 @@ function forgetNews(context: Context, attachment: Attachment): () => void {
   return () => {
     attachment.heard = attachment.heard.slice(told.length);
   };
+}
+
+function isAnyOpen(context: Context, request: ClaimRequest, readied: ReadonlySet<Lane>): boolean {
+  return openLanes(context, request).some(({ lane }) => readied.has(lane));
 }
 
 /** The wall clock, not the monotonic one: a machine that slept must renew before it does anything else. */

@@ -1,15 +1,21 @@
 // Claiming: the lowest ranks of the lanes that a worker serves, within one capacity.
 import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
+import type { KeyedClaim } from "./claims.ts";
 import type { Row } from "./connection.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { passGates, shutGate } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
-import { EXTRA, claimPartOf, dashed, hasProgress, parentOf, readLongInput } from "./rows.ts";
+import { EXTRA } from "./extras.ts";
+import { claimPartOf, dashed, hasProgress, keysOf, parentOf, readLongInput } from "./rows.ts";
+import { Turns } from "./turns.ts";
 
 /** A lane that a request may claim from; lanes of one offer share what is left of its capacity. */
 export interface OpenLane {
   readonly lane: Lane;
   readonly offer: { left: number };
+  /** What its queue's limit lets start; shared by all lanes of the queue. */
+  readonly room: { left: number };
 }
 
 /** One exchange's claim under way. */
@@ -25,8 +31,12 @@ export interface Claiming {
 const COLUMNS =
   "rank, id, lower(hex(id)), due_at, enqueued_at, attempts, crashes, extras, input, rest, parent";
 const HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL AND
-  (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
+  grp IS NULL AND (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
 const NEXT_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL AND
+  grp IS NULL AND (expires_at IS NULL OR expires_at > ?) AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?`;
+const KEYED_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE grp = ? AND state = 1 AND company IS NULL AND
+  (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
+const NEXT_KEYED_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE grp = ? AND state = 1 AND company IS NULL AND
   (expires_at IS NULL OR expires_at > ?) AND (rank, id) > (?, ?) ORDER BY rank, id LIMIT ?`;
 const SUSPECT_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company >= ? AND
   (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
@@ -46,6 +56,8 @@ interface Cursor extends OpenLane {
   next: number;
   /** Whether the lane has no more than was read. */
   isDry: boolean;
+  /** Jobs of the lane that have keys: these take turns, and are read by their groups. */
+  readonly turns: Turns | undefined;
 }
 
 /** Least heads read ahead of a lane among others: fifty lanes then cost little, and few are read again. */
@@ -53,28 +65,80 @@ const LEAST_AHEAD = 8;
 
 /** Takes what the open lanes have, lowest rank first, until the capacity is used. */
 export function claimReady(context: Context, claiming: Claiming, open: readonly OpenLane[]): void {
-  const live = open.filter(({ lane, offer }) => lane.mayBeReady && offer.left > 0);
+  const live = open.filter(
+    ({ lane, offer, room }) =>
+      (lane.mayBeReady || (lane.isKeyed && lane.mayHaveTurns)) && offer.left > 0 && room.left > 0,
+  );
   if (live.length === 0 || claiming.left === 0) return;
   const share = Math.ceil((2 * claiming.left) / live.length);
   const ahead = live.length === 1 ? claiming.left : Math.max(LEAST_AHEAD, share);
-  const cursors: Cursor[] = live.map((entry) => ({ ...entry, rows: [], next: 0, isDry: false }));
-  for (const cursor of cursors) readAhead(context, cursor, ahead);
+  const cursors: Cursor[] = [];
+  for (const entry of live) {
+    if (entry.lane.mayBeReady) cursors.push(openCursor(entry, undefined));
+    if (entry.lane.isKeyed && entry.lane.mayHaveTurns) {
+      cursors.push(openCursor(entry, openTurns(context, entry.lane, claiming.left)));
+    }
+  }
+  for (const cursor of cursors) {
+    if (cursor.turns === undefined) readAhead(context, cursor, ahead);
+  }
+  takeLowest(context, claiming, cursors, ahead);
+  for (const { turns } of cursors) turns?.close();
+}
+
+function openCursor(entry: OpenLane, turns: Turns | undefined): Cursor {
+  return { ...entry, rows: [], next: 0, isDry: false, turns };
+}
+
+function openTurns(context: Context, lane: Lane, most: number): Turns {
+  const { connection, nowMs } = context;
+  return new Turns(context, lane, most, (group, after, count) =>
+    after === undefined
+      ? connection.all(KEYED_HEADS, group.no, nowMs, count)
+      : connection.all(
+          NEXT_KEYED_HEADS,
+          group.no,
+          nowMs,
+          after[0] ?? null,
+          after[1] ?? null,
+          count,
+        ),
+  );
+}
+
+function takeLowest(
+  context: Context,
+  claiming: Claiming,
+  cursors: readonly Cursor[],
+  ahead: number,
+): void {
   while (claiming.left > 0) {
     const best = lowest(cursors);
-    const row = best?.rows[best.next];
-    if (best === null || row === undefined) return;
+    if (best === null) return;
+    const row = headOf(best);
+    if (row === undefined) return;
+    if (best.turns !== undefined) {
+      take(context, claiming, best, row, best.turns.take());
+      continue;
+    }
     best.next += 1;
     take(context, claiming, best, row);
     const isUsedUp = best.next === best.rows.length && !best.isDry;
-    if (isUsedUp && claiming.left > 0 && best.offer.left > 0) readAhead(context, best, ahead);
+    const hasRoom = claiming.left > 0 && best.offer.left > 0 && best.room.left > 0;
+    if (isUsedUp && hasRoom) readAhead(context, best, ahead);
   }
+}
+
+function headOf(cursor: Cursor): Row | undefined {
+  if (cursor.offer.left <= 0 || cursor.room.left <= 0) return undefined;
+  return cursor.turns === undefined ? cursor.rows[cursor.next] : cursor.turns.head();
 }
 
 function lowest(cursors: readonly Cursor[]): Cursor | null {
   let best: Cursor | null = null;
   let bestRow: Row | undefined;
   for (const cursor of cursors) {
-    const row = cursor.offer.left > 0 ? cursor.rows[cursor.next] : undefined;
+    const row = headOf(cursor);
     if (row !== undefined && (bestRow === undefined || isBefore(row, bestRow))) {
       best = cursor;
       bestRow = row;
@@ -91,7 +155,7 @@ function isBefore(left: Row, right: Row): boolean {
 function readAhead(context: Context, cursor: Cursor, ahead: number): void {
   const { lane, offer, rows } = cursor;
   const last = rows[rows.length - 1];
-  const most = Math.min(ahead, offer.left);
+  const most = Math.min(ahead, offer.left, cursor.room.left);
   cursor.rows =
     last === undefined
       ? context.connection.all(HEADS, lane.no, context.nowMs, most)
@@ -115,14 +179,38 @@ export function claimSuspects(
   open: OpenLane,
   company: number,
 ): void {
-  const wanted = Math.min(company, claiming.left, open.offer.left);
+  const wanted = Math.min(company, claiming.left, open.offer.left, open.room.left);
   const { nowMs } = context;
   const rows = context.connection.all(SUSPECT_HEADS, open.lane.no, company, nowMs, wanted);
-  for (const row of rows) take(context, claiming, open, row);
+  for (const row of rows) {
+    if ((Number(row[7]) & EXTRA.keys) === 0) take(context, claiming, open, row);
+    else takeKeyedSuspect(context, claiming, open, row);
+  }
+}
+
+/** A suspect waits apart from its group: its gates are looked at here. */
+function takeKeyedSuspect(context: Context, claiming: Claiming, open: OpenLane, row: Row): void {
+  const group = context.gates.ofKeys(context, open.lane, keysOf(row[9]));
+  if (shutGate(context, group) !== undefined) return;
+  passGates(context, group);
+  take(context, claiming, open, row, group.no);
+  const { connection, namespace } = context;
+  connection.run(
+    "UPDATE jobs SET grp = ? WHERE namespace = ? AND id = ?",
+    group.no,
+    namespace,
+    row[1] ?? null,
+  );
 }
 
 /** Claims one job. */
-function take(context: Context, claiming: Claiming, { lane, offer }: OpenLane, row: Row): void {
+function take(
+  context: Context,
+  claiming: Claiming,
+  { lane, offer, room }: OpenLane,
+  row: Row,
+  group?: number,
+): void {
   const { connection, namespace, nowMs } = context;
   const { request, claimed } = claiming;
   const token = `${request.tokenNonce}.${request.firstToken + claimed.length}`;
@@ -135,9 +223,12 @@ function take(context: Context, claiming: Claiming, { lane, offer }: OpenLane, r
   const { tags, retention } = claimPartOf(row[9]);
   const attempt = Number(row[5]) + 1;
   if (extras === 0) context.claims.remember(token, lane);
+  else if (group !== undefined)
+    rememberKeyed(context, token, { lane, group, rest: String(row[9]) });
   const parent = (extras & EXTRA.parent) === 0 ? undefined : parentOf(row[10]);
   claiming.left -= 1;
   offer.left -= 1;
+  room.left -= 1;
   claimed.push({
     id,
     type: lane.type,
@@ -157,4 +248,11 @@ function take(context: Context, claiming: Claiming, { lane, offer }: OpenLane, r
   context.counts.add(lane.no, STATE.ready, -1);
   context.counts.add(lane.no, STATE.running, 1);
   emit(context, lane, id, { kind: "started", worker: claiming.worker, attempt });
+}
+
+/** Only what would be kept as it is when the job succeeds: nothing of a failed try. */
+function rememberKeyed(context: Context, token: string, claim: KeyedClaim): void {
+  const { rest } = claim;
+  if (rest.includes('"error":') || rest.includes('"strikes":') || hasProgress(rest)) return;
+  context.claims.rememberKeyed(token, claim);
 }

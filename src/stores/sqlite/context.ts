@@ -7,7 +7,9 @@ import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.t
 import { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { type Counts, openCounts } from "./counts.ts";
+import { Gates } from "./gates.ts";
 import { type Lane, Lanes } from "./lanes.ts";
+import { type Limits, readLimits } from "./limits.ts";
 
 /** What a transaction did that others must hear of, once it is committed. */
 export interface Effects {
@@ -20,6 +22,8 @@ export interface Effects {
   hasResumed: boolean;
   /** What runs of workers that are attached here were told, by the number of the worker. */
   readonly news: { readonly owner: number; readonly news: RunNews }[];
+  /** Whether a job ended or was taken back where limits hold others. */
+  hasMadeRoom: boolean;
 }
 
 /** A namespace of an open file. */
@@ -45,6 +49,11 @@ export interface Context {
   /** Queues that take nothing new in. */
   readonly draining: Set<string>;
   readonly types: Map<string, TypeRecord>;
+  /** Limits of queues and keys, and the keys of which anything is known. */
+  limits: Limits;
+  readonly gates: Gates;
+  /** Where the sweep's next look after idle groups and gates begins. */
+  readonly idleFrom: { group: number; gate: number };
   /** Names of workers by number, and numbers by name. */
   readonly workerNames: Map<number, string>;
   readonly workerNumbers: Map<string, number>;
@@ -55,7 +64,14 @@ export interface Context {
 }
 
 export function noEffects(): Effects {
-  return { readied: new Set(), events: [], hasCancels: false, hasResumed: false, news: [] };
+  return {
+    readied: new Set(),
+    events: [],
+    hasCancels: false,
+    hasResumed: false,
+    hasMadeRoom: false,
+    news: [],
+  };
 }
 
 /** The number of a namespace, which is made when it is new: only then is the write lock needed. */
@@ -89,6 +105,9 @@ export function openContext(connection: Connection, path: string, namespaceName:
     paused: new Set(),
     draining: new Set(),
     types: new Map(),
+    limits: { table: new Map(), held: new Map() },
+    gates: new Gates(),
+    idleFrom: { group: 0, gate: 0 },
     workerNames: new Map(),
     workerNumbers: new Map(),
     suspectWorkers: new Set(),
@@ -99,7 +118,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
 }
 
 /** Reads pauses and types again when another process changed them. */
-export function readSettings(context: Context): void {
+function readSettings(context: Context): void {
   const { connection, namespace } = context;
   const revision = Number(connection.first("SELECT n FROM revision")?.[0]);
   if (revision === context.revision) return;
@@ -120,6 +139,21 @@ export function readSettings(context: Context): void {
   )) {
     context.types.set(String(name), decodeType(String(record)));
   }
+  context.limits = readLimits(context);
+  context.lanes.readKeyed();
+}
+
+/** Another process committed: what is remembered of lanes, gates and settings is read again. */
+export function refresh(context: Context): void {
+  context.lanes.refresh();
+  context.gates.forget();
+  readSettings(context);
+}
+
+/** Writes what a transaction gathered; before the commit. */
+export function writeGathered(context: Context): void {
+  context.counts.write();
+  context.gates.write(context);
 }
 
 /** Says that settings changed, so that other processes read them. */
@@ -133,6 +167,7 @@ export function forget(context: Context): void {
   context.effects = noEffects();
   context.counts.discard();
   context.lanes.reload();
+  context.gates.forget();
   context.claims.clear();
   context.workerNames.clear();
   context.workerNumbers.clear();
@@ -148,6 +183,11 @@ export function policyOf(
 ): StorePolicy {
   const policy: StorePolicy = context.types.get(type) ?? DEFAULT_STORE_POLICY;
   return retention === undefined ? policy : { ...policy, retention };
+}
+
+/** A job runs no longer: where there are limits, another may start for it. */
+export function noteRoom(context: Context): void {
+  if (context.limits.table.size > 0) context.effects.hasMadeRoom = true;
 }
 
 /** Tells followers of a change; costs nothing when there are none. */

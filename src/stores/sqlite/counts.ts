@@ -10,6 +10,8 @@ export const STATE: Readonly<Record<JobState, number>> = Object.fromEntries(
 /** Gathers the changes of one transaction. */
 export interface Counts {
   add(lane: number, state: number, by: number): void;
+  /** What was gathered for lanes and a state, and is not written yet. */
+  pending(lanes: readonly { readonly no: number }[], state: number): number;
   /** Writes what was gathered; before the commit. */
   write(): void;
   /** Forgets what was gathered; after a rollback. */
@@ -26,6 +28,11 @@ export function openCounts(connection: Connection): Counts {
     add: (lane, state, by) => {
       const key = lane * STATES_PER_LANE + state;
       gathered.set(key, (gathered.get(key) ?? 0) + by);
+    },
+    pending: (lanes, state) => {
+      let sum = 0;
+      for (const { no } of lanes) sum += gathered.get(no * STATES_PER_LANE + state) ?? 0;
+      return sum;
     },
     write: () => {
       for (const [key, by] of gathered) {

@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.ts";
 import { Attachments } from "./attachments.ts";
 import { clockReader } from "../clock.ts";
 import { type Connection, openConnection, reopenConnection } from "./connection.ts";
-import { forget, noEffects, openContext, readSettings } from "./context.ts";
+import { forget, noEffects, openContext, refresh, writeGathered } from "./context.ts";
 import { isBusy, isFatal, isFull, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
 import { type Pending, cutGroup } from "./group.ts";
@@ -206,7 +206,7 @@ class SqliteEngine implements Engine {
         no: call.no,
         value: answer(this.#session, call),
       }));
-      context.counts.write();
+      writeGathered(context);
       followers.keep(context);
       return answers;
     });
@@ -272,8 +272,7 @@ class SqliteEngine implements Engine {
     if (version === this.#dataVersion) return;
     const { context, followers } = this.#session;
     checkVersion(this.#connection.db, context.path);
-    context.lanes.refresh();
-    readSettings(context);
+    refresh(context);
     followers.refresh(context);
     this.#dataVersion = version;
     this.#hasNews = true;
@@ -410,7 +409,7 @@ class SqliteEngine implements Engine {
           if (found !== undefined) while (!detach(context, found.workerNo));
         }
         followers.end(context);
-        context.counts.write();
+        writeGathered(context);
         followers.keep(context);
       });
     } catch {

@@ -3,23 +3,18 @@ import { JOB_STATES } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { findStanding, flowOfNew, putFlow } from "./standing.ts";
 import type { Lane } from "./lanes.ts";
-import {
-  EXTRA,
-  dashed,
-  encodeRest,
-  isLongInput,
-  noteReady,
-  noteScheduled,
-  putLongInput,
-} from "./rows.ts";
+import { EXTRA } from "./extras.ts";
+import { dashed, encodeRest, isLongInput, noteReady, noteScheduled, putLongInput } from "./rows.ts";
 
-const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest, parent)
-  VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?, unhex(?, '-')) ON CONFLICT DO NOTHING`;
+const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest, parent, grp)
+  VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?, unhex(?, '-'), ?) ON CONFLICT DO NOTHING`;
 const FIND_KEY = `SELECT lower(hex(id)), (SELECT state FROM jobs WHERE namespace = keys.namespace AND id = keys.id)
   FROM keys WHERE namespace = ? AND type = ? AND key = ? AND expires_at > ?`;
 const PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, unhex(?, '-'), ?)";
 const NO_LABELS: readonly string[] = [];
+const NO_FLOW = { extras: 0, group: null } as const;
 
 /** Keeps new jobs. The same id or idempotency key makes nothing twice. */
 export function enqueue(context: Context, jobs: readonly NewJob[]): EnqueueReply[] {
@@ -32,14 +27,21 @@ function enqueueOne(context: Context, job: NewJob): EnqueueReply {
   const standing = job.idempotency === undefined ? null : findByKey(context, job);
   if (standing !== null) return standing;
   if (context.draining.size > 0 && context.draining.has(job.queue)) return refuse(context, job.id);
+  const hasFlow = job.keys !== undefined || job.unique !== undefined;
+  if (hasFlow) {
+    const kept = findStanding(context, job);
+    if (kept !== null) return kept;
+  }
   const lane = context.lanes.of(job.queue, job.type, job.labels ?? NO_LABELS);
   const { nowMs } = context;
   const wantedMs = job.runAtMs ?? nowMs + (job.delayMs ?? 0);
   const dueAtMs = Math.max(wantedMs, nowMs);
   const state = wantedMs > nowMs ? STATE.scheduled : STATE.ready;
   const rest = restOf(job);
-  const isNew = insert(context, lane, job, { state, dueAtMs, rest });
+  const flow = hasFlow ? flowOfNew(context, lane, job, state === STATE.ready) : NO_FLOW;
+  const isNew = insert(context, lane, job, { state, dueAtMs, rest, ...flow });
   if (!isNew) return standingReply(context, job.id);
+  if (hasFlow) putFlow(context, job);
   context.counts.add(lane.no, state, 1);
   if (state === STATE.ready) noteReady(context, lane);
   else noteScheduled(context, lane, dueAtMs);
@@ -54,7 +56,13 @@ function insert(
   context: Context,
   lane: Lane,
   job: NewJob,
-  row: { readonly state: number; readonly dueAtMs: number; readonly rest: string | null },
+  row: {
+    readonly state: number;
+    readonly dueAtMs: number;
+    readonly rest: string | null;
+    readonly extras: number;
+    readonly group: number | null;
+  },
 ): boolean {
   const { connection, namespace, nowMs } = context;
   const isLong = isLongInput(job.input);
@@ -68,19 +76,27 @@ function insert(
     row.dueAtMs - (job.headStartMs ?? 0),
     nowMs,
     job.expireAfterMs === undefined ? null : row.dueAtMs + job.expireAfterMs,
-    (isLong ? EXTRA.input : 0) |
+    row.extras |
+      (isLong ? EXTRA.input : 0) |
       ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0) |
       (job.parent === undefined ? 0 : EXTRA.parent),
     isLong ? null : job.input,
     row.rest,
     job.parent ?? null,
+    row.group,
   );
   if (changed === 1 && isLong) putLongInput(context, job.id, job.input);
   return changed === 1;
 }
 
 function restOf(job: NewJob): string | null {
-  if (job.tags === undefined && job.retention === undefined && job.idempotency === undefined) {
+  if (
+    job.tags === undefined &&
+    job.retention === undefined &&
+    job.idempotency === undefined &&
+    job.keys === undefined &&
+    job.unique === undefined
+  ) {
     return null;
   }
   return encodeRest({
@@ -91,9 +107,11 @@ function restOf(job: NewJob): string | null {
       cancelRequest: null,
       history: [],
       idempotencyKey: job.idempotency?.key ?? null,
+      keys: job.keys ?? [],
     },
     retention: job.retention,
     strikes: 0,
+    unique: job.unique?.key,
   });
 }
 

@@ -1,15 +1,19 @@
 // The hot path: settles what ended, makes due jobs ready, claims, and says when to look again.
 import type {
   ClaimRequest,
+  ClaimedJob,
   ExchangeReply,
   ExchangeRequest,
   SettleReply,
 } from "../../core/store.ts";
+import { promote } from "../../core/transitions.ts";
 import { type Claiming, type OpenLane, claimReady } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { openDue } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
-import { findWorkerNumber } from "./rows.ts";
+import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./limits.ts";
+import { COLUMNS, decodeRow, findWorkerNumber, writeJob } from "./rows.ts";
 import { advanceRun } from "./runs.ts";
 import { settle } from "./settle.ts";
 import { claimForSuspects } from "./suspects.ts";
@@ -44,14 +48,18 @@ export function exchange(context: Context, request: ExchangeRequest): ExchangeRe
     left: request.claim.capacity,
     claimed: [],
   };
-  const open = openLanes(context, request.claim);
+  const rooms = new Map<string, QueueRoom>();
+  const open = openLanes(context, request.claim, rooms);
   let nextDueAtMs: number | null = null;
   for (const { lane } of open) {
     const dueAtMs = promoteDue(context, lane, request.claim.capacity);
-    if (dueAtMs !== null) nextDueAtMs = Math.min(dueAtMs, nextDueAtMs ?? dueAtMs);
+    nextDueAtMs = earlier(nextDueAtMs, dueAtMs);
   }
+  openDue(context);
   claimForSuspects(context, claiming, open);
   claimReady(context, claiming, open);
+  noteStarts(context, claiming.claimed, rooms);
+  nextDueAtMs = earlier(nextDueAtMs, nextOpening(context, rooms));
   return {
     reply: {
       ...done,
@@ -78,14 +86,54 @@ function advanceRuns(
   return { advanced: advances.map((each) => advanceRun(context, worker, each, refused)) };
 }
 
-/** The lanes that a request may claim from: offered, not paused, every label at hand. */
-export function openLanes(context: Context, request: ClaimRequest): OpenLane[] {
+function earlier(left: number | null, right: number | null): number | null {
+  if (left === null || right === null) return left ?? right;
+  return Math.min(left, right);
+}
+
+/** Rates count what was claimed. */
+function noteStarts(
+  context: Context,
+  claimed: readonly ClaimedJob[],
+  rooms: ReadonlyMap<string, QueueRoom>,
+): void {
+  for (const queue of rooms.keys()) {
+    if (!isLimited(context, queue)) continue;
+    noteQueueStarts(context, queue, claimed.filter((job) => job.queue === queue).length);
+  }
+}
+
+/** When a rate, or a handler's push-back, lets the next job start. */
+function nextOpening(context: Context, rooms: ReadonlyMap<string, QueueRoom>): number | null {
+  // What this claim used up is shut now, and opens by time.
+  let nextMs = context.lanes.keyed().length === 0 ? null : openDue(context);
+  for (const [queue, room] of rooms) {
+    if (!isLimited(context, queue) || room.left > 0) continue;
+    nextMs = earlier(nextMs, queueRoom(context, queue).opensAtMs);
+  }
+  return nextMs;
+}
+
+/**
+ * The lanes that a request may claim from: offered, not paused, every label at hand, and with room in their queue. Where
+ * `rooms` is given, it gets the room of each queue.
+ */
+export function openLanes(
+  context: Context,
+  request: ClaimRequest,
+  rooms: Map<string, QueueRoom> = new Map(),
+): OpenLane[] {
   const open: OpenLane[] = [];
   for (const { queue, type, capacity } of request.offers) {
     if (capacity <= 0 || context.paused.has(queue)) continue;
+    const room = rooms.get(queue) ?? queueRoom(context, queue);
+    rooms.set(queue, room);
+    if (room.left <= 0) continue;
     const offer = { left: capacity };
     for (const lane of context.lanes.offered(queue, type)) {
-      if (lane.labels.every((label) => request.labels.includes(label))) open.push({ lane, offer });
+      if (lane.labels.every((label) => request.labels.includes(label))) {
+        open.push({ lane, offer, room });
+      }
     }
   }
   return open;
@@ -103,15 +151,30 @@ function promoteDue(context: Context, lane: Lane, capacity: number): number | nu
   if (lane.nextDueAtMs === undefined) lane.nextDueAtMs = readNextDue(context, lane);
   if (lane.nextDueAtMs === null || lane.nextDueAtMs > nowMs) return lane.nextDueAtMs;
   const most = Math.max(LEAST_PROMOTED, capacity);
-  const promoted = connection.run(PROMOTE, namespace, lane.no, nowMs, most);
-  if (promoted > 0) {
-    context.counts.add(lane.no, STATE.scheduled, -promoted);
-    context.counts.add(lane.no, STATE.ready, promoted);
-    lane.mayBeReady = true;
-    lane.mayBeSuspect = true;
+  if (lane.isKeyed) promoteEach(context, lane, most);
+  else {
+    const promoted = connection.run(PROMOTE, namespace, lane.no, nowMs, most);
+    if (promoted > 0) {
+      context.counts.add(lane.no, STATE.scheduled, -promoted);
+      context.counts.add(lane.no, STATE.ready, promoted);
+      lane.mayBeReady = true;
+      lane.mayBeSuspect = true;
+    }
   }
   lane.nextDueAtMs = readNextDue(context, lane);
   return lane.nextDueAtMs;
+}
+
+const DUE = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 0 AND due_at <= ? ORDER BY due_at LIMIT ?`;
+
+/** Jobs with keys enter their groups one by one. */
+function promoteEach(context: Context, lane: Lane, most: number): void {
+  for (const row of context.connection.all(DUE, lane.no, context.nowMs, most)) {
+    const job = decodeRow(context, row);
+    const transition = promote(job.record, context.nowMs);
+    if (transition.kind !== "changed") continue;
+    writeJob(context, job, { ...job, record: transition.job });
+  }
 }
 
 function readNextDue(context: Context, lane: Lane): number | null {
@@ -119,7 +182,10 @@ function readNextDue(context: Context, lane: Lane): number | null {
   return at === null || at === undefined ? null : Number(at);
 }
 
-const HAS_READY = "SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL LIMIT 1";
+const HAS_READY =
+  "SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL AND grp IS NULL LIMIT 1";
+const HAS_TURNS =
+  "SELECT 1 FROM key_groups WHERE lane = ? AND turn IS NOT NULL AND parked_at IS NULL LIMIT 1";
 const HAS_SUSPECT =
   "SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NOT NULL LIMIT 1";
 
@@ -128,6 +194,7 @@ export function hasWork(context: Context, request: ClaimRequest, nextDueAtMs: nu
   return openLanes(context, request).some(({ lane }) => {
     if (context.connection.first(HAS_READY, lane.no) !== undefined) return true;
     if (context.connection.first(HAS_SUSPECT, lane.no) !== undefined) return true;
+    if (lane.isKeyed && context.connection.first(HAS_TURNS, lane.no) !== undefined) return true;
     const dueAtMs = readNextDue(context, lane);
     return dueAtMs !== null && dueAtMs < nextDueAtMs;
   });

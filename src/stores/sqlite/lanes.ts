@@ -11,13 +11,17 @@ export interface Lane {
   mayBeReady: boolean;
   /** `false` when a claim found nothing held back for suspicion, and nothing became so since. */
   mayBeSuspect: boolean;
+  /** Whether jobs of it ever had keys. */
+  isKeyed: boolean;
+  /** `false` when a claim found no group in its ring, and none came since. */
+  mayHaveTurns: boolean;
   /** Due time of its first scheduled job; `null`: none is scheduled; `undefined`: not known. */
   nextDueAtMs: number | null | undefined;
 }
 
 const NO_LANES: readonly Lane[] = [];
 const SELECT =
-  "SELECT no, queue, type, labels FROM lanes WHERE namespace = ? AND no > ? ORDER BY no";
+  "SELECT no, queue, type, labels, keyed FROM lanes WHERE namespace = ? AND no > ? ORDER BY no";
 const INSERT =
   "INSERT INTO lanes (namespace, queue, type, labels) VALUES (?, ?, ?, ?) RETURNING no";
 
@@ -28,6 +32,7 @@ export class Lanes {
   readonly #byNo = new Map<number, Lane>();
   readonly #byKey = new Map<string, Lane>();
   readonly #byOffer = new Map<string, Lane[]>();
+  #keyed: Lane[] = [];
   #highest = 0;
 
   constructor(connection: Connection, namespace: number) {
@@ -50,6 +55,34 @@ export class Lanes {
     return this.#byNo.get(no);
   }
 
+  /** Lanes whose jobs ever had keys. */
+  keyed(): readonly Lane[] {
+    return this.#keyed;
+  }
+
+  /** Jobs of a lane have keys from now on. */
+  noteKeyed(lane: Lane): void {
+    if (lane.isKeyed) return;
+    lane.isKeyed = true;
+    this.#keyed.push(lane);
+  }
+
+  /** Reads which lanes have jobs with keys: another process may have been the first. */
+  readKeyed(): void {
+    const keyed = this.#connection.all(
+      "SELECT no FROM lanes WHERE namespace = ? AND keyed = 1",
+      this.#namespace,
+    );
+    for (const [no] of keyed) {
+      const lane = this.#byNo.get(Number(no));
+      if (lane !== undefined) this.noteKeyed(lane);
+    }
+  }
+
+  ofQueue(queue: string): readonly Lane[] {
+    return this.all().filter((lane) => lane.queue === queue);
+  }
+
   /** Every lane of a queue and type. */
   offered(queue: string, type: string): readonly Lane[] {
     return this.#byOffer.get(offerKey(queue, type)) ?? NO_LANES;
@@ -65,6 +98,7 @@ export class Lanes {
     for (const lane of this.#byNo.values()) {
       lane.mayBeReady = true;
       lane.mayBeSuspect = true;
+      lane.mayHaveTurns = true;
       lane.nextDueAtMs = undefined;
     }
   }
@@ -74,14 +108,17 @@ export class Lanes {
     this.#byNo.clear();
     this.#byKey.clear();
     this.#byOffer.clear();
+    this.#keyed = [];
     this.#highest = 0;
     this.#read();
   }
 
   #read(): void {
     const rows = this.#connection.all(SELECT, this.#namespace, this.#highest);
-    for (const [no, queue, type, labels] of rows) {
-      this.#add(Number(no), String(queue), String(type), JSON.parse(String(labels)) as string[]);
+    for (const [no, queue, type, labels, keyed] of rows) {
+      const required = JSON.parse(String(labels)) as string[];
+      const lane = this.#add(Number(no), String(queue), String(type), required);
+      if (keyed === 1) this.noteKeyed(lane);
     }
   }
 
@@ -93,6 +130,8 @@ export class Lanes {
       labels,
       mayBeReady: true,
       mayBeSuspect: true,
+      isKeyed: false,
+      mayHaveTurns: true,
       nextDueAtMs: undefined,
     };
     this.#byNo.set(no, lane);

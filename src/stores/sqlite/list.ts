@@ -104,16 +104,19 @@ function fromEnded(
   return cut(ids, limit);
 }
 
-const GATHERED: Readonly<Record<"scheduled" | "ready" | "suspect" | "waiting", string>> = {
-  scheduled:
-    "SELECT id FROM jobs INDEXED BY jobs_scheduled WHERE lane = ? AND state = 0 AND id < unhex(?, '-')",
-  ready:
-    "SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 1 AND company IS NULL AND id < unhex(?, '-')",
-  waiting:
-    "SELECT id FROM jobs INDEXED BY jobs_waiting WHERE lane = ? AND state = 3 AND id < unhex(?, '-')",
-  suspect:
-    "SELECT id FROM jobs INDEXED BY jobs_suspect WHERE lane = ? AND state = 1 AND company IS NOT NULL AND id < unhex(?, '-')",
-};
+const GATHERED: Readonly<Record<"scheduled" | "ready" | "suspect" | "keyed" | "waiting", string>> =
+  {
+    scheduled:
+      "SELECT id FROM jobs INDEXED BY jobs_scheduled WHERE lane = ? AND state = 0 AND id < unhex(?, '-')",
+    ready:
+      "SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 1 AND company IS NULL AND grp IS NULL AND id < unhex(?, '-')",
+    keyed: `SELECT id FROM jobs INDEXED BY jobs_keyed WHERE grp IN (SELECT no FROM key_groups WHERE lane = ?)
+    AND grp IS NOT NULL AND state = 1 AND company IS NULL AND id < unhex(?, '-')`,
+    waiting:
+      "SELECT id FROM jobs INDEXED BY jobs_waiting WHERE lane = ? AND state = 3 AND id < unhex(?, '-')",
+    suspect:
+      "SELECT id FROM jobs INDEXED BY jobs_suspect WHERE lane = ? AND state = 1 AND company IS NOT NULL AND id < unhex(?, '-')",
+  };
 const GATHER_RUNNING =
   "SELECT id, lane FROM jobs INDEXED BY jobs_running WHERE state = 2 AND namespace = ? AND id < unhex(?, '-')";
 
@@ -132,6 +135,7 @@ function gather(context: Context, { lanes, states, limit, cursor }: Omit<Scan, "
       } else if (state === "ready") {
         add(context.connection.all(GATHERED.ready, lane.no, before));
         add(context.connection.all(GATHERED.suspect, lane.no, before));
+        if (lane.isKeyed) add(context.connection.all(GATHERED.keyed, lane.no, before));
       } else if (isTerminal(state)) {
         add(context.connection.all(ENDED, lane.no, STATE[state], before, limit + 1));
       }

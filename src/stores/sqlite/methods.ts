@@ -10,6 +10,7 @@ import type { Followers } from "./followers.ts";
 import { detach, redescribe, workers } from "./leases.ts";
 import { get } from "./list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
+import { readLimitRecords, setLimits } from "./limits.ts";
 import { listTypes, putTypes, queues, setPaused } from "./queues.ts";
 import { changeJobs, changeMatching, places } from "./orders.ts";
 import { logs, report } from "./report.ts";
@@ -44,6 +45,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
   workers: ({ context }) => workers(context),
   queues: ({ context }) => queues(context),
   types: ({ context }) => listTypes(context),
+  limits: ({ context }, query) => readLimitRecords(context, query),
   figures: ({ context }, request) => readFigures(context, request),
   schedules: ({ context }, query) => schedules(context, query),
   describe: (session) => describe(session.context, session.durability),
@@ -68,6 +70,7 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   change: ({ context }, request) => changeJobs(context, request),
   changeMatching: ({ context }, request) => changeMatching(context, request),
   setPaused: ({ context }, request) => setPaused(context, request),
+  setLimits: ({ context }, request) => setLimits(context, request),
   putTypes: ({ context }, { types }) => putTypes(context, types),
   addFigures: ({ context }, { figures }) => {
     addFigures(context, figures);

@@ -12,15 +12,8 @@ import type {
 import { rankOf } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
-import {
-  EXTRA,
-  type StoredJob,
-  moveRows,
-  noteReady,
-  noteScheduled,
-  readJob,
-  writeInput,
-} from "./rows.ts";
+import { EXTRA } from "./extras.ts";
+import { type StoredJob, moveRows, noteReady, noteScheduled, readJob, writeInput } from "./rows.ts";
 import { countMatching, searchJobs } from "./search.ts";
 import { applyTransition, emitCancelled } from "./settle.ts";
 
@@ -92,8 +85,8 @@ function tell(context: Context, job: StoredJob, order: PlainOrder): void {
 function move(context: Context, job: StoredJob, queue: string): ChangeReply {
   const { record } = job;
   const refused: ChangeReply = { changed: false, state: record.state };
-  // Signals may wait for a run that has not begun.
-  if ((job.extras & EXTRA.run) !== 0) return refused;
+  // Signals may wait for a run that has not begun, and a unique job stands for others of its queue.
+  if ((job.extras & (EXTRA.run | EXTRA.unique)) !== 0) return refused;
   if (!mayMove(record) || queue === record.queue || context.draining.has(queue)) return refused;
   const id: JobId = idInQueue(record.id, queue);
   if (readJob(context, id) !== null) return refused;
@@ -111,13 +104,21 @@ function move(context: Context, job: StoredJob, queue: string): ChangeReply {
 /** Most jobs counted before one: a claim away from it is not told from a day. Counting so many takes about 5 ms. */
 const MAX_COUNTED = 100_000;
 const AHEAD = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NULL
+  AND grp IS NULL AND (rank, id) < (?, unhex(?, '-')) LIMIT ${MAX_COUNTED})`;
+const AHEAD_IN_GROUP = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE grp = ? AND state = 1 AND company IS NULL
   AND (rank, id) < (?, unhex(?, '-')) LIMIT ${MAX_COUNTED})`;
+
+/** Keys take turns: only those of the same keys are before it for sure. */
+function aheadInGroup({ connection }: Context, { group, record }: StoredJob): number {
+  return Number(connection.first(AHEAD_IN_GROUP, group, rankOf(record), record.id)?.[0] ?? 0);
+}
 
 /** Where jobs stand that are ready. */
 export function places(context: Context, ids: readonly JobId[]): (JobPlace | null)[] {
   return ids.map((id) => {
     const job = readJob(context, id);
     if (job === null || job.record.state !== "ready") return null;
+    if (job.group !== null) return { ahead: aheadInGroup(context, job), company: job.company };
     let ahead = 0;
     for (const { no, queue } of context.lanes.all()) {
       if (queue !== job.record.queue || ahead >= MAX_COUNTED) continue;

@@ -13,21 +13,13 @@ import type {
   WorkerAttachment,
 } from "../../core/store.ts";
 import { checkFigures } from "../../core/figures.ts";
-import { CAPABILITIES, type Capability } from "../../core/store-description.ts";
-import { withoutLimits } from "../../core/without-limits.ts";
+import { CAPABILITIES } from "../../core/store-description.ts";
 import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts";
 import { check } from "../checks.ts";
 import { fromPlainError } from "./faults.ts";
 import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
 import { unpackEnqueue, unpackExchange } from "./wire.ts";
 import type { Call, EngineOptions, FromEngine, Method, Methods, Notice } from "./messages.ts";
-
-const NOT_YET: ReadonlySet<Capability> = new Set<Capability>(["limits", "unique"]);
-
-/** What the embedded store can do. */
-const SQLITE_CAPABILITIES: ReadonlySet<Capability> = new Set(
-  CAPABILITIES.filter((each) => !NOT_YET.has(each)),
-);
 
 interface Waiting {
   readonly resolve: (value: never) => void;
@@ -159,7 +151,7 @@ export function createStore(caller: Caller, options: EngineOptions): Store {
     return lastKey;
   };
   return {
-    capabilities: SQLITE_CAPABILITIES,
+    capabilities: new Set(CAPABILITIES),
     durability: options.path === ":memory:" ? "memory" : options.durability,
     ...plainMethods(caller),
     attachWorker: (request) => attachWorker(caller, nextKey(), request),
@@ -244,7 +236,10 @@ function plainMethods(
     setPaused: async (request) => {
       await caller.call("setPaused", check.setPaused(request));
     },
-    ...withoutLimits("sqlite"),
+    setLimits: async (request) => {
+      await caller.call("setLimits", check.setLimits(request));
+    },
+    limits: async (query) => caller.call("limits", check.limits(query)),
     putTypes: async (request) => {
       await caller.call("putTypes", check.putTypes(request));
     },

@@ -3,6 +3,7 @@ import { JOB_STATES, type JobState } from "../../core/job.ts";
 import type { ClosedDoor, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
 import type { Row } from "./connection.ts";
 import { type Context, bumpRevision, encodeType } from "./context.ts";
+import { openGates } from "./limits.ts";
 
 /** Every queue that ever had a job, or was paused, with its counts. */
 export function queues(context: Context): QueueRecord[] {
@@ -80,7 +81,9 @@ export function putTypes(context: Context, types: readonly TypeRecord[]): void {
     );
     hasChanged ||= changed > 0;
   }
-  if (hasChanged) bumpRevision(context);
+  if (!hasChanged) return;
+  bumpRevision(context);
+  openGates(context);
 }
 
 /** The types that were made known. */

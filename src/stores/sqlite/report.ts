@@ -4,7 +4,8 @@ import { MAX_LOG_LINES } from "../../core/limits.ts";
 import type { JobReport, LogsRequest, NewLogLine } from "../../core/store.ts";
 import { isHeld } from "../../core/transitions.ts";
 import { type Context, emit } from "./context.ts";
-import { EXTRA, type StoredJob, readJob, writeJob } from "./rows.ts";
+import { EXTRA } from "./extras.ts";
+import { type StoredJob, readJob, writeJob } from "./rows.ts";
 
 /** Keeps one report. `false`: the claim was superseded. */
 export function report(context: Context, said: JobReport): boolean {

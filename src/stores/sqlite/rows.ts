@@ -7,10 +7,11 @@ import { rankOf } from "../../core/transitions.ts";
 import type { Row } from "./connection.ts";
 import { type Context, decodeRetention, encodeRetention } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { EXTRA } from "./extras.ts";
+import { leaveGates } from "./gates.ts";
+import { endFlow, flowExtras, regroup } from "./keyed.ts";
 import { type Lane, noteDue } from "./lanes.ts";
 
-/** What a job may have in other tables, as bits of `extras`: a plain job is removed without looking there. */
-export const EXTRA = { input: 1, result: 2, logs: 4, tags: 8, run: 16, parent: 32 } as const;
 /** Kinds of documents. */
 const DOCUMENT = { input: 0, result: 1 } as const;
 
@@ -32,6 +33,9 @@ interface Rest {
   readonly history?: readonly AttemptRecord[];
   readonly key?: string;
   readonly strikes?: number;
+  /** Limits and keys. */
+  readonly keys?: readonly (readonly [limit: string, key: string])[];
+  readonly unique?: string;
 }
 
 /** A job as it is kept, with what only the store needs. */
@@ -43,16 +47,20 @@ export interface StoredJob {
   /** Worker deaths in a row that it was part of: see suspects.ts. */
   readonly strikes: number;
   readonly company: number | null;
+  /** Its group, while it is ready or runs. */
+  readonly group: number | null;
+  /** What it stands for while it is not over. */
+  readonly unique: string | undefined;
 }
 
 /** The columns of {@link decodeRow}. */
 export const COLUMNS =
-  "lower(hex(id)), lane, state, due_at, rank, enqueued_at, attempts, crashes, extras, expires_at, worker, token, started_at, finished_at, remove_at, cancel_at, company, input, result, rest, parent, entries";
+  "lower(hex(id)), lane, state, due_at, rank, enqueued_at, attempts, crashes, extras, expires_at, worker, token, started_at, finished_at, remove_at, cancel_at, company, input, result, rest, parent, entries, grp";
 
 const SELECT = `SELECT ${COLUMNS} FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
 const UPDATE = `UPDATE jobs SET state = ?, due_at = ?, rank = ?, attempts = ?, crashes = ?, extras = ?, expires_at = ?,
-  worker = ?, token = ?, started_at = ?, finished_at = ?, remove_at = ?, cancel_at = ?, company = ?, result = ?, rest = ?, entries = ?
-  WHERE namespace = ? AND id = unhex(?, '-')`;
+  worker = ?, token = ?, started_at = ?, finished_at = ?, remove_at = ?, cancel_at = ?, company = ?, result = ?, rest = ?, entries = ?,
+  grp = ? WHERE namespace = ? AND id = unhex(?, '-')`;
 
 /** Reads a job. `null` when it is not kept in this namespace. */
 export function readJob(context: Context, id: string): StoredJob | null {
@@ -95,7 +103,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
       cancelAtMs === null ? null : { atMs: cancelAtMs, reason: rest.cancelReason ?? "" },
     history: rest.history ?? [],
     idempotencyKey: rest.key ?? null,
-    keys: [],
+    keys: rest.keys === undefined ? NO_KEYS : rest.keys.map(([limit, key]) => ({ limit, key })),
     ...runPartOf(row[20], row[21]),
   };
   return {
@@ -105,13 +113,15 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     retention: rest.retention === undefined ? undefined : decodeRetention(rest.retention),
     strikes: rest.strikes ?? 0,
     company: numberOrNull(row[16]),
+    group: numberOrNull(row[22]),
+    unique: rest.unique,
   };
 }
 
 /** Writes a changed job over the one that was read. */
 export function writeJob(context: Context, before: StoredJob, after: StoredJob): void {
   const { record } = after;
-  const extras = writeResult(context, before, after);
+  const extras = flowExtras(context, after, writeResult(context, before, after));
   context.connection.run(
     UPDATE,
     STATE[record.state],
@@ -133,6 +143,7 @@ export function writeJob(context: Context, before: StoredJob, after: StoredJob):
     (extras & EXTRA.result) === 0 ? record.result : null,
     encodeRest(after),
     record.entries ?? 0,
+    regroup(context, before, after),
     context.namespace,
     record.id,
   );
@@ -157,6 +168,7 @@ function noteState(
 export function noteReady(context: Context, lane: Lane): void {
   lane.mayBeReady = true;
   lane.mayBeSuspect = true;
+  lane.mayHaveTurns = true;
   context.effects.readied.add(lane);
 }
 
@@ -205,10 +217,11 @@ const fingerprints = new WeakMap<ErrorRecord, string>();
 export function encodeRest(job: {
   readonly record: Pick<
     JobRecord,
-    "tags" | "progress" | "error" | "cancelRequest" | "history" | "idempotencyKey"
+    "tags" | "progress" | "error" | "cancelRequest" | "history" | "idempotencyKey" | "keys"
   >;
   readonly retention: RetentionPolicy | undefined;
   readonly strikes: number;
+  readonly unique: string | undefined;
 }): string | null {
   const { record } = job;
   const rest: { -readonly [Key in keyof Rest]: Rest[Key] } = {};
@@ -223,6 +236,8 @@ export function encodeRest(job: {
   if (record.history.length > 0) rest.history = record.history;
   if (record.idempotencyKey !== null) rest.key = record.idempotencyKey;
   if (job.strikes > 0) rest.strikes = job.strikes;
+  if (record.keys.length > 0) rest.keys = record.keys.map(({ limit, key }) => [limit, key]);
+  if (job.unique !== undefined) rest.unique = job.unique;
   const text = JSON.stringify(rest);
   return text === "{}" ? null : text;
 }
@@ -288,6 +303,8 @@ export function removeJob(context: Context, job: StoredJob): void {
     job.record.id,
   );
   context.counts.add(job.lane.no, STATE[job.record.state], -1);
+  if (job.record.token !== null && job.group !== null) leaveGates(context, job.group);
+  endFlow(context, job.lane, job.record.id, job.extras, job.unique);
   removeExtras(context, job.record.id, job.extras, job.record.tags);
 }
 
@@ -341,9 +358,20 @@ function runPartOf(parentColumn: Column, entries: Column): Pick<JobRecord, "pare
 }
 
 const NO_REST: Rest = {};
+const NO_KEYS: JobRecord["keys"] = [];
 
 function readRest(rest: Column): Rest {
   return typeof rest === "string" ? (JSON.parse(rest) as Rest) : NO_REST;
+}
+
+/** What ends with a job, in a `rest` column. */
+export function uniqueOf(rest: Column): string | undefined {
+  return readRest(rest).unique;
+}
+
+/** The keys in a `rest` column. */
+export function keysOf(rest: Column): JobRecord["keys"] {
+  return (readRest(rest).keys ?? []).map(([limit, key]) => ({ limit, key }));
 }
 
 /** The tags in a `rest` column. */

@@ -8,8 +8,10 @@ import { changeJobs } from "./orders.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
+import { isLimited } from "./limits.ts";
 import { ENTRY, FACT_KINDS } from "./facts.ts";
-import { EXTRA, dashed, findWorkerNumber, laneOf, readJob } from "./rows.ts";
+import { EXTRA } from "./extras.ts";
+import { dashed, findWorkerNumber, laneOf, readJob } from "./rows.ts";
 import { applyTransition, emitEnding } from "./settle.ts";
 
 const FIND = `SELECT state, lane, entries, token FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
@@ -137,6 +139,8 @@ function keepChild(context: Context, worker: string, parent: JobId, child: Child
   const owner = findWorkerNumber(context, worker);
   if (reply.state !== "ready" || wasReady || owner === null) return false;
   if (context.paused.has(child.queue)) return false;
+  // Whether a limit lets it start is for a claim to say.
+  if (child.keys !== undefined || isLimited(context, child.queue)) return false;
   connection.run(HAND_OVER, BigInt(owner), nowMs, token, namespace, child.id);
   counts.add(lane.no, STATE.ready, -1);
   counts.add(lane.no, STATE.running, 1);

@@ -132,7 +132,50 @@ CREATE INDEX jobs_key ON jobs (namespace, json_extract(rest, '$.key'), id)
   WHERE json_extract(rest, '$.key') IS NOT NULL;
 `;
 
-const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS, SEARCH];
+/*
+ * `grp` is set on jobs with keys while they are ready or run: such a job is in the index of its group, not in that of its
+ * lane, so that a claim never walks over jobs that a limit holds. A group stands before the gates of its keys; its place
+ * in the ring of its lane is `turn`, and `parked_at` the gate that keeps it out of it: see gates.ts.
+ */
+const LIMITS = `
+ALTER TABLE jobs ADD COLUMN grp INTEGER;
+DROP INDEX jobs_ready;
+CREATE INDEX jobs_ready ON jobs (lane, rank, id, expires_at) WHERE state = 1 AND company IS NULL AND grp IS NULL;
+CREATE INDEX jobs_keyed ON jobs (grp, rank, id, expires_at) WHERE state = 1 AND company IS NULL AND grp IS NOT NULL;
+ALTER TABLE lanes ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE limits (
+  namespace INTEGER NOT NULL, queue TEXT NOT NULL, name TEXT NOT NULL,
+  change TEXT, held_until INTEGER, starts TEXT,
+  PRIMARY KEY (namespace, queue, name)
+) WITHOUT ROWID;
+CREATE TABLE gates (
+  no INTEGER PRIMARY KEY AUTOINCREMENT, namespace INTEGER NOT NULL, queue TEXT NOT NULL, name TEXT NOT NULL,
+  key TEXT NOT NULL, running INTEGER NOT NULL DEFAULT 0, starts TEXT, held_until INTEGER,
+  parked INTEGER NOT NULL DEFAULT 0, opens_at INTEGER,
+  UNIQUE (namespace, queue, name, key)
+);
+CREATE INDEX gates_opening ON gates (namespace, opens_at) WHERE opens_at IS NOT NULL;
+CREATE INDEX gates_parked ON gates (namespace) WHERE parked = 1;
+CREATE TABLE key_groups (
+  no INTEGER PRIMARY KEY AUTOINCREMENT, namespace INTEGER NOT NULL, lane INTEGER NOT NULL, keys TEXT NOT NULL,
+  turn INTEGER, parked_at INTEGER,
+  UNIQUE (lane, keys)
+);
+CREATE INDEX key_groups_ring ON key_groups (lane, turn) WHERE turn IS NOT NULL AND parked_at IS NULL;
+CREATE INDEX key_groups_parked ON key_groups (parked_at, lane, turn) WHERE parked_at IS NOT NULL;
+CREATE TABLE standing (
+  namespace INTEGER NOT NULL, gate INTEGER NOT NULL, id BLOB NOT NULL,
+  PRIMARY KEY (gate, id)
+) WITHOUT ROWID;
+CREATE INDEX standing_jobs ON standing (namespace, id);
+CREATE TABLE uniques (
+  namespace INTEGER NOT NULL, queue TEXT NOT NULL, type TEXT NOT NULL, key TEXT NOT NULL, id BLOB NOT NULL,
+  PRIMARY KEY (namespace, queue, type, key, id)
+) WITHOUT ROWID;
+`;
+
+/** What takes a file from each version to the next. */
+export const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS, SEARCH, LIMITS];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -3,13 +3,16 @@ import { type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
 import { writeEnding } from "../../core/run.ts";
 import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts";
 import { type Transition, isHeld, settle as decide } from "../../core/transitions.ts";
-import { type Context, emit, policyOf } from "./context.ts";
+import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { tellParent, tellRun } from "./facts.ts";
+import { leaveGates } from "./gates.ts";
+import { endFlow } from "./keyed.ts";
 import type { Lane } from "./lanes.ts";
+import { pushBack } from "./limits.ts";
 import { keepReport } from "./report.ts";
+import { EXTRA } from "./extras.ts";
 import {
-  EXTRA,
   type StoredJob,
   cleared,
   laneOf,
@@ -18,6 +21,7 @@ import {
   removeExtras,
   removeJob,
   tagsOf,
+  uniqueOf,
   writeJob,
 } from "./rows.ts";
 
@@ -25,7 +29,13 @@ import {
 const REMOVE_PLAIN = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
   AND extras = 0`;
 const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
-  RETURNING lane, extras, rest, parent, attempts, started_at`;
+  RETURNING lane, extras, rest, parent, attempts, started_at, grp`;
+/** A job with keys that is as it was when it was claimed. */
+const REMOVE_KEYED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
+  AND extras = ${EXTRA.keys}`;
+const KEEP_KEYED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
+  finished_at = ?, remove_at = ?, extras = 0, grp = NULL
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND extras = ${EXTRA.keys} AND rest = ?`;
 const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?
   WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL
@@ -56,15 +66,47 @@ function settlePlain(context: Context, by: Claimant, settlement: Settlement): Se
   const { ageMs, count } = outcome.retention;
   const isRemoved = ageMs === 0 || count === 0;
   if (!isRemoved && outcome.result.length > PLAIN_RESULT_LENGTH) return null;
-  const lane = isRemoved
-    ? removePlain(context, by, settlement, outcome.result)
-    : keepPlain(context, by, settlement, outcome);
+  const lane =
+    settleKeyed(context, by.worker, settlement, outcome) ??
+    (isRemoved
+      ? removePlain(context, by, settlement, outcome.result)
+      : keepPlain(context, by, settlement, outcome));
   if (lane === null) return null;
   context.counts.add(lane.no, STATE.running, -1);
+  noteRoom(context);
   emit(context, lane, id, { kind: "succeeded", result: outcome.result });
   if (isRemoved) emit(context, lane, id, { kind: "removed" });
   else context.counts.add(lane.no, STATE.succeeded, 1);
   return { accepted: true, state: "succeeded" };
+}
+
+/** A job with keys that changed in nothing since it was claimed; `null`: another way fits. */
+function settleKeyed(
+  context: Context,
+  worker: string,
+  { id, token }: Settlement,
+  { result, retention }: Extract<SettleOutcome, { kind: "succeeded" }>,
+): Lane | null {
+  const claim = context.claims.takeKeyed(token);
+  if (claim === undefined) return null;
+  const { connection, namespace, nowMs } = context;
+  const isRemoved = retention.ageMs === 0 || retention.count === 0;
+  const changed = isRemoved
+    ? connection.run(REMOVE_KEYED, namespace, id, token)
+    : connection.run(
+        KEEP_KEYED,
+        worker,
+        result,
+        nowMs,
+        nowMs + retention.ageMs,
+        namespace,
+        id,
+        token,
+        claim.rest,
+      );
+  if (changed === 0) return null;
+  leaveGates(context, claim.group);
+  return claim.lane;
 }
 
 function removePlain(
@@ -77,6 +119,7 @@ function removePlain(
   if (known !== undefined && connection.run(REMOVE_PLAIN, namespace, id, token) === 1) return known;
   const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
   if (row === undefined) return null;
+  const lane = laneOf(context, Number(row[0]));
   removeExtras(context, id, Number(row[1]), tagsOf(row[2]));
   const parent = parentOf(row[3]);
   if (parent !== undefined) {
@@ -90,7 +133,9 @@ function removePlain(
     const body = writeEnding(ending, result);
     tellRun(context, parent, { key: id, kind: "ended", body }, worker);
   }
-  return laneOf(context, Number(row[0]));
+  endFlow(context, lane, id, Number(row[1]), uniqueOf(row[2]));
+  if (row[6] !== null) leaveGates(context, Number(row[6]));
+  return lane;
 }
 
 function keepPlain(
@@ -123,6 +168,8 @@ function settleByRecord(context: Context, worker: string, settlement: Settlement
   const transition = decide(record, settlement.token, settlement.outcome, policy, context.nowMs);
   if (transition.kind === "rejected") return { accepted: false, why: "stale" };
   const { state } = transition.job;
+  const { outcome } = settlement;
+  if ("pushBack" in outcome) pushBack(context, before, outcome.pushBack);
   const settled = endsSuspicion(settlement) ? { ...before, strikes: 0, company: null } : before;
   applyTransition(context, before, settled, transition, worker);
   emitSettled(context, before, settlement, state, transition);
@@ -142,6 +189,7 @@ export function applyTransition(
   transition: Exclude<Transition, { kind: "rejected" }>,
   by: string | null = null,
 ): void {
+  noteRoom(context);
   if (transition.kind === "removed") removeJob(context, before);
   else writeJob(context, before, cleared(after, transition.job));
   const hasEnded = transition.kind === "removed" || isTerminal(transition.job.state);

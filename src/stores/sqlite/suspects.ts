@@ -1,7 +1,10 @@
 // Suspects: how a job that kills its worker is found without charging the jobs that ran beside it.
+import type { SQLOutputValue } from "node:sqlite";
 import { type Claiming, type OpenLane, claimSuspects } from "./claim.ts";
 import type { Context } from "./context.ts";
-import type { StoredJob } from "./rows.ts";
+import { shutGate } from "./gates.ts";
+import { EXTRA } from "./extras.ts";
+import { type StoredJob, keysOf } from "./rows.ts";
 
 /*
  * A worker died with n jobs running; one of them may be the cause, and most deaths (a deploy, a kill, no power) have no
@@ -41,7 +44,7 @@ export function suspectAfterDeath(
 
 const RUNNING = "SELECT count(*), min(company) FROM jobs WHERE worker = ? AND state = 2";
 /** It became a suspect when its latest try was lost. */
-const OLDEST = `SELECT company, rank, json_extract(rest, '$.history[#-1].endedAtMs') FROM jobs
+const OLDEST = `SELECT company, rank, json_extract(rest, '$.history[#-1].endedAtMs'), extras, rest FROM jobs
   WHERE lane = ? AND state = 1 AND company IS NOT NULL AND (expires_at IS NULL OR expires_at > ?)
   ORDER BY rank, id LIMIT 1`;
 
@@ -86,10 +89,22 @@ function oldestSuspect(context: Context, open: readonly OpenLane[]): WaitingSusp
       entry.lane.mayBeSuspect = false;
       continue;
     }
+    if (isHeld(context, entry, Number(row[3]), row[4])) continue;
     const rank = Number(row[1]);
     if (oldest === null || rank < oldest.rank) {
       oldest = { ...entry, company: Number(row[0]), rank, sinceMs: Number(row[2]) };
     }
   }
   return oldest;
+}
+
+/** Whether a limit holds a suspect: then no worker is to make room for it. */
+function isHeld(
+  context: Context,
+  { lane }: OpenLane,
+  extras: number,
+  rest: SQLOutputValue | undefined,
+): boolean {
+  if ((extras & EXTRA.keys) === 0) return false;
+  return shutGate(context, context.gates.ofKeys(context, lane, keysOf(rest))) !== undefined;
 }

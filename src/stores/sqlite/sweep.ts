@@ -5,6 +5,7 @@ import { type Context, emit, policyOf } from "./context.ts";
 import { forgetFigures } from "./figures.ts";
 import { sweepFollowers } from "./followers.ts";
 import { emitWithdrawn, takeBack } from "./leases.ts";
+import { forgetIdleKeys } from "./idle-keys.ts";
 import { forgetKeys, removeExcess, removeOld } from "./retention.ts";
 import { COLUMNS, decodeRow } from "./rows.ts";
 import { applyTransition } from "./settle.ts";
@@ -28,6 +29,7 @@ export function sweep(context: Context, limit: number): SweepReply {
   if (left > 0) left -= forgetKeys(context, left);
   if (left > 0) left -= sweepFollowers(context, left);
   if (left > 0) left -= forgetFigures(context, left);
+  if (left > 0) left -= forgetIdleKeys(context, left);
   return {
     deadWorkers: taken.deadWorkers,
     takenBack: taken.takenBack,

@@ -14,6 +14,7 @@ import { type StoreHarness, type TestApi, type Topic, reasonToSkip } from "./har
 import { idempotencyTopic } from "./idempotency.ts";
 import { leasesTopic } from "./leases.ts";
 import { lifeTopic } from "./life.ts";
+import { limitsTopic } from "./limits.ts";
 import { listingTopic } from "./listing.ts";
 import { lookAgainTopic } from "./look-again.ts";
 import { namespacesTopic } from "./namespaces.ts";
@@ -29,6 +30,7 @@ import { searchTopic } from "./search.ts";
 import { settleTopic } from "./settle.ts";
 import { ticksTopic } from "./ticks.ts";
 import { typesTopic } from "./types.ts";
+import { uniqueTopic } from "./unique.ts";
 import { valuesTopic } from "./values.ts";
 import { wakeUpsTopic } from "./wake-ups.ts";
 import { withWorld } from "./world.ts";
@@ -65,6 +67,8 @@ export const STORE_TOPICS: readonly Topic[] = [
   runsTopic,
   runLifeTopic,
   figuresTopic,
+  limitsTopic,
+  uniqueTopic,
   namespacesTopic,
   wakeUpsTopic,
   concurrencyTopic,

@@ -26,14 +26,17 @@ export function applyClaim(
   judgeBounds(asked.request, claimed);
   judgeTokens(asked.request, claimed);
   judgeOrder(model, asked, jobs);
-  judgeCompleteness(model, asked, jobs);
   for (const [index, job] of jobs.entries()) {
     const token = claimed[index]?.token ?? "";
     const ready: JobRecord = { ...job.record, state: "ready" };
     const transition = claim(ready, { worker: asked.worker, token }, asked.nowMs);
     if (transition.kind !== "changed") throw new Error(`the model refuses to claim ${ready.id}`);
+    const held = model.whyHeld(ready, asked.nowMs);
+    if (held !== null) throw new Error(`${ready.id} was claimed, and a limit holds it`);
+    model.startUnderLimits(ready, asked.nowMs);
     model.jobs.set(ready.id, { ...job, record: transition.job });
   }
+  judgeCompleteness(model, asked, jobs);
   judgeLookAgain(model, asked, lookAgainInMs);
 }
 
@@ -130,7 +133,7 @@ function judgeOrder(model: StoreModel, asked: Asked, claimed: readonly ModelJob[
   }
 }
 
-/** Where there is room nothing that fits is left behind. */
+/** Where there is room nothing that fits is left behind. The claims were made by now. */
 function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly ModelJob[]): void {
   const { request, worker, nowMs } = asked;
   // A worker whose lease is over may be found out at any time.
@@ -141,11 +144,10 @@ function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly Mo
   if (mayBeKeptApart) return;
   for (const { queue, type, capacity } of request.offers) {
     const isOf = ({ record }: ModelJob): boolean => record.queue === queue && record.type === type;
-    const expected = Math.min(capacity, waiting.filter(isOf).length);
-    const taken = claimed.filter(isOf).length;
-    if (taken < expected) {
-      throw new Error(`${taken} of ${queue} and ${type} were claimed, ${expected} were there`);
-    }
+    if (claimed.filter(isOf).length === capacity) continue;
+    const left = waiting.find((job) => isOf(job) && model.whyHeld(job.record, nowMs) === null);
+    if (left === undefined) continue;
+    throw new Error(`${left.record.id} of ${queue} and ${type} was left behind`);
   }
 }
 
@@ -158,7 +160,12 @@ function judgeLookAgain(model: StoreModel, asked: Asked, lookAgainInMs: number |
       const due: JobRecord = { ...record, state: "ready" };
       return reasonNotTo(model, { ...asked, nowMs: record.dueAtMs }, due) === null;
     })
+    .filter((record) => model.whyHeld(record, record.dueAtMs) === null)
     .map((record) => record.dueAtMs - asked.nowMs);
+  for (const { record } of candidates(model, asked)) {
+    const held = model.whyHeld(record, asked.nowMs);
+    if (held !== null && held.untilMs !== null) dueInMs.push(held.untilMs - asked.nowMs);
+  }
   const first = dueInMs.length === 0 ? null : Math.min(...dueInMs);
   if (first !== null && (lookAgainInMs === null || lookAgainInMs > first + TOLERANCE_MS)) {
     throw new Error(`look again in ${String(lookAgainInMs)} ms, where a job is due in ${first}`);
@@ -171,8 +178,9 @@ function candidates(model: StoreModel, asked: Asked): ModelJob[] {
   );
 }
 
-function laneOf({ queue, type, labels }: JobRecord): string {
-  return JSON.stringify([queue, type, labels]);
+/** Jobs with keys have an order among those with the same keys alone. */
+function laneOf({ queue, type, labels, keys }: JobRecord): string {
+  return JSON.stringify([queue, type, labels, keys]);
 }
 
 function byRank(left: JobRecord, right: JobRecord): number {

@@ -1,4 +1,5 @@
 // The reference model: what a store does, made only of the transitions of the core, in memory and in plain sight.
+import type { LimitTable } from "../../core/flow.ts";
 import { type JobId, idInQueue } from "../../core/ids.ts";
 import { type JobLogLine, type JobRecord, isTerminal } from "../../core/job.ts";
 import { MAX_LOG_LINES } from "../../core/limits.ts";
@@ -35,6 +36,8 @@ import {
   withdraw,
 } from "../../core/transitions.ts";
 import { type ModelRun, tellParent } from "./runs.ts";
+
+import { FlowModel } from "./flow.ts";
 
 /** A job, and what a store keeps of it beside its record. */
 export interface ModelJob {
@@ -74,6 +77,7 @@ export class StoreModel {
   readonly schedules: Map<string, ScheduleRecord> = new Map();
   readonly #keys: Map<string, { readonly id: JobId; readonly untilMs: number }> = new Map();
   readonly #types: Map<string, TypeRecord> = new Map();
+  readonly flow: FlowModel = new FlowModel();
 
   enqueue(jobs: readonly NewJob[], nowMs: number): readonly EnqueueReply[] {
     return jobs.map((job) => this.#enqueueOne(job, nowMs));
@@ -91,12 +95,35 @@ export class StoreModel {
     if (standing !== null) {
       return { id: standing, state: this.jobs.get(standing)?.record.state ?? null, isNew: false };
     }
+    const unique = this.flow.standing(job, this.#records());
+    if (unique !== null) {
+      return { id: unique.id, state: unique.state, isNew: false, because: "unique" };
+    }
+    this.flow.keepUnique(job);
     const record = createJob(job, nowMs);
     this.jobs.set(job.id, { record, retention: job.retention, deaths: 0 });
     if (key !== null && job.idempotency !== undefined) {
       this.#keys.set(key, { id: job.id, untilMs: nowMs + job.idempotency.rememberMs });
     }
     return { id: job.id, state: record.state, isNew: true };
+  }
+
+  #records(): JobRecord[] {
+    return [...this.jobs.values()].map(({ record }) => record);
+  }
+
+  /** Why a limit holds a job that may be claimed else. */
+  whyHeld(record: JobRecord, nowMs: number): { readonly untilMs: number | null } | null {
+    const running = this.#records().filter(({ state }) => state === "running");
+    return this.flow.whyHeld(record, this.#limits(), running, nowMs);
+  }
+
+  startUnderLimits(record: JobRecord, nowMs: number): void {
+    this.flow.start(record, this.#limits(), nowMs);
+  }
+
+  #limits(): LimitTable {
+    return this.flow.table(this.#types.values());
   }
 
   settle(settlements: readonly Settlement[], nowMs: number): readonly SettleReply[] {
@@ -114,6 +141,7 @@ export class StoreModel {
       logs: logs ?? [],
     });
     const said = this.jobs.get(id) ?? job;
+    if ("pushBack" in outcome) this.flow.hold(said.record, outcome.pushBack, nowMs);
     const transition = settle(said.record, token, outcome, this.policyOf(said), nowMs);
     if (transition.kind === "rejected") return { accepted: false, why: "stale" };
     const deaths = outcome.kind === "release" ? said.deaths : 0;
@@ -296,7 +324,10 @@ export class StoreModel {
   apply(job: ModelJob, transition: Transition, nowMs: number): void {
     if (transition.kind === "rejected") return;
     if (transition.kind === "removed") this.forget(job.record.id);
-    else this.jobs.set(job.record.id, { ...job, record: transition.job });
+    else {
+      this.jobs.set(job.record.id, { ...job, record: transition.job });
+      this.flow.forgetEnded(transition.job);
+    }
     const hasEnded = transition.kind === "removed" || isTerminal(transition.job.state);
     if (hasEnded && !isTerminal(job.record.state)) tellParent(this, transition.job, nowMs);
   }

@@ -15,7 +15,7 @@ import { type Command, LONG_INPUT, command, error, minutes, pick } from "./comma
 import { orderCommands } from "./order-commands.ts";
 import { runCommands } from "./run-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
-import { LABELS, MINUTE_MS, QUEUES, TAGS, TYPES, withoutDue } from "./side.ts";
+import { type Side, LABELS, MINUTE_MS, QUEUES, TAGS, TYPES, withoutDue } from "./side.ts";
 
 const retention: fc.Arbitrary<Retention> = fc.oneof(
   // Counts are left to the conformance suite: which jobs go first depends on when the store looks.
@@ -43,15 +43,37 @@ const newJob: fc.Arbitrary<Omit<NewJob, "id">> = fc.record(
     tags: fc.subarray([...TAGS]),
     idempotency: fc.record({ key: fc.constantFrom("k1", "k2"), rememberMs: minutes }),
     retention: retentionPolicy,
+    keys: fc
+      .record(
+        { customer: fc.constantFrom("a", "b"), region: fc.constantFrom("eu", "us") },
+        { requiredKeys: [] },
+      )
+      .map((keys) => Object.entries(keys).map(([limit, key]) => ({ limit, key }))),
+    unique: fc.record({
+      key: fc.constantFrom("u1", "u2"),
+      while: fc.constantFrom("waiting" as const, "running" as const, "unfinished" as const),
+    }),
   },
   { requiredKeys: ["type", "queue", "input"] },
 );
+
+/** Jobs as the store under test can take them. */
+function fitting(side: Side, drawn: Omit<NewJob, "id">): Omit<NewJob, "id"> {
+  const { keys, unique, ...job } = drawn;
+  const { capabilities } = side.store;
+  const isUnique = unique !== undefined && capabilities.has("unique") && !job.idempotency;
+  return {
+    ...job,
+    ...(keys !== undefined && keys.length > 0 && capabilities.has("limits") ? { keys } : {}),
+    ...(isUnique ? { unique } : {}),
+  };
+}
 
 const enqueue = command(
   "enqueue",
   fc.array(newJob, { minLength: 1, maxLength: 6 }),
   async (side, drawn) => {
-    const jobs = drawn.map((job) => side.identify(job));
+    const jobs = drawn.map((job) => side.identify(fitting(side, job)));
     const expected = side.model.enqueue(jobs, await side.now());
     const replies = await side.store.enqueue({ jobs });
     assert.deepEqual(replies.map(withoutDue), expected.map(withoutDue));
@@ -81,6 +103,8 @@ const claimPart = fc.record({
   ),
 });
 
+const limitName = fc.constantFrom("queue", "customer", "region");
+const pushBack = fc.record({ limit: limitName, delayMs: minutes });
 const delayMs = fc.oneof(fc.constant(0), minutes);
 const outcome: fc.Arbitrary<SettleOutcome> = fc.oneof(
   fc.record({
@@ -92,6 +116,7 @@ const outcome: fc.Arbitrary<SettleOutcome> = fc.oneof(
   fc.record({ kind: fc.constant("cancelled" as const), error: fc.constant(error), retention }),
   fc.record({ kind: fc.constant("retry" as const), error: fc.constant(error), delayMs }),
   fc.record({ kind: fc.constant("snooze" as const), delayMs }),
+  fc.record({ kind: fc.constant("snooze" as const), delayMs, pushBack }),
   fc.constant({ kind: "release" as const }),
 );
 
@@ -125,7 +150,7 @@ const exchange = command(
       if (claimed === undefined) return [];
       // One in ten or so: half of these claims are stale already.
       const token = isForged && which % 5 === 0 ? `${claimed.token}0` : claimed.token;
-      return [{ id: claimed.id, token, ...words, outcome: rest.outcome }];
+      return [{ id: claimed.id, token, ...words, outcome: withoutPushBack(side, rest.outcome) }];
     });
     const nowMs = await side.now();
     const expected = side.model.settle(settlements, nowMs);
@@ -142,6 +167,33 @@ const exchange = command(
       applyClaim(side.model, { worker, request, nowMs }, reply);
       side.claims.push(...reply.claimed);
     }
+  },
+);
+
+function withoutPushBack(side: Side, drawn: SettleOutcome): SettleOutcome {
+  if (drawn.kind !== "snooze" || side.store.capabilities.has("limits")) return drawn;
+  return { kind: "snooze", delayMs: drawn.delayMs };
+}
+
+/** Windows that no sum of whole minutes ends at: whether a start at the very edge counts is not to be asked. */
+const rate = fc.record({
+  limit: fc.integer({ min: 1, max: 3 }),
+  perMs: minutes.map((durationMs) => durationMs - MINUTE_MS / 2),
+});
+
+const setLimits = command(
+  "set limits",
+  fc.record({
+    queue: fc.constantFrom(...QUEUES),
+    name: limitName,
+    bounds: fc.option(
+      fc.record({ concurrency: fc.option(fc.integer({ min: 0, max: 3 })), rate: fc.option(rate) }),
+    ),
+  }),
+  async ({ store, model }, { queue, name, bounds }) => {
+    if (!store.capabilities.has("limits")) return;
+    await store.setLimits({ queue, limits: [{ name, bounds }], by: "ops" });
+    model.flow.set(queue, name, bounds);
   },
 );
 
@@ -271,7 +323,7 @@ export function commands(
 ): fc.Arbitrary<Iterable<Command>> {
   const frequent = [enqueue, exchange, exchange, exchange];
   const usual = [enqueueAgain, report, cancel, retry, remove, advance, sweep];
-  const rare = [pause, putType, attach, detach, dies, look, readLogs];
+  const rare = [setLimits, setLimits, pause, putType, attach, detach, dies, look, readLogs];
   const orders = capabilities.includes("bulk") ? orderCommands : [];
   const all = [
     ...frequent,
