@@ -45,6 +45,9 @@ export function createIdMaker(source: IdSource): (queue: string) => JobId {
   let counter = 0;
   let pool: Uint8Array = new Uint8Array(0);
   let used = 0;
+  // What an id begins with is the same for all of a millisecond.
+  let start = "";
+  let startMs = -1;
   const hashes = new Map<string, string>();
   return (queue) => {
     const nowMs = Math.floor(source.now());
@@ -64,8 +67,13 @@ export function createIdMaker(source: IdSource): (queue: string) => JobId {
     }
     const byte = (offset: number): string => HEX[pool[used + offset] ?? 0] ?? "00";
     const variant = HEX[((pool[used] ?? 0) & 0x3f) | 0x80] ?? "80";
-    const time = lastMs.toString(16).padStart(12, "0");
-    const text = `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, "0")}-${variant}${byte(1)}-${byte(2)}${byte(3)}${byte(4)}${byte(5)}${hashText(queue, hashes)}`;
+    if (startMs !== lastMs) {
+      startMs = lastMs;
+      const time = lastMs.toString(16).padStart(12, "0");
+      start = `${time.slice(0, 8)}-${time.slice(8)}-7`;
+    }
+    const count = `${(counter >>> 8).toString(16)}${HEX[counter & 0xff] ?? ""}`;
+    const text = `${start}${count}-${variant}${byte(1)}-${byte(2)}${byte(3)}${byte(4)}${byte(5)}${hashText(queue, hashes)}`;
     used += 6;
     return text;
   };
