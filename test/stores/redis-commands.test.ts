@@ -1,0 +1,142 @@
+// What a job costs, by the server's own counts: a regression shows here without a clock.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { defineJob, openMillrace } from "millrace";
+import { openRedisStore } from "../../src/stores/redis/index.ts";
+import { createTestClock } from "../../src/testing/index.ts";
+import { REMOVE_AT_ONCE, outcomes } from "../../src/testing/conformance/worker.ts";
+import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import { CAPABILITIES, type ClaimedJob } from "../../src/core/index.ts";
+import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+
+// A server of its own: what others do would be counted too.
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.stop());
+
+interface Counts {
+  /** Calls of scripts, each a round trip. */
+  readonly calls: number;
+  /** Commands, those that scripts call included and the calls themselves too. */
+  readonly commands: number;
+}
+
+async function countsSince(act: () => Promise<void>): Promise<Counts> {
+  const before = await counts();
+  await act();
+  const after = await counts();
+  return { calls: after.calls - before.calls, commands: after.commands - before.commands };
+}
+
+async function counts(): Promise<Counts> {
+  const stats = await server.client.info("commandstats");
+  const sum = { calls: 0, commands: 0 };
+  for (const [, name = "", count] of stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)) {
+    if (name === "info") continue;
+    if (name === "evalsha" || name === "eval") sum.calls += Number(count);
+    sum.commands += Number(count);
+  }
+  return sum;
+}
+
+async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
+  const clock = createTestClock();
+  const harness = {
+    open: ({ namespace }: { readonly namespace: string }) =>
+      openRedisStore({ url: server.url, namespace, clock }),
+    advance: clock.advance,
+    isShared: true,
+    capabilities: CAPABILITIES,
+  };
+  await withWorld(harness, { run });
+}
+
+/** About a dozen where all jobs are in one shard; each further one takes three. */
+const MOST_COMMANDS_AN_EXCHANGE = 24;
+
+test("an exchange is one round trip, and as many commands for a hundred plain jobs as for ten", async () => {
+  await inWorld(async ({ enqueueMany, worker }) => {
+    await enqueueMany(300);
+    const { claim, exchange, settle } = await worker();
+    for (const size of [10, 100]) {
+      const claimed = await claim({ capacity: size });
+      const settlements = claimed.map(({ id, token }) => ({
+        id,
+        token,
+        outcome: outcomes.succeeded("1", REMOVE_AT_ONCE),
+      }));
+      let next: readonly ClaimedJob[] = [];
+      const { calls, commands } = await countsSince(async () => {
+        next = (await exchange(settlements, { capacity: size })).claimed;
+      });
+      expect(next).toHaveLength(size);
+      expect(calls).toBe(1);
+      expect(commands).toBeLessThanOrEqual(MOST_COMMANDS_AN_EXCHANGE);
+      await settle(outcomes.succeeded("1", REMOVE_AT_ONCE), ...next);
+    }
+  });
+});
+
+test("a bulk of 1,000 is four round trips, and less than a command in twenty jobs", async () => {
+  await inWorld(async ({ enqueueMany }) => {
+    await enqueueMany(1);
+    const { calls, commands } = await countsSince(async () => {
+      await enqueueMany(1_000);
+    });
+    expect(calls).toBe(4);
+    expect(commands).toBeLessThanOrEqual(50);
+  });
+});
+
+test("callers of one moment share a round trip", async () => {
+  await inWorld(async ({ store, job, enqueueMany }) => {
+    await enqueueMany(1);
+    const { calls } = await countsSince(async () => {
+      await Promise.all(Array.from({ length: 100 }, () => store.enqueue({ jobs: [job()] })));
+    });
+    expect(calls).toBe(1);
+  });
+});
+
+/** Round trips beside the jobs: attaching, types, the last looks that find nothing. */
+const BESIDE_JOBS = 20;
+
+test.each([
+  { concurrency: 1, jobs: 200, callsAJob: 1, commandsAJob: 16 },
+  { concurrency: 100, jobs: 2_000, callsAJob: 1 / 100, commandsAJob: 0.2 },
+])(
+  "a worker at concurrency $concurrency costs $callsAJob round trips and $commandsAJob commands a job",
+  async ({ concurrency, jobs, callsAJob, commandsAJob }) => {
+    const finished = Promise.withResolvers<void>();
+    let ran = 0;
+    const plain = defineJob({
+      name: "plain",
+      retention: { succeeded: "remove" },
+      run: () => {
+        ran += 1;
+        if (ran === jobs) finished.resolve();
+      },
+    });
+    await using mill = await openMillrace({
+      store: server.url,
+      namespace: `c${concurrency}`,
+      jobs: [plain],
+      logger: false,
+      // Nothing that comes by the clock is counted.
+      worker: { concurrency, leaseDuration: "1h", sweepInterval: "1h", pollInterval: "1h" },
+    });
+    await mill.enqueueMany(
+      plain,
+      Array.from({ length: jobs }, () => ({})),
+    );
+    const { calls, commands } = await countsSince(async () => {
+      await mill.start();
+      await finished.promise;
+      await mill.stop();
+    });
+    expect(calls).toBeGreaterThanOrEqual(jobs * callsAJob);
+    expect(calls).toBeLessThanOrEqual(jobs * callsAJob + BESIDE_JOBS);
+    expect(commands).toBeLessThanOrEqual(jobs * commandsAJob + BESIDE_JOBS * 10);
+  },
+);
