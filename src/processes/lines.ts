@@ -6,16 +6,25 @@ const NEWLINE = 0x0a;
 export class LineSplitter {
   readonly #maxLineBytes: number;
   readonly #onLine: (line: string) => void;
+  readonly #onTooLong: () => void;
   #partial: Buffer | undefined;
   #partialBytes = 0;
   #isTooLong = false;
   /** Lines that were over the bound. */
   tooLongCount = 0;
 
-  /** @param maxLineBytes without the line's end */
-  constructor(maxLineBytes: number, onLine: (line: string) => void) {
+  /**
+   * @param maxLineBytes without the line's end
+   * @param onTooLong told of each line over the bound, as soon as it is
+   */
+  constructor(
+    maxLineBytes: number,
+    onLine: (line: string) => void,
+    onTooLong: () => void = () => {},
+  ) {
     this.#maxLineBytes = maxLineBytes;
     this.#onLine = onLine;
+    this.#onTooLong = onTooLong;
   }
 
   /**
@@ -55,15 +64,15 @@ export class LineSplitter {
     // A character is at most three bytes per unit of a string, so most lines need no exact count.
     const isShort = line.length * 3 <= this.#maxLineBytes;
     if (isShort || Buffer.byteLength(line) <= this.#maxLineBytes) this.#emit(line);
-    else this.tooLongCount++;
+    else this.#drop();
   }
 
   #keep(bytes: Buffer): void {
     if (bytes.length === 0 || this.#isTooLong) return;
     if (this.#partialBytes + bytes.length > this.#maxLineBytes) {
       this.#isTooLong = true;
-      this.tooLongCount++;
       this.#partialBytes = 0;
+      this.#drop();
       return;
     }
     this.#partial = this.#roomFor(this.#partialBytes + bytes.length);
@@ -82,6 +91,11 @@ export class LineSplitter {
     if (!this.#isTooLong) this.#emit(this.#partial?.toString("utf8", 0, this.#partialBytes) ?? "");
     this.#isTooLong = false;
     this.#partialBytes = 0;
+  }
+
+  #drop(): void {
+    this.tooLongCount++;
+    this.#onTooLong();
   }
 
   #emit(line: string): void {

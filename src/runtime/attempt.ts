@@ -14,6 +14,14 @@ import { validate } from "./validation.ts";
 import { maskError } from "./views.ts";
 import { startTimer } from "./timer.ts";
 
+/** Why a try was asked to end that took too long. */
+export function timeoutMessage(timeoutMs: number): string {
+  return `the try took longer than its timeout of ${timeoutMs} ms`;
+}
+
+/** Waits for the end of a claim. */
+export type ClaimEnded = (id: JobId, token: string, signal: AbortSignal) => Promise<void>;
+
 /** What a try needs of its worker. */
 export interface AttemptSurroundings {
   readonly launcherOf: (type: AnyJobType) => {
@@ -23,8 +31,8 @@ export interface AttemptSurroundings {
   readonly logger: Logger;
   readonly reporter: Reporter;
   readonly workerId: () => string;
-  /** Resolves when the job has ended, by whomever it was settled. */
-  readonly ended: (id: JobId) => Promise<void>;
+  /** Resolves when a claim has ended, by whomever it was settled; rejects with the signal's reason. */
+  readonly ended: ClaimEnded;
   /** In [0, 1). */
   readonly random: () => number;
   /** Milliseconds of a monotonic clock. */
@@ -120,7 +128,7 @@ export class Attempt {
     const onTimeout = (): void => {
       this.abort(
         new MillraceError("JOB_TIMEOUT", {
-          message: `the try took longer than its timeout of ${timeoutMs} ms`,
+          message: timeoutMessage(timeoutMs),
           details: { jobId: this.claimed.id, timeoutMs },
         }),
       );
@@ -252,7 +260,8 @@ class Launch implements LaunchRequest {
   }
 
   get ended(): () => Promise<void> {
-    return async () => this.#around.ended(this.#attempt.claimed.id);
+    const { id, token } = this.#attempt.claimed;
+    return async () => this.#around.ended(id, token, this.kill);
   }
 
   get job(): RunningJob {

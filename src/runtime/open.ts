@@ -125,9 +125,7 @@ function createWork(
     logger,
     settings,
     registry,
-    ended: async (id) => {
-      await results.wait(id);
-    },
+    ended: (id, token, signal) => results.claimEnded(id, token, signal),
     onSettled: (claimed, outcome, runMs) => {
       results.settled(claimed.id, outcome);
       around.settled(claimed, outcome, runMs);

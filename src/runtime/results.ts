@@ -25,11 +25,16 @@ const MAX_WAITERS = 100_000;
 const LOOK_BATCH = 500;
 
 type Waiter = (ending: Ending | MillraceError) => void;
+/** Told where a job stands: the token of the claim that runs it, `null` where none does. */
+type ClaimWaiter = (runningToken: string | null) => void;
+/** Events that leave a claim as it is. */
+const WORDS_OF_A_CLAIM: ReadonlySet<JobEvent["kind"]> = new Set(["progress", "log", "started"]);
 
 /** The endings that a process waits for. */
 export class Results {
   readonly #store: Store;
   readonly #waiters = new Map<JobId, Set<Waiter>>();
+  readonly #claimWaiters = new Map<JobId, Set<ClaimWaiter>>();
   readonly #remembered = new Map<JobId, Ending>();
   #following: Promise<Subscription> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -67,8 +72,38 @@ export class Results {
     return waiting.promise;
   }
 
+  /**
+   * Waits for the end of one claim of a job, whatever became of the job. Rejects with the signal's reason.
+   *
+   * @throws MillraceError `STOPPED`
+   */
+  async claimEnded(id: JobId, token: string, signal: AbortSignal): Promise<void> {
+    if (this.#isClosed) throw new MillraceError("STOPPED", { message: "Millrace is closed" });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: ClaimWaiter = (runningToken) => {
+      if (runningToken !== token) resolve();
+    };
+    const onAbort = (): void => reject(signal.reason as Error);
+    const waiting = this.#claimWaiters.get(id) ?? new Set();
+    waiting.add(waiter);
+    this.#claimWaiters.set(id, waiting);
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    // Should that fail, the slow look finds the end.
+    this.#followAndLook(id).catch(() => {});
+    this.#plan();
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      waiting.delete(waiter);
+      if (waiting.size === 0) this.#claimWaiters.delete(id);
+    }
+  }
+
   /** This process settled a job: its waiters are told without a round trip. */
   settled(id: JobId, outcome: SettleOutcome): void {
+    this.#lookAtClaim(id);
     if (!("retention" in outcome)) return;
     const ending: Ending =
       outcome.kind === "succeeded"
@@ -103,10 +138,19 @@ export class Results {
     for (const waiter of this.#waiters.get(id) ?? []) waiter(ending);
   }
 
+  /** Looked at, not taken from the event: one of a claim before may come late. */
+  #lookAtClaim(id: JobId): void {
+    if (this.#claimWaiters.has(id)) this.#look([id]).catch(() => {});
+  }
+
+  #tellClaims(id: JobId, runningToken: string | null): void {
+    for (const waiter of this.#claimWaiters.get(id) ?? []) waiter(runningToken);
+  }
+
   async #followAndLook(id: JobId): Promise<void> {
     // Followed first, looked at second: an end between the two is seen by one of them.
     await this.#follow();
-    if (this.#waiters.has(id)) await this.#look([id]);
+    if (this.#waiters.has(id) || this.#claimWaiters.has(id)) await this.#look([id]);
   }
 
   async #look(ids: readonly JobId[]): Promise<void> {
@@ -114,22 +158,25 @@ export class Results {
       const batch = ids.slice(start, start + LOOK_BATCH);
       const records = await this.#store.get({ ids: batch });
       for (const [index, id] of batch.entries()) {
-        const ending = endingOf(records[index] ?? null);
+        const record = records[index] ?? null;
+        const ending = endingOf(record);
         if (ending !== null) this.#tell(id, ending);
+        this.#tellClaims(id, record?.state === "running" ? record.token : null);
       }
     }
   }
 
   async #lookAtAll(): Promise<void> {
     try {
-      await this.#look([...this.#waiters.keys()]);
+      await this.#look([...new Set([...this.#waiters.keys(), ...this.#claimWaiters.keys()])]);
     } catch {
       // A store that fails is told of by whoever works with it; a waiter only waits on.
     }
   }
 
   #plan(): void {
-    if (this.#timer !== undefined || this.#waiters.size === 0 || this.#isClosed) return;
+    const isAwaited = this.#waiters.size > 0 || this.#claimWaiters.size > 0;
+    if (this.#timer !== undefined || !isAwaited || this.#isClosed) return;
     this.#timer = setTimeout(() => {
       void this.#lookAndPlan();
     }, LOOK_INTERVAL_MS);
@@ -147,6 +194,7 @@ export class Results {
       listener: (event) => {
         const ending = endingOfEvent(event);
         if (ending !== null) this.#tell(event.id, ending);
+        if (!WORDS_OF_A_CLAIM.has(event.kind)) this.#lookAtClaim(event.id);
       },
       onGap: () => void this.#lookAtAll(),
     });

@@ -13,7 +13,7 @@ import type {
   Settlement,
   Store,
 } from "../core/store.ts";
-import { Attempt, type AttemptSurroundings } from "./attempt.ts";
+import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts";
 import { createBackoff } from "./backoff.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
@@ -28,8 +28,7 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly launchers: LauncherPool;
   readonly settings: WorkerSettings;
-  /** Resolves when a job has ended, by whomever it was settled. */
-  readonly ended: (id: JobId) => Promise<void>;
+  readonly ended: ClaimEnded;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }

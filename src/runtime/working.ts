@@ -1,8 +1,8 @@
 // Starting and stopping the work of a process: one worker for all its job types, and the sweeper beside it.
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { JobId } from "../core/ids.ts";
 import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
+import type { ClaimEnded } from "./attempt.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry.ts";
@@ -16,7 +16,7 @@ export interface WorkingParts {
   readonly settings: WorkerSettings;
   readonly registry: Registry;
   readonly launchers: LauncherPool;
-  readonly ended: (id: JobId) => Promise<void>;
+  readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
 

@@ -3,3 +3,4 @@ export * from "./conformance/index.ts";
 export * from "./clock.ts";
 export * from "./millrace/index.ts";
 export * from "./model/index.ts";
+export * from "./launchers/index.ts";

@@ -17,7 +17,10 @@ export interface LaunchRequest {
   readonly signal: AbortSignal;
   /** Aborted when the grace after `signal` is over: the claim is withdrawn, so end it now, by force. */
   readonly kill: AbortSignal;
-  /** Resolves when the job has ended by someone else's word: a callback that settled it under this claim's token. */
+  /**
+   * Resolves when this claim has ended by someone else's word: a callback that settled the job under its token, whatever
+   * it said. Rejects with the reason of `kill`.
+   */
   readonly ended: () => Promise<void>;
   readonly log: JobLog;
   readonly progress: (value: unknown) => void;

@@ -96,6 +96,8 @@ export class HeldJob {
 
   /** Ends the try as the worker says; resolves when that is kept, or refused. */
   async settle(outcome: RemoteOutcome): Promise<SettleReply> {
+    // One that was told to end, and did, has ended for that reason; a result is as good as ever.
+    if (this.#told !== undefined && outcome.kind !== "result") this.#attempt.abort(this.#told);
     switch (outcome.kind) {
       case "result":
         this.#said.resolve(outcome.value);

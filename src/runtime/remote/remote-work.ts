@@ -6,6 +6,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobRecord } from "../../core/job.ts";
 import { MAX_PAGE } from "../../core/limits.ts";
 import type { ClaimedJob, SettleOutcome, SettleReply, Store } from "../../core/store.ts";
+import { type ClaimEnded, timeoutMessage } from "../attempt.ts";
 import type { Logger } from "../logger.ts";
 import type { Registry } from "../registry.ts";
 import { Reporter } from "../reporter.ts";
@@ -21,7 +22,7 @@ export interface RemoteWorkParts {
   readonly logger: Logger;
   readonly settings: WorkerSettings;
   readonly registry: Registry;
-  readonly ended: (id: JobId) => Promise<void>;
+  readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
 
@@ -162,11 +163,14 @@ class Work {
    */
   async #speakFor(record: JobRecord, token: string, type: AnyJobType): Promise<HeldJob> {
     const claimed = claimedOf(record, token);
-    // For the figures alone: not worth asking the store for its time.
-    const ranMs = Date.now() - claimed.startedAtMs;
+    const { nowMs } = await this.#parts.store.describe();
+    const ranMs = nowMs - claimed.startedAtMs;
     const held = this.#hold(claimed, { ...type, timeoutMs: undefined }, record.worker ?? "", ranMs);
     await held.begin();
     if (record.cancelRequest !== null) held.tell(cancelled(record.cancelRequest.reason));
+    else if (type.timeoutMs !== undefined && ranMs >= type.timeoutMs) {
+      held.tell(new MillraceError("JOB_TIMEOUT", { message: timeoutMessage(type.timeoutMs) }));
+    }
     return held;
   }
 

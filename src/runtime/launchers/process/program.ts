@@ -55,9 +55,15 @@ export class Program {
 
   constructor(start: ProgramStart) {
     this.#start = start;
-    this.#lines = new LineSplitter(MAX_LINE_BYTES, (line) => {
-      this.#hear(line);
-    });
+    this.#lines = new LineSplitter(
+      MAX_LINE_BYTES,
+      (line) => {
+        this.#hear(line);
+      },
+      () => {
+        this.#fail(tooLong());
+      },
+    );
     this.#errorLines = new LineSplitter(MAX_LINE_BYTES, (line) => {
       this.#current?.request.log.info(line);
     });
@@ -206,11 +212,6 @@ export class Program {
       });
     }
     if (this.#outcome !== undefined && this.#outcome.kind !== "result") return this.#outcome;
-    if (this.#lines.tooLongCount > 0) {
-      return new MillraceError("TOO_LARGE", {
-        message: `the program wrote a line of more than ${MAX_LINE_BYTES} bytes`,
-      });
-    }
     const how = exit.signal === null ? `exit code ${exit.code ?? "unknown"}` : exit.signal;
     if (exit.code === EXIT.fatal) return fatal(`the program ended with ${how}, which means fatal`);
     if (exit.code !== EXIT.ok) return new Error(`the program ended with ${how}`);
@@ -218,6 +219,12 @@ export class Program {
     if (this.#outcome !== undefined) return this.#outcome;
     return { kind: "result", value: this.#isSpeaking === true ? null : plainValue(this.#plain) };
   }
+}
+
+function tooLong(): MillraceError {
+  return new MillraceError("TOO_LARGE", {
+    message: `the program wrote a line of more than ${MAX_LINE_BYTES} bytes`,
+  });
 }
 
 /** A plain program's output: JSON where it is, text otherwise, `null` where there is none. */
