@@ -49,8 +49,10 @@ const GROUP_GONE_WITHIN_MS = 2_000;
 const GROUP_POLL_MS = 5;
 /** Looks by signal, which cost nothing, before looks at the processes, which know the dead from the living. */
 const CHEAP_LOOKS = 4;
-/** Output still in the pipe when its process ends is read for so long; a forked child may hold the pipe open. */
-const OUTPUT_DRAIN_MS = 100;
+/** Time between two looks whether anything more comes out of the pipe of a process that has ended. */
+const OUTPUT_LOOK_MS = 50;
+/** Looks at a pipe that a stranger holds open and goes on writing to. */
+const MAX_OUTPUT_LOOKS = 40;
 
 type PipedChild = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
@@ -130,12 +132,32 @@ async function tellFailedStart(
   options.onExit({ code: null, signal: null, error });
 }
 
+/**
+ * Ends the output of a process that has ended, although a child that left its group may hold the pipe open. What the
+ * process wrote is in the pipe, and is read first: not for a time, which a busy loop may spend without reading at all
+ * (results were lost that way), but until the loop has looked at the pipe and found nothing. Between two timers of which
+ * one starts the other it always looks.
+ */
 function closeOutput(child: PipedChild): void {
-  const close = (): void => {
+  let hasHeard = true;
+  let looks = 0;
+  let timer: NodeJS.Timeout;
+  const onData = (): void => {
+    hasHeard = true;
+  };
+  const look = (): void => {
+    looks += 1;
+    if (hasHeard && looks < MAX_OUTPUT_LOOKS) {
+      hasHeard = false;
+      timer = setTimeout(look, OUTPUT_LOOK_MS);
+      return;
+    }
     child.stdout.destroy();
     child.stderr.destroy();
   };
-  const timer = setTimeout(close, OUTPUT_DRAIN_MS);
+  child.stdout.on("data", onData);
+  child.stderr.on("data", onData);
+  timer = setTimeout(look, OUTPUT_LOOK_MS);
   child.once("close", () => clearTimeout(timer));
 }
 
