@@ -14,6 +14,7 @@ import { registerDoctor } from "./commands/doctor.ts";
 import { registerEnqueue } from "./commands/enqueue.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerJob, registerJobs } from "./commands/jobs.ts";
+import { registerMove } from "./commands/move.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerRollup } from "./commands/rollup.ts";
 import { registerSchedule, registerSchedules } from "./commands/schedules.ts";
@@ -51,6 +52,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerCollect,
   registerRollup,
   registerVerify,
+  registerMove,
   registerDoctor,
   registerCompletion,
 ];

@@ -23,6 +23,7 @@ export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { openRuntime, type Runtime } from "./open.ts";
+export { type MoveReport, moveBetween } from "./moving.ts";
 export type * from "./room.ts";
 export type * from "./schedule-operations.ts";
 export { stopOnSignals } from "./stop-on-signals.ts";

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { ErrorRecord } from "../../core/errors.ts";
 import { type JobId, isJobId, queueHash } from "../../core/ids.ts";
 import type { AttemptRecord, CancelRequest, JobRecord, JobState } from "../../core/job.ts";
+import { MAX_HEAD_START_MS } from "../../core/limits.ts";
 import type { NewJob, Retention, RetentionPolicy } from "../../core/store.ts";
 import { type Keys, entryOf } from "./keys.ts";
 import type { Sent } from "./link.ts";
@@ -83,16 +84,21 @@ function isOwnId(queue: string, bullId: string): boolean {
   return isJobId(bullId) && Number.parseInt(bullId.slice(-4), 16) === queueHash(queue);
 }
 
+/** BullMQ's own ids count from 1; in an id they take 14 hex digits, so that they order jobs of one millisecond. */
+const COUNTED = /^[1-9][0-9]{0,14}$/;
+
 /**
  * The id of a job: BullMQ's own where Millrace made it. One of another producer is given a UUID by its time, queue and
  * BullMQ id, always the same.
  */
 export function idOf(queue: string, bullId: string, addedAtMs: number): JobId {
   if (isOwnId(queue, bullId)) return bullId;
-  const hash = createHash("sha256").update(entryOf(queue, bullId)).digest("hex");
+  const rest = COUNTED.test(bullId)
+    ? Number(bullId).toString(16).padStart(14, "0")
+    : createHash("sha256").update(entryOf(queue, bullId)).digest("hex").slice(0, 14);
   const time = Math.max(0, Math.trunc(addedAtMs)).toString(16).padStart(12, "0").slice(-12);
   const place = queueHash(queue).toString(16).padStart(4, "0");
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 14)}${place}`;
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${rest.slice(0, 3)}-8${rest.slice(3, 6)}-${rest.slice(6)}${place}`;
 }
 
 /** Commands that read a job, and how many they are. */
@@ -189,6 +195,9 @@ export function foundOf(read: {
   };
 }
 
+/** BullMQ's priorities come after jobs that have none, 1 first: each step is a second behind. */
+const BEHIND_PER_PRIORITY_MS = 1_000;
+
 const STATES: Readonly<Record<BullList, JobState>> = {
   wait: "ready",
   prioritized: "ready",
@@ -221,7 +230,8 @@ function recordOf(read: {
     labels: [],
     tags: own.tags ?? [],
     input: hash["data"] ?? "null",
-    headStartMs: 0,
+    headStartMs:
+      0 - Math.min(MAX_HEAD_START_MS, Number(hash["priority"] ?? 0) * BEHIND_PER_PRIORITY_MS),
     attempts: Number(hash["atm"] ?? 0),
     crashes: extras.crashes ?? 0,
     enqueuedAtMs,
@@ -239,7 +249,17 @@ function recordOf(read: {
     history: extras.history ?? [],
     idempotencyKey: own.key ?? null,
     keys: [],
+    ...parentOf(read.queue, hash),
   };
+}
+
+/** What a job belongs to: the parent of its flow, or the job scheduler that made it. */
+function parentOf(
+  queue: string,
+  hash: Readonly<Record<string, string>>,
+): Pick<JobRecord, "parent"> {
+  const bullId = hash["parentKey"] ?? hash["rjk"];
+  return bullId === undefined ? {} : { parent: idOf(queue, bullId.split(":").at(-1) ?? "", 0) };
 }
 
 function numberOf(text: string | undefined): number | null {
