@@ -85,6 +85,7 @@ export const claimTopic: Topic = {
     },
     {
       name: "of jobs with many head starts that came in one call give each as it was given",
+      needs: ["priorities"],
       isAboutOrder: true,
       async run({ store, enqueue, worker }) {
         const starts = Array.from({ length: 30 }, (_, index) => index * MINUTE_MS);
