@@ -40,6 +40,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   JOB_EXPIRED: EXIT_CODES.jobFailed,
   WRONG_STATE: EXIT_CODES.jobFailed,
   WAIT_TIMEOUT: EXIT_CODES.unavailable,
+  QUEUE_DRAINING: EXIT_CODES.jobFailed,
   STORE_BUSY: EXIT_CODES.unavailable,
   STORE_FULL: EXIT_CODES.unavailable,
   STORE_FAILED: EXIT_CODES.unavailable,

@@ -1,27 +1,23 @@
 // The command line as a whole: every command registers itself here, and errors become lines and exit codes.
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.ts";
-import {
-  registerCancel,
-  registerPause,
-  registerRemove,
-  registerResume,
-  registerRetry,
-} from "./commands/change.ts";
 import { registerCollect } from "./commands/collect.ts";
 import { registerCompletion } from "./commands/completion.ts";
 import { registerDoctor } from "./commands/doctor.ts";
+import { registerDrain, registerPause, registerResume } from "./commands/doors.ts";
 import { registerEnqueue } from "./commands/enqueue.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerJob, registerJobs } from "./commands/jobs.ts";
 import { registerMove } from "./commands/move.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
+import { registerDead, registerOrders } from "./commands/orders.ts";
 import { registerRollup } from "./commands/rollup.ts";
 import { registerSchedule, registerSchedules } from "./commands/schedules.ts";
 import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
 import { registerStats } from "./commands/stats.ts";
 import { registerTop } from "./commands/top.ts";
 import { registerVerify } from "./commands/verify.ts";
+import { registerErrors, registerWhy } from "./commands/why.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
 import { packageVersion } from "../version/index.ts";
 
@@ -37,10 +33,12 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerEnqueue,
   registerJobs,
   registerJob,
-  registerCancel,
-  registerRetry,
-  registerRemove,
+  registerWhy,
+  registerErrors,
+  registerDead,
+  registerOrders,
   registerPause,
+  registerDrain,
   registerResume,
   registerSchedules,
   registerSchedule,

@@ -22,6 +22,13 @@ export const MAX_FIGURES = 10_000;
 /** Most names counted in one window: every outcome, and every bucket of wait and run time that there can be. */
 export const MAX_FIGURE_NAMES = 1_000;
 
+/** What names begin with under which errors are counted: see `error-groups.ts`. */
+export const ERROR_COUNT_PREFIX = "error:";
+/** Errors beyond the bound, whatever they are. */
+export const OTHER_ERRORS = "error:others";
+/** Errors told apart in one window of a type, over all processes: at most so many names of 200 bytes are kept. */
+export const MAX_ERRORS_KEPT = 200;
+
 /** What was counted of one job type in one window. */
 export interface Figures {
   readonly resolution: Resolution;
@@ -88,13 +95,19 @@ export function windowStartMs(resolution: Resolution, atMs: number): number {
   return Math.floor(atMs / RESOLUTION_MS[resolution]) * RESOLUTION_MS[resolution];
 }
 
-/** Adds counts to counts. */
+/** Adds counts to counts. Errors beyond the bound are counted as others. */
 export function addCounts(
   known: Readonly<Record<string, number>>,
   more: Readonly<Record<string, number>>,
 ): Record<string, number> {
   const sum: Record<string, number> = { ...known };
-  for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count;
+  let errors = Object.keys(known).filter((name) => name.startsWith(ERROR_COUNT_PREFIX)).length;
+  for (const [name, count] of Object.entries(more)) {
+    const isNewError = name.startsWith(ERROR_COUNT_PREFIX) && sum[name] === undefined;
+    const counted = isNewError && errors >= MAX_ERRORS_KEPT ? OTHER_ERRORS : name;
+    if (isNewError) errors += 1;
+    sum[counted] = (sum[counted] ?? 0) + count;
+  }
   return sum;
 }
 

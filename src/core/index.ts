@@ -1,6 +1,7 @@
 // The door of the core: the domain, pure.
 export * from "./define-job.ts";
 export * from "./duration.ts";
+export * from "./error-groups.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./figures.ts";
@@ -28,3 +29,4 @@ export * from "./without-limits.ts";
 export * from "./without-orders.ts";
 export * from "./without-schedules.ts";
 export * from "./without-workflows.ts";
+export * from "./why.ts";

@@ -436,6 +436,8 @@ export interface ChangeStep {
   readonly changed: number;
   /** Jobs that were looked at to find them. */
   readonly examined: number;
+  /** Parts of the filter that no index of the store answers: each job which the other parts leave is looked at. */
+  readonly unindexed: readonly (keyof JobFilter)[];
   /** Absent on the last step. */
   readonly cursor?: string;
 }

@@ -6,6 +6,7 @@ import {
   type NewFigures,
   type SettleOutcome,
   bucketName,
+  errorCountName,
   parseDuration,
   quantileOf,
   windowStartMs,
@@ -43,13 +44,16 @@ const NAMES: Readonly<Record<SettleOutcome["kind"], string>> = {
 /** Makes the figures room of an open Millrace. */
 export function createFigures(parts: RoomParts): FiguresRoom {
   const isKept = parts.store.capabilities.has("figures");
+  /** Names of errors in the current minute, by type. */
+  const errors = new Map<string, Set<string>>();
+  const open = (): Rollup => openRollup(parts, () => errors.clear());
   let rollup: Rollup | undefined;
   let isFinished = false;
   const room: Room = {
     register: () => {},
     start: async () => {
       isFinished = false;
-      if (isKept) rollup ??= openRollup(parts);
+      if (isKept) rollup ??= open();
     },
     // The tries that end while the worker drains count too.
     stop: async () => {},
@@ -62,8 +66,14 @@ export function createFigures(parts: RoomParts): FiguresRoom {
     settled: (claimed, outcome, runMs) => {
       if (!isKept || isFinished) return;
       // A service that runs nothing itself settles the jobs of remote workers: it counts from the first of them.
-      rollup ??= openRollup(parts);
+      rollup ??= open();
       count(rollup, claimed, outcome, runMs);
+      if (outcome.kind === "failed" || outcome.kind === "retry") {
+        const known = errors.get(claimed.type) ?? new Set();
+        const name = errorCountName(outcome.error, known);
+        errors.set(claimed.type, known.add(name));
+        rollup.add({ type: claimed.type, name });
+      }
     },
   };
   return {
@@ -77,7 +87,7 @@ export function createFigures(parts: RoomParts): FiguresRoom {
   };
 }
 
-function openRollup({ store, logger }: RoomParts): Rollup {
+function openRollup({ store, logger }: RoomParts, onWindow: () => void): Rollup {
   const rollup = new Rollup({
     window: { size: "1m", aligned: true },
     key: ["type", "name"],
@@ -86,6 +96,7 @@ function openRollup({ store, logger }: RoomParts): Rollup {
       {
         name: "store",
         deliver: async (window) => {
+          onWindow();
           const figures = figuresOf(window);
           if (figures.length > 0) await store.addFigures({ figures });
         },

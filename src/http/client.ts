@@ -20,6 +20,7 @@ import type {
   WaitOptions,
 } from "../runtime/index.ts";
 import { followEvents } from "./event-client.ts";
+import { orderOperations, searchOfSelection } from "./order-client.ts";
 import { scheduleOperations } from "./schedule-client.ts";
 import { MAX_WAIT_MS } from "./job-schemas.ts";
 import {
@@ -50,6 +51,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     ...jobs,
     schedules: scheduleOperations(send, (accepted) => receiptOf(jobs.wait, accepted)),
     ...changeOperations(send),
+    ...orderOperations(send),
     ...systemOperations(send),
     subscribe: (filter, listener, onGap) =>
       followEvents({ base, token: options.token }, filter, listener, onGap),
@@ -87,8 +89,8 @@ function toBody({ type, input, options }: EnqueueEntry): object {
   return { type: typeof type === "string" ? type : type.name, input, ...options };
 }
 
-function toQuery({ states, ...rest }: JobQuery): string {
-  return searchOf({ state: states?.join(","), ...rest });
+function toQuery({ limit, cursor, ...selection }: JobQuery): string {
+  return searchOf({ ...searchOfSelection(selection), limit, cursor });
 }
 
 async function nullIfGone<Value>(pending: Promise<Value>): Promise<Value | null> {

@@ -9,7 +9,8 @@ import {
   MAX_PAGE,
   MAX_TAG_LENGTH,
 } from "../core/index.ts";
-import type { EnqueueOptions } from "../runtime/index.ts";
+import type { EnqueueOptions, JobSelection } from "../runtime/index.ts";
+import { inputValue, selectionFields } from "./selection-schemas.ts";
 import {
   cursor,
   duration,
@@ -35,11 +36,8 @@ export interface NewJobBody extends EnqueueOptions {
 export interface NewJobsBody {
   readonly jobs: readonly NewJobBody[];
 }
-export interface JobListQuery {
+export interface JobListQuery extends Omit<JobSelection, "states"> {
   readonly state?: readonly JobState[];
-  readonly type?: string;
-  readonly queue?: string;
-  readonly tag?: string;
   readonly limit?: number;
   readonly cursor?: string;
 }
@@ -56,6 +54,18 @@ export interface EventQuery {
 
 /** Longest time that a request waits for a result: below the minute after which proxies commonly give up. */
 export const MAX_WAIT_MS = 55_000;
+
+/** Longest JSON of fields in a query: most servers bound a URL at 8 KiB. */
+const MAX_INPUT_QUERY_LENGTH = 4_096;
+
+function readInputQuery(text: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: "custom", message: "expected JSON" });
+    return z.NEVER;
+  }
+}
 
 /** `POST /job`: the compatibility contract, its field names included. */
 export const compatJob: z.ZodType<CompatJob> = named(
@@ -161,6 +171,10 @@ export const jobView: z.ZodType = named(
     input: z.unknown(),
     result: z.unknown(),
     error: errorRecord.nullable(),
+    errorFingerprint: z
+      .string()
+      .nullable()
+      .describe("What the error is grouped by, whatever ids and numbers it holds."),
     progress: z.unknown(),
     attempt: z.int().describe("The try that runs or comes next, or the last one; 1 for the first."),
     attempts: z.array(
@@ -230,9 +244,14 @@ export const jobQuery: z.ZodType<JobListQuery> = z.strictObject({
     .pipe(z.array(z.enum(JOB_STATES)))
     .exactOptional()
     .describe("One or more states, with commas between."),
-  type: name.exactOptional(),
-  queue: name.exactOptional(),
-  tag: z.string().min(1).max(MAX_TAG_LENGTH).exactOptional(),
+  ...selectionFields,
+  input: z
+    .string()
+    .max(MAX_INPUT_QUERY_LENGTH)
+    .transform(readInputQuery)
+    .pipe(z.record(z.string(), inputValue))
+    .exactOptional()
+    .describe('Fields of their input, as JSON: {"order.customer":"acme"}.'),
   limit: wholeNumber(1, MAX_PAGE).exactOptional(),
   cursor: cursor.exactOptional(),
 });

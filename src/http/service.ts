@@ -21,6 +21,7 @@ import { type Route, SECURITY_HEADERS, defineRoute, json } from "./route.ts";
 import { enqueueRoutes } from "./routes/enqueue.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { orderRoutes } from "./routes/orders.ts";
 import { remoteRoutes } from "./routes/remote.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -80,6 +81,7 @@ export function createJobService(options: JobServiceOptions): JobService {
   const routes: Route[] = [
     ...enqueueRoutes(operations),
     ...jobRoutes(operations),
+    ...orderRoutes(operations),
     ...eventRoutes(operations, { open, hubs, heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS }),
     ...remoteRoutes(operations.remote),
     ...scheduleRoutes(operations),

@@ -4,6 +4,7 @@ import { DURABILITIES, JOB_STATES, RESOLUTIONS } from "../core/index.ts";
 import type { FigureQuery } from "../runtime/index.ts";
 import { name, named } from "./schemas.ts";
 
+const closedDoor = z.object({ by: z.string(), reason: z.string(), atMs: z.number() });
 export const queueList: z.ZodType = named(
   "Queues",
   "Every queue with its counts.",
@@ -11,7 +12,11 @@ export const queueList: z.ZodType = named(
     queues: z.array(
       z.object({
         name: z.string(),
-        paused: z.object({ by: z.string(), reason: z.string(), atMs: z.number() }).nullable(),
+        paused: closedDoor.nullable(),
+        draining: closedDoor
+          .nullable()
+          .describe("Takes nothing new in. Absent where the store can't do that.")
+          .exactOptional(),
         counts: z.record(z.enum(JOB_STATES), z.number()),
       }),
     ),

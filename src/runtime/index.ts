@@ -24,6 +24,7 @@ export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export { type MoveReport, moveBetween } from "./moving.ts";
+export * from "./order-operations.ts";
 export type * from "./room.ts";
 export type * from "./schedule-operations.ts";
 export { stopOnSignals } from "./stop-on-signals.ts";

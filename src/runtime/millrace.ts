@@ -11,6 +11,7 @@ import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
 import type { DeclaredTypes } from "./declared-types.ts";
+import type { JobSelection, OrderOperations } from "./order-operations.ts";
 import type { RemoteOperations } from "./remote/index.ts";
 import type { ScheduleOperations } from "./schedule-operations.ts";
 
@@ -116,6 +117,8 @@ export interface JobView {
   readonly input: unknown;
   readonly result: unknown;
   readonly error: ErrorRecord | null;
+  /** What the error is grouped by, whatever ids and numbers it holds. */
+  readonly errorFingerprint: string | null;
   readonly progress: unknown;
   /** The try that runs or comes next, or the last one of a job that ended; 1 for the first. */
   readonly attempt: number;
@@ -164,11 +167,7 @@ export interface EventView {
   readonly message?: string;
 }
 
-export interface JobQuery {
-  readonly states?: readonly JobState[];
-  readonly type?: string;
-  readonly queue?: string;
-  readonly tag?: string;
+export interface JobQuery extends JobSelection {
   /** At most 1,000; default 50. */
   readonly limit?: number;
   readonly cursor?: string;
@@ -214,7 +213,7 @@ export interface TimeQuantiles {
 export type FigureOperations = (query?: FigureQuery) => Promise<readonly FigureView[]>;
 
 /** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
-export interface Operations {
+export interface Operations extends OrderOperations {
   readonly schedules: ScheduleOperations;
   /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
   enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;
@@ -234,6 +233,7 @@ export interface Operations {
   remove(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
   queues(): Promise<readonly QueueRecord[]>;
   pause(queue: string, options?: { readonly by?: string; readonly reason?: string }): Promise<void>;
+  /** Ends a pause, and a drain. */
   resume(queue: string, options?: { readonly by?: string }): Promise<void>;
   workers(): Promise<readonly WorkerRecord[]>;
   types(): Promise<readonly TypeRecord[]>;

@@ -2,11 +2,14 @@
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { isJobId } from "../core/ids.ts";
+import type { JobRecord } from "../core/job.ts";
 import { MAX_LOG_LINES, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
 import type { EventFilter, EventView, JobQuery, JobView, Operations } from "./millrace.ts";
+import { createOrdering } from "./ordering.ts";
 import type { Registry } from "./registry.ts";
 import type { Results } from "./results.ts";
+import { readSelection } from "./selecting.ts";
 import { viewEvent, viewJob } from "./views.ts";
 
 /** Jobs in a page, unless asked otherwise: a screenful. */
@@ -24,22 +27,24 @@ export function createOperations(
   parts: OperationParts,
 ): Omit<Operations, "enqueueEntries" | "figures" | "schedules"> {
   const { store, registry, results } = parts;
+  const view = async (records: readonly JobRecord[]): Promise<readonly JobView[]> => {
+    await learnTypes(
+      parts,
+      records.map(({ type }) => type),
+    );
+    return records.map((record) => viewJob(record, registry.redactorOf(record.type)));
+  };
   const job = async (id: JobId): Promise<JobView | null> => {
     const [record] = await store.get({ ids: checkIds([id]) });
     if (record === null || record === undefined) return null;
-    await learnTypes(parts, [record.type]);
-    return viewJob(record, registry.redactorOf(record.type));
+    return (await view([record]))[0] ?? null;
   };
   return {
     job,
     jobs: async (query = {}) => {
       const page = await store.list(readQuery(query));
-      await learnTypes(
-        parts,
-        page.jobs.map(({ type }) => type),
-      );
       return {
-        jobs: page.jobs.map((record) => viewJob(record, registry.redactorOf(record.type))),
+        jobs: await view(page.jobs),
         ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
       };
     },
@@ -58,6 +63,7 @@ export function createOperations(
       store.cancel({ ids: checkIds(ids), reason: options.reason ?? "cancelled by request" }),
     retry: async (ids) => store.retry({ ids: checkIds(ids) }),
     remove: async (ids) => store.remove({ ids: checkIds(ids) }),
+    ...createOrdering({ store, view, checkIds }),
     queues: async () => store.queues(),
     pause: async (queue, options = {}) => {
       const { by = "unknown", reason = "" } = options;
@@ -65,7 +71,10 @@ export function createOperations(
     },
     resume: async (queue, options = {}) => {
       const { by = "unknown" } = options;
-      await store.setPaused({ queue: checkName(queue, "queue"), paused: false, by, reason: "" });
+      const doors = store.capabilities.has("drain")
+        ? { paused: false, draining: false }
+        : { paused: false };
+      await store.setPaused({ queue: checkName(queue, "queue"), ...doors, by, reason: "" });
     },
     workers: async () => store.workers(),
     types: async () => store.types(),
@@ -114,11 +123,11 @@ function checkIds(ids: readonly JobId[]): readonly JobId[] {
 }
 
 function readQuery(query: JobQuery): Parameters<Store["list"]>[0] {
-  const { limit = DEFAULT_PAGE, cursor, ...filter } = query;
+  const { limit = DEFAULT_PAGE, cursor, ...selection } = query;
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: `limit is ${String(limit)}; expected a whole number from 1 to ${MAX_PAGE}`,
     });
   }
-  return { filter, limit, ...(cursor === undefined ? {} : { cursor }) };
+  return { filter: readSelection(selection), limit, ...(cursor === undefined ? {} : { cursor }) };
 }

@@ -1,5 +1,6 @@
 // What may be shown of jobs and events: plain data with secrets masked.
 import type { ErrorRecord } from "../core/errors.ts";
+import { fingerprintOf } from "../core/fingerprint.ts";
 import type { JobEvent } from "../core/events.ts";
 import { type AttemptRecord, type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
 import { type Redactor, collectSecrets, maskValue } from "../core/redaction.ts";
@@ -17,6 +18,7 @@ export function viewJob(job: JobRecord, redact: Redactor): JobView {
     input: redact(input),
     result: redact(parse(job.result)),
     error: viewError(job.error, secrets),
+    errorFingerprint: job.error === null ? null : fingerprintOf(job.error),
     progress: redact(parse(job.progress)),
     attempt: isTerminal(job.state) ? Math.max(job.attempts, 1) : job.attempts + 1,
     attempts: job.history.map((attempt) => viewAttempt(attempt, secrets)),

@@ -61,6 +61,56 @@ describe.each(WAYS)("against %s", (where) => {
     expect(last).toMatchObject({ job: { id, state: "cancelled" } });
   });
 
+  test("orders on what options select: counted first, then carried out", async () => {
+    const tag = `ordered by ${where}`;
+    for (const customer of ["acme", "acme", "other"]) {
+      const input = `{"SleepTimeInSeconds": 0, "Message": "${customer}"}`;
+      await ask("enqueue", "Sleep", input, "--tag", tag, "--delay", "1h");
+    }
+    const chosen = ["--tag", tag, "--field", "Message=acme"];
+    const dry = await ask("reschedule", "2h", ...chosen, "--dry-run");
+    expect(dry.out).toMatch(/^2 would be rescheduled.*\nno index answers input: \d+ jobs/);
+    expect((await ask("reschedule", "2h", ...chosen)).out).toBe("2 rescheduled\n");
+    expect((await ask("prioritize", "10", "--tag", tag)).out).toBe("3 prioritized\n");
+    expect((await ask("requeue", "slow", ...chosen)).out).toBe("2 moved\n");
+    const list = await ask("jobs", "--queue", "slow", "--tag", tag, "--since", "1h", "--json");
+    const { jobs }: { jobs: { id: string; priorityHeadStartMs: number }[] } = json(list.out);
+    expect(jobs.map((job) => job.priorityHeadStartMs)).toEqual([600_000, 600_000]);
+    const why = await ask("why", jobs[0]?.id ?? "");
+    expect(why.out).toMatch(
+      /^It is due in (1h59m|2h).*; none of 1 worker takes jobs of type Sleep/,
+    );
+    expect((await ask("cancel", "--tag", tag)).out).toBe("3 cancelled\n");
+    expect((await ask("dead", "list", "--tag", tag)).out).toBe("no jobs\n");
+    const bare = await ask("remove");
+    expect(bare).toMatchObject({ code: 2, err: expect.stringContaining("--all") as string });
+    const removed = await ask("remove", "--tag", tag, "--json");
+    expect(json(removed.out)).toEqual({ matched: 3, changed: 3, isDone: true });
+  });
+
+  test("a dead letter is replayed with another input", async () => {
+    const { out } = await ask("enqueue", "Sleep", '{"SleepTimeInSeconds": 600, "Message": "x"}');
+    const id = out.trim();
+    await ask("cancel", id);
+    expect((await ask("job", id, "--follow")).code).toBe(4);
+    const input = '{"SleepTimeInSeconds": 0, "Message": "mended"}';
+    expect((await ask("dead", "replay", id, "--with", input)).out).toBe(`${id} ready again\n`);
+    expect((await ask("job", id, "--follow")).code).toBe(0);
+    expect((await ask("job", id)).out).toContain("mended");
+    expect((await ask("errors", "--since", "1h")).code).toBe(0);
+  });
+
+  test("drain lets nothing new in, and resume opens the queue again", async () => {
+    expect((await ask("drain", "Sleep", "--reason", "a test")).out).toBe(
+      "Sleep takes nothing new in\n",
+    );
+    expect((await ask("queues")).out).toMatch(/Sleep .*draining by .*: a test/);
+    const refused = await ask("enqueue", "Sleep", SLEEP);
+    expect(refused.err).toContain("QUEUE_DRAINING");
+    expect((await ask("resume", "Sleep")).out).toBe("Sleep resumed\n");
+    expect((await ask("enqueue", "Sleep", SLEEP)).code).toBe(0);
+  });
+
   test("pause and resume change what queues shows", async () => {
     expect((await ask("pause", "Sleep", "--reason", "a test")).out).toBe("Sleep paused\n");
     expect((await ask("queues")).out).toMatch(/Sleep .*paused by .*: a test/);

@@ -35,7 +35,14 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
       }),
   ],
   showCompatJob: [200, () => service.call("GET", `/job/${id}`)],
-  listJobs: [200, () => service.call("GET", "/v1/jobs?state=succeeded,failed&limit=5&type=echo")],
+  listJobs: [
+    200,
+    () =>
+      service.call(
+        "GET",
+        "/v1/jobs?state=succeeded,failed&limit=5&type=echo&createdFrom=2026-01-01T00:00:00Z",
+      ),
+  ],
   showJob: [200, () => service.call("GET", `/v1/jobs/${id}`)],
   awaitJob: [200, () => service.call("GET", `/v1/jobs/${id}/result?wait=5s`)],
   jobLogs: [200, () => service.call("GET", `/v1/jobs/${id}/logs?after=0&limit=10`)],
@@ -53,6 +60,27 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
     },
   ],
   removeJob: [200, async () => service.call("DELETE", `/v1/jobs/${await waiting()}`)],
+  whyJob: [200, async () => service.call("GET", `/v1/jobs/${await waiting()}/why`)],
+  orderJobs: [
+    200,
+    async () =>
+      service.call("POST", "/v1/jobs/order", {
+        body: { ids: [await waiting()], order: { kind: "move", queue: "slow" } },
+      }),
+  ],
+  orderMatchingJobs: [
+    200,
+    async () => {
+      await waiting();
+      const select = { states: ["ready"], type: "idle", input: { a: 1 } };
+      const order = { kind: "reschedule", delay: "1h" };
+      return service.call("POST", "/v1/jobs/order-matching", {
+        body: { select, order, dryRun: true, limit: 10 },
+      });
+    },
+  ],
+  listErrors: [200, () => service.call("GET", "/v1/errors?since=7d&type=failing")],
+  drainQueue: [200, () => service.call("POST", "/v1/queues/emptied/drain", { body: {} })],
   streamEvents: [200, () => firstOf("/v1/events?type=echo")],
   streamJobEvents: [200, () => firstOf(`/v1/jobs/${id}/events`)],
   claimJobs: [
@@ -234,6 +262,16 @@ test.each([
     "JOB_NOT_FOUND",
   ],
   ["a wrong state in a query", "GET", "/v1/jobs?state=done", undefined, 400, "INVALID_ARGUMENT"],
+  ["fields that are no JSON", "GET", "/v1/jobs?input=%7B", undefined, 400, "INVALID_ARGUMENT"],
+  ["a wrong fingerprint", "GET", "/v1/jobs?error=nope", undefined, 400, "INVALID_ARGUMENT"],
+  [
+    "an order of no kind",
+    "POST",
+    "/v1/jobs/order-matching",
+    { select: {}, order: { kind: "bury" } },
+    400,
+    "INVALID_ARGUMENT",
+  ],
   ["a wrong limit in a query", "GET", "/v1/jobs?limit=0", undefined, 400, "INVALID_ARGUMENT"],
 ])("%s is a problem document", async (_, method, path, body, status, code) => {
   const reply = await service.call(method, path, { body });

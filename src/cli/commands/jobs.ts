@@ -1,30 +1,13 @@
 // `millrace jobs` and `millrace job ID`: look at jobs.
 import { type Command, InvalidArgumentError } from "commander";
-import {
-  type ErrorRecord,
-  JOB_STATES,
-  type JobState,
-  MAX_PAGE,
-  MillraceError,
-} from "../../core/index.ts";
+import { type ErrorRecord, MAX_PAGE, MillraceError } from "../../core/index.ts";
 import type { JobView, Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
-import {
-  brief,
-  clean,
-  paint,
-  paintState,
-  print,
-  printJson,
-  relativeTime,
-  table,
-} from "../output.ts";
+import { jobTable } from "../job-table.ts";
+import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
+import { brief, clean, paint, paintState, print, printJson, relativeTime } from "../output.ts";
 
-interface JobsOptions extends ConnectionOptions {
-  readonly state?: readonly JobState[];
-  readonly type?: string;
-  readonly queue?: string;
-  readonly tag?: string;
+interface JobsOptions extends ConnectionOptions, SelectionOptions {
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -37,47 +20,22 @@ export function registerJobs(program: Command): void {
   const command = program
     .command("jobs")
     .description("list jobs, newest first")
-    .option(
-      "--state <states>",
-      `only these, with commas between: ${JOB_STATES.join(", ")}`,
-      readStates,
-    )
-    .option("--type <name>", "only this job type")
-    .option("--queue <name>", "only this queue")
-    .option("--tag <tag>", "only with this tag")
     .option("--limit <number>", "most jobs shown", readLimit, DEFAULT_LIMIT)
     .option("--cursor <cursor>", "go on where a list ended")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ millrace jobs --state failed,cancelled\n  $ millrace jobs --type Sleep --limit 100 --json",
+      "\nExamples:\n  $ millrace jobs --state failed,cancelled\n  $ millrace jobs --type mail --field customer=acme --since 2h --json",
     );
-  withConnectionOptions(command).action(async (options: JobsOptions) => {
+  withConnectionOptions(withSelectionOptions(command)).action(async (options: JobsOptions) => {
     await using connection = await connect(options);
-    const { state, type, queue, tag, limit, cursor } = options;
+    const { limit, cursor } = options;
     const page = await connection.operations.jobs({
+      ...selectionOf(options),
       limit,
-      ...(state === undefined ? {} : { states: state }),
-      ...(type === undefined ? {} : { type }),
-      ...(queue === undefined ? {} : { queue }),
-      ...(tag === undefined ? {} : { tag }),
       ...(cursor === undefined ? {} : { cursor }),
     });
     if (options.json === true) return printJson(page);
-    if (page.jobs.length === 0) return print("no jobs");
-    const nowMs = Date.now();
-    print(
-      ...table(
-        ["ID", "TYPE", "STATE", "ATTEMPT", "ENQUEUED", "DETAIL"],
-        page.jobs.map((job) => [
-          job.id,
-          clean(job.type),
-          paintState(job.state),
-          job.attempt,
-          relativeTime(job.enqueuedAt, nowMs),
-          detailOf(job),
-        ]),
-      ),
-    );
+    print(...jobTable(page.jobs, Date.now()));
     if (page.cursor !== undefined) print("", `more: --cursor ${page.cursor}`);
   });
 }
@@ -123,30 +81,12 @@ async function showLogs(operations: Operations, id: string, isJson: boolean): Pr
   }
 }
 
-function readStates(text: string): readonly JobState[] {
-  return text.split(",").map((name) => {
-    const state = JOB_STATES.find((known) => known === name.trim());
-    if (state === undefined) {
-      throw new InvalidArgumentError(`${name} is no state; expected ${JOB_STATES.join(", ")}.`);
-    }
-    return state;
-  });
-}
-
 function readLimit(text: string): number {
   const limit = Number(text);
   if (!/^\d{1,5}$/.test(text) || limit < 1 || limit > MAX_PAGE) {
     throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_PAGE}.`);
   }
   return limit;
-}
-
-/** The one thing worth knowing of a job in a list. */
-function detailOf(job: JobView): string {
-  if (job.error !== null) return brief(job.error.message, 60);
-  if (job.state === "running") return brief(job.progress, 60);
-  if (job.state === "succeeded") return brief(job.result, 60);
-  return brief(job.input, 60);
 }
 
 /** An error and what led to it, a row each. */
@@ -184,6 +124,7 @@ function describeJob(job: JobView, nowMs: number): readonly string[] {
     ["progress", brief(job.progress, 2_000)],
     ["result", brief(job.result, 2_000)],
     ...describeError(job.error),
+    ["fingerprint", job.errorFingerprint ?? ""],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return [

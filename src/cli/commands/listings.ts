@@ -1,6 +1,6 @@
 // `millrace types`, `queues` and `workers`: what there is.
 import type { Command } from "commander";
-import { formatDuration } from "../../core/index.ts";
+import { type ClosedDoor, formatDuration } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, paint, print, printJson, table } from "../output.ts";
@@ -47,7 +47,7 @@ export function registerQueues(program: Command): void {
         "CANCELLED",
         "",
       ],
-      rows: queues.map(({ name, counts, paused }) => [
+      rows: queues.map(({ name, counts, paused, draining }) => [
         clean(name),
         counts.ready,
         counts.running,
@@ -56,15 +56,18 @@ export function registerQueues(program: Command): void {
         counts.succeeded,
         counts.failed,
         counts.cancelled,
-        paused === null
-          ? ""
-          : paint(
-              "yellow",
-              clean(`paused by ${paused.by}${paused.reason === "" ? "" : `: ${paused.reason}`}`),
-            ),
+        [describeDoor("paused", paused), describeDoor("draining", draining)]
+          .filter((text) => text !== "")
+          .join("; "),
       ]),
     };
   });
+}
+
+function describeDoor(word: string, door: ClosedDoor | null | undefined): string {
+  if (door === null || door === undefined) return "";
+  const reason = door.reason === "" ? "" : `: ${door.reason}`;
+  return paint("yellow", clean(`${word} by ${door.by}${reason}`));
 }
 
 /** Registers `workers`. */

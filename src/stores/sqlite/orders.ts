@@ -14,7 +14,7 @@ import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { EXTRA } from "./extras.ts";
 import { type StoredJob, moveRows, noteReady, noteScheduled, readJob, writeInput } from "./rows.ts";
-import { countMatching, searchJobs } from "./search.ts";
+import { countMatching, searchJobs, unindexedParts } from "./search.ts";
 import { applyTransition, emitCancelled } from "./settle.ts";
 
 /** Carries out an order on jobs by their ids. */
@@ -42,6 +42,7 @@ export function changeMatching(context: Context, request: ChangeMatching): Chang
     matched: found.jobs.length,
     changed,
     examined: found.examined,
+    unindexed: unindexedParts(request.filter),
     ...(found.cursor === null ? {} : { cursor: found.cursor }),
   };
 }

@@ -66,7 +66,14 @@ export function countMatching(
   const { count, examined, next } = hasExamined(filter)
     ? counted(searchJobs(context, filter, limit, cursor))
     : countIds(findIds(context, filter, limit, cursor));
-  return { matched: count, changed: 0, examined, ...(next === null ? {} : { cursor: next }) };
+  const unindexed = unindexedParts(filter);
+  return {
+    matched: count,
+    changed: 0,
+    examined,
+    unindexed,
+    ...(next === null ? {} : { cursor: next }),
+  };
 }
 
 interface Counted {
@@ -83,9 +90,14 @@ function countIds({ ids, examined, cursor }: IdPage): Counted {
   return { count: ids.length, examined, next: cursor };
 }
 
-function hasExamined(filter: JobFilter): boolean {
+/** Parts of a filter that are answered by looking at jobs. */
+export function unindexedParts(filter: JobFilter): readonly (keyof JobFilter)[] {
   const indexed = indexedPart(filter);
-  return examinedParts(filter, indexed === null ? [] : [indexed]).length > 0;
+  return examinedParts(filter, indexed === null ? [] : [indexed]);
+}
+
+function hasExamined(filter: JobFilter): boolean {
+  return unindexedParts(filter).length > 0;
 }
 
 function readAll(context: Context, page: IdPage): StoredJob[] {

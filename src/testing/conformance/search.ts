@@ -30,7 +30,7 @@ async function changeAll(
   filter: JobFilter,
   order: JobOrder | null,
   limit = 3,
-): Promise<{ readonly sum: Omit<ChangeStep, "cursor">; readonly steps: number }> {
+): Promise<{ readonly sum: Omit<ChangeStep, "cursor" | "unindexed">; readonly steps: number }> {
   const sum = { matched: 0, changed: 0, examined: 0 };
   let steps = 0;
   let cursor: string | undefined;

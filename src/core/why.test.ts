@@ -1,0 +1,176 @@
+// Why a job is not running: each reason, alone and together, and the sentence that says it.
+import { expect, test } from "vitest";
+import type { LimitRecord } from "./flow.ts";
+import type { NewJob, QueueRecord, WorkerRecord } from "./store.ts";
+import { createJob } from "./transitions.ts";
+import { type WaitFacts, explainWait, sentenceOf } from "./why.ts";
+
+const NOW = 1_000_000_000_000;
+const id = "0199d3c0-0000-7000-8000-000000000001";
+const worker: WorkerRecord = {
+  id: "w1",
+  host: "h",
+  pid: 1,
+  concurrency: 10,
+  labels: [],
+  queues: ["mail"],
+  types: ["mail"],
+  version: "0",
+  attachedAtMs: 0,
+  leaseUntilMs: NOW,
+  running: 0,
+};
+const limit: LimitRecord = {
+  queue: "mail",
+  name: "customer",
+  key: "acme",
+  concurrency: 2,
+  rate: null,
+  declared: null,
+  set: null,
+  running: 2,
+  opensInMs: 0,
+  pushedBackUntilMs: null,
+};
+
+function facts(job: Partial<NewJob> = {}, more: Partial<WaitFacts> = {}): WaitFacts {
+  return {
+    job: createJob({ id, type: "mail", queue: "mail", input: "1", ...job }, NOW),
+    queue: undefined,
+    workers: [worker],
+    limits: [],
+    place: { ahead: 0, company: null },
+    pace: 0,
+    nowMs: NOW,
+    ...more,
+  };
+}
+
+function pausedQueue(reason: string): QueueRecord {
+  return { name: "mail", paused: { by: "ann", reason, atMs: NOW - 60_000 }, counts: {} as never };
+}
+
+test.each<[string, WaitFacts, readonly string[], RegExp]>([
+  ["nothing", facts(), ["next"], /^Nothing holds it back/],
+  [
+    "its time",
+    facts({ delayMs: 90_000 }),
+    ["not-before"],
+    /^It is due in 1m30s, at 2001-09-09T01:48:10.000Z\.$/,
+  ],
+  [
+    "a pause",
+    facts({}, { queue: pausedQueue("outage") }),
+    ["paused"],
+    /^The queue mail was paused by ann 1m ago \(outage\)\.$/,
+  ],
+  ["that nobody works", facts({}, { workers: [] }), ["no-worker"], /^No worker is alive\.$/],
+  [
+    "that nobody takes its type",
+    facts({ type: "report" }),
+    ["no-worker"],
+    /^None of 1 worker takes jobs of type report from the queue mail\.$/,
+  ],
+  [
+    "labels that nobody offers",
+    facts({ labels: ["eu", "gpu"] }, { workers: [{ ...worker, labels: ["eu"] }] }),
+    ["no-labels"],
+    /^It requires the labels eu, gpu, and of 1 worker that takes its type none offers gpu\.$/,
+  ],
+  [
+    "labels that nobody offers together",
+    facts(
+      { labels: ["eu", "gpu"] },
+      {
+        workers: [
+          { ...worker, labels: ["eu"] },
+          { ...worker, labels: ["gpu"] },
+        ],
+      },
+    ),
+    ["no-labels"],
+    /none offers them together\.$/,
+  ],
+  [
+    "suspicion",
+    facts({}, { place: { ahead: 0, company: 1 } }),
+    ["held-apart"],
+    /^Workers died under it, so it waits for an idle worker and runs beside at most 0 others\.$/,
+  ],
+  [
+    "the concurrency of its key",
+    facts({}, { limits: [limit] }),
+    ["limit"],
+    /^The key acme \(customer\) is at its limit: 2 of 2 run\.$/,
+  ],
+  [
+    "a rate",
+    facts({}, { limits: [{ ...limit, key: null, running: 0, opensInMs: 1_500 }] }),
+    ["limit"],
+    /^The rate of the queue lets the next one start in 1.5s\.$/,
+  ],
+  [
+    "a handler that pushed back",
+    facts({}, { limits: [{ ...limit, running: 0, opensInMs: 5_000, pushedBackUntilMs: NOW }] }),
+    ["limit"],
+    /^A handler pushed back: the key acme \(customer\) goes on in 5s\.$/,
+  ],
+  [
+    "others before it",
+    facts({}, { place: { ahead: 99, company: null }, pace: 0.01 }),
+    ["behind"],
+    /^99 jobs of its queue come first, about 10s at the pace of the last minutes\.$/,
+  ],
+  [
+    "others before it, at no pace",
+    facts({}, { place: { ahead: 1, company: null } }),
+    ["behind"],
+    /^1 job of its queue comes first, nothing of the queue ended in the last minutes\.$/,
+  ],
+  [
+    "workers that are full",
+    facts({}, { workers: [{ ...worker, running: 10 }] }),
+    ["workers-full"],
+    /^The worker that could take it is full, with 10 jobs\.$/,
+  ],
+  [
+    "several at once",
+    facts({ delayMs: 1_000 }, { queue: pausedQueue(""), workers: [] }),
+    ["not-before", "paused", "no-worker"],
+    /^It is due in 1s, .*; the queue mail was paused by ann 1m ago; no worker is alive\.$/,
+  ],
+])("a job is held back by %s", (_, given, kinds, sentence) => {
+  const reasons = explainWait(given);
+  expect(reasons.map(({ kind }) => kind)).toEqual(kinds);
+  expect(sentenceOf(given, reasons)).toMatch(sentence);
+});
+
+test("a job that runs says where, and a job that ended that it did", () => {
+  const base = facts();
+  const running = {
+    ...base.job,
+    state: "running" as const,
+    worker: "w1",
+    startedAtMs: NOW - 5_000,
+  };
+  const asked = { ...running, cancelRequest: { atMs: NOW, reason: "r" } };
+  const say = (job: WaitFacts["job"]): string =>
+    sentenceOf({ ...base, job }, explainWait({ ...base, job }));
+  expect(say(running)).toBe("It runs on w1 since 5s.");
+  expect(say(asked)).toBe("It runs on w1 since 5s, and was asked to stop.");
+  expect(say({ ...base.job, state: "failed" })).toBe("It ended: it is failed.");
+  expect(say({ ...base.job, state: "waiting" })).toContain("workflow run");
+});
+
+test("a job that waits for its next try says so", () => {
+  const base = facts({ delayMs: 10_000 });
+  const job = { ...base.job, attempts: 1 };
+  expect(sentenceOf({ ...base, job }, explainWait({ ...base, job }))).toMatch(
+    /^Its next try is due in 10s/,
+  );
+});
+
+test("a job whose time has come is ready, whatever its record says yet", () => {
+  const base = facts({ delayMs: 10_000 });
+  expect(explainWait({ ...base, nowMs: NOW + 20_000 })).toEqual([{ kind: "next" }]);
+});

@@ -1,0 +1,219 @@
+// Why a job is not running: the reasons, from what is known of it, its queue, the workers and the limits.
+import { formatDuration } from "./duration.ts";
+import type { JobRecord } from "./job.ts";
+import type { LimitRecord } from "./flow.ts";
+import type { JobPlace, QueueRecord, WorkerRecord } from "./store.ts";
+
+/** What holds a job back. Data for programs; {@link sentenceOf} says it in words. */
+export type WaitReason =
+  /** It runs, or was asked to stop. */
+  | {
+      readonly kind: "running";
+      readonly worker: string;
+      readonly forMs: number;
+      readonly isCancelling: boolean;
+    }
+  /** A workflow run that waits for its steps, for time or for a signal. */
+  | { readonly kind: "waiting-for-steps" }
+  | {
+      readonly kind: "paused";
+      readonly queue: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+  /** `again`: it was tried before, and waits for its next try. */
+  | {
+      readonly kind: "not-before";
+      readonly atMs: number;
+      readonly inMs: number;
+      readonly isAgain: boolean;
+    }
+  /** Nobody alive takes jobs of its queue and type. */
+  | {
+      readonly kind: "no-worker";
+      readonly queue: string;
+      readonly type: string;
+      readonly workers: number;
+    }
+  /** Workers take its type, and none of them offers all labels that it requires. */
+  | {
+      readonly kind: "no-labels";
+      readonly labels: readonly string[];
+      readonly workers: number;
+      /** Labels that none of them offers. */
+      readonly missing: readonly string[];
+    }
+  /** Workers died under it: it runs only in an idle worker, with few others. */
+  | { readonly kind: "held-apart"; readonly company: number }
+  | {
+      readonly kind: "limit";
+      readonly limit: string;
+      readonly key: string | null;
+      readonly because: "concurrency" | "rate" | "push-back";
+      readonly running: number;
+      readonly concurrency: number | null;
+      /** Time until the rate, or who pushed back, lets the next one start; 0: not by time. */
+      readonly opensInMs: number;
+    }
+  /** Others come first. `estimateMs` is by the pace of the last minutes; `null`: nothing of the queue ended in them. */
+  | { readonly kind: "behind"; readonly ahead: number; readonly estimateMs: number | null }
+  /** Every worker that could take it is full. */
+  | { readonly kind: "workers-full"; readonly workers: number; readonly running: number }
+  /** Nothing holds it back: the next claim takes it. */
+  | { readonly kind: "next" };
+
+/** What is known. */
+export interface WaitFacts {
+  readonly job: JobRecord;
+  readonly queue: QueueRecord | undefined;
+  readonly workers: readonly WorkerRecord[];
+  /** Limits of its queue and of its keys. */
+  readonly limits: readonly LimitRecord[];
+  readonly place: JobPlace | null;
+  /** Tries of the queue that ended in the last minutes, per millisecond; 0 where that is not known. */
+  readonly pace: number;
+  readonly nowMs: number;
+}
+
+/** The reasons, in the order in which they hold the job back; none for a job that ended. */
+export function explainWait(facts: WaitFacts): readonly WaitReason[] {
+  const { job, nowMs } = facts;
+  if (job.state === "running") {
+    const forMs = Math.max(0, nowMs - (job.startedAtMs ?? nowMs));
+    const isCancelling = job.cancelRequest !== null;
+    return [{ kind: "running", worker: job.worker ?? "unknown", forMs, isCancelling }];
+  }
+  if (job.state === "waiting") return [{ kind: "waiting-for-steps" }];
+  const isDue = job.state === "ready" || (job.state === "scheduled" && job.dueAtMs <= nowMs);
+  if (!isDue && job.state !== "scheduled") return [];
+  const reasons: WaitReason[] = [];
+  if (!isDue) {
+    const { dueAtMs: atMs } = job;
+    const isAgain = job.attempts > 0 || job.history.length > 0;
+    reasons.push({ kind: "not-before", atMs, inMs: atMs - nowMs, isAgain });
+  }
+  const paused = facts.queue?.paused ?? null;
+  if (paused !== null) reasons.push({ kind: "paused", queue: job.queue, ...paused });
+  const able = explainWorkers(facts, reasons);
+  if (!isDue) return reasons;
+  const company = facts.place?.company ?? null;
+  if (company !== null) reasons.push({ kind: "held-apart", company });
+  for (const limit of facts.limits) addLimit(limit, reasons);
+  addQueue(facts, able, reasons);
+  return reasons.length === 0 ? [{ kind: "next" }] : reasons;
+}
+
+/** The workers that could take it. */
+function explainWorkers(
+  { job, workers }: WaitFacts,
+  reasons: WaitReason[],
+): readonly WorkerRecord[] {
+  const { queue, type, labels } = job;
+  const serving = workers.filter(
+    (worker) => worker.queues.includes(queue) && worker.types.includes(type),
+  );
+  if (serving.length === 0) {
+    reasons.push({ kind: "no-worker", queue, type, workers: workers.length });
+    return [];
+  }
+  const able = serving.filter((worker) => labels.every((label) => worker.labels.includes(label)));
+  if (able.length === 0) {
+    const offered = new Set(serving.flatMap((worker) => worker.labels));
+    const missing = labels.filter((label) => !offered.has(label));
+    reasons.push({ kind: "no-labels", labels, workers: serving.length, missing });
+  }
+  return able;
+}
+
+function addLimit(limit: LimitRecord, reasons: WaitReason[]): void {
+  const { name, key, running, concurrency, opensInMs } = limit;
+  const common = { kind: "limit", limit: name, key, running, concurrency, opensInMs } as const;
+  if (concurrency !== null && running >= concurrency) {
+    reasons.push({ ...common, because: "concurrency" });
+  } else if (opensInMs > 0) {
+    const because = limit.pushedBackUntilMs === null ? "rate" : "push-back";
+    reasons.push({ ...common, because });
+  }
+}
+
+function addQueue(facts: WaitFacts, able: readonly WorkerRecord[], reasons: WaitReason[]): void {
+  const ahead = facts.place?.ahead ?? 0;
+  if (ahead > 0) {
+    const estimateMs = facts.pace > 0 ? Math.round((ahead + 1) / facts.pace) : null;
+    reasons.push({ kind: "behind", ahead, estimateMs });
+  }
+  const isFull = able.length > 0 && able.every((worker) => worker.running >= worker.concurrency);
+  if (isFull) {
+    const running = able.reduce((sum, worker) => sum + worker.running, 0);
+    reasons.push({ kind: "workers-full", workers: able.length, running });
+  }
+}
+
+/** The reasons in words. */
+export function sentenceOf(
+  { job, nowMs }: Pick<WaitFacts, "job" | "nowMs">,
+  reasons: readonly WaitReason[],
+): string {
+  if (reasons.length === 0) return `It ended: it is ${job.state}.`;
+  const [first = "", ...others] = reasons.map((reason) => clauseOf(reason, nowMs));
+  return `${[first.charAt(0).toUpperCase() + first.slice(1), ...others].join("; ")}.`;
+}
+
+function clauseOf(reason: WaitReason, nowMs: number): string {
+  switch (reason.kind) {
+    case "running": {
+      const since = formatDuration(reason.forMs);
+      const asked = reason.isCancelling ? ", and was asked to stop" : "";
+      return `it runs on ${reason.worker} since ${since}${asked}`;
+    }
+    case "waiting-for-steps":
+      return "it is a workflow run that waits for its steps, for time or for a signal";
+    case "paused": {
+      const why = reason.reason === "" ? "" : ` (${reason.reason})`;
+      const since = formatDuration(Math.max(0, nowMs - reason.atMs));
+      return `the queue ${reason.queue} was paused by ${reason.by} ${since} ago${why}`;
+    }
+    case "not-before": {
+      const what = reason.isAgain ? "its next try is due" : "it is due";
+      return `${what} in ${formatDuration(reason.inMs)}, at ${new Date(reason.atMs).toISOString()}`;
+    }
+    case "no-worker":
+      return reason.workers === 0
+        ? "no worker is alive"
+        : `none of ${count(reason.workers, "worker")} takes jobs of type ${reason.type} from the queue ${reason.queue}`;
+    case "no-labels":
+      return `it requires the labels ${reason.labels.join(", ")}, and of ${count(reason.workers, "worker")} that ${reason.workers === 1 ? "takes" : "take"} its type none offers ${reason.missing.length === 0 ? "them together" : reason.missing.join(", ")}`;
+    case "held-apart":
+      return `workers died under it, so it waits for an idle worker and runs beside at most ${count(reason.company - 1, "other")}`;
+    case "limit":
+      return limitClause(reason);
+    case "behind": {
+      const more = reason.ahead >= 100_000 ? " or more" : "";
+      const estimate =
+        reason.estimateMs === null
+          ? "nothing of the queue ended in the last minutes"
+          : `about ${formatDuration(reason.estimateMs)} at the pace of the last minutes`;
+      return `${count(reason.ahead, "job")}${more} of its queue ${reason.ahead === 1 ? "comes" : "come"} first, ${estimate}`;
+    }
+    case "workers-full":
+      return `${reason.workers === 1 ? "the worker" : `all ${reason.workers} workers`} that could take it ${reason.workers === 1 ? "is" : "are"} full, with ${count(reason.running, "job")}`;
+    case "next":
+      return "nothing holds it back: the next free worker takes it";
+  }
+}
+
+function limitClause(reason: Extract<WaitReason, { kind: "limit" }>): string {
+  const of = reason.key === null ? "the queue" : `the key ${reason.key} (${reason.limit})`;
+  if (reason.because === "concurrency") {
+    return `${of} is at its limit: ${reason.running} of ${reason.concurrency ?? 0} run`;
+  }
+  const opens = formatDuration(reason.opensInMs);
+  return reason.because === "rate"
+    ? `the rate of ${of} lets the next one start in ${opens}`
+    : `a handler pushed back: ${of} goes on in ${opens}`;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
