@@ -9,6 +9,7 @@ import { registerEnqueue } from "./commands/enqueue.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerJob, registerJobs } from "./commands/jobs.ts";
 import { registerMove } from "./commands/move.ts";
+import { registerLimits } from "./commands/limits.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerDead, registerOrders } from "./commands/orders.ts";
 import { registerRollup } from "./commands/rollup.ts";
@@ -44,6 +45,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerSchedule,
   registerTypes,
   registerQueues,
+  registerLimits,
   registerWorkers,
   registerStats,
   registerTop,

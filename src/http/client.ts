@@ -22,6 +22,7 @@ import type {
 import { followEvents } from "./event-client.ts";
 import { orderOperations, searchOfSelection } from "./order-client.ts";
 import { scheduleOperations } from "./schedule-client.ts";
+import { limitOperations } from "./limit-client.ts";
 import { MAX_WAIT_MS } from "./job-schemas.ts";
 import {
   DEFAULT_TIMEOUT_MS,
@@ -53,6 +54,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     ...changeOperations(send),
     ...orderOperations(send),
     ...systemOperations(send),
+    ...limitOperations(send),
     subscribe: (filter, listener, onGap) =>
       followEvents({ base, token: options.token }, filter, listener, onGap),
   };

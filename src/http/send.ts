@@ -15,7 +15,7 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Sends one request and gives its JSON. Made by {@link createSend}. */
 export type Send = (
-  method: "GET" | "POST" | "DELETE",
+  method: "GET" | "POST" | "PUT" | "DELETE",
   path: string,
   options?: { readonly body?: unknown; readonly signal?: AbortSignal; readonly timeoutMs?: number },
 ) => Promise<unknown>;

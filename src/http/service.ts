@@ -23,6 +23,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { remoteRoutes } from "./routes/remote.ts";
+import { limitRoutes } from "./routes/limits.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { typeRoutes } from "./routes/types.ts";
@@ -87,6 +88,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     ...scheduleRoutes(operations),
     ...typeRoutes(operations.typeRegistration),
     ...systemRoutes(operations),
+    ...limitRoutes(operations),
     metricsRoute(metrics.registry),
   ];
   routes.push(openApiRoute(() => openApi));

@@ -19,6 +19,7 @@ export {
   type ThreadOptions,
 } from "./launchers/thread.ts";
 export { createLogger, silentLogger, type Logger } from "./logger.ts";
+export type { LimitChangeOptions, LimitOperations, LimitsQuery } from "./limit-operations.ts";
 export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";

@@ -8,6 +8,7 @@ import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
 import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
+import type { LimitOperations } from "./limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
 import type { DeclaredTypes } from "./declared-types.ts";
@@ -213,7 +214,7 @@ export interface TimeQuantiles {
 export type FigureOperations = (query?: FigureQuery) => Promise<readonly FigureView[]>;
 
 /** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
-export interface Operations extends OrderOperations {
+export interface Operations extends OrderOperations, LimitOperations {
   readonly schedules: ScheduleOperations;
   /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
   enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;

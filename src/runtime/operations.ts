@@ -5,6 +5,7 @@ import { isJobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
 import { MAX_LOG_LINES, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
+import { createLimitOperations } from "./limit-operations.ts";
 import type { EventFilter, EventView, JobQuery, JobView, Operations } from "./millrace.ts";
 import { createOrdering } from "./ordering.ts";
 import type { Registry } from "./registry.ts";
@@ -78,6 +79,7 @@ export function createOperations(
     },
     workers: async () => store.workers(),
     types: async () => store.types(),
+    ...createLimitOperations(store),
     describe: async () => store.describe(),
     subscribe: async (filter, listener, onGap) => follow(parts, filter, listener, onGap),
   };

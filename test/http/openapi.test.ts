@@ -112,6 +112,12 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
   listQueues: [200, () => service.call("GET", "/v1/queues")],
   pauseQueue: [200, () => service.call("POST", "/v1/queues/idle/pause", { body: {} })],
   resumeQueue: [200, () => service.call("POST", "/v1/queues/idle/resume")],
+  listLimits: [200, () => service.call("GET", "/v1/limits?queue=idle&limit=key&key=a")],
+  setLimit: [
+    200,
+    () => service.call("PUT", "/v1/queues/idle/limits/queue", { body: { rate: "100/s" } }),
+  ],
+  resetLimit: [200, () => service.call("DELETE", "/v1/queues/idle/limits/queue")],
   putSchedule: [
     200,
     () =>

@@ -1,0 +1,111 @@
+// `millrace limits`: what holds over all workers, and changes of it while work goes on.
+import type { Command } from "commander";
+import { type LimitRecord, MillraceError, formatDuration } from "../../core/index.ts";
+import type { LimitChangeOptions } from "../../runtime/index.ts";
+import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import { clean, print, printJson, table } from "../output.ts";
+import { whoami } from "../whoami.ts";
+
+interface LimitOptions extends ConnectionOptions {
+  readonly name?: string;
+  readonly concurrency?: string;
+  readonly rate?: string;
+  readonly key?: string;
+}
+
+/** Registers `limits` with its family. */
+export function registerLimits(program: Command): void {
+  const limits = program.command("limits").description("see and change limits over all workers");
+  registerList(limits);
+  registerSet(limits);
+  registerReset(limits);
+}
+
+function registerList(limits: Command): void {
+  const command = limits
+    .command("list", { isDefault: true })
+    .description("list the limits that hold, and how far they are used")
+    .argument("[queue]", "only those of this queue")
+    .option("--name <limit>", "with --key: the limit of the key")
+    .option("--key <key>", "how far this key of the limit is used, too")
+    .addHelpText("after", "\nExample:\n  $ millrace limits mail --name customer --key acme");
+  withConnectionOptions(command).action(
+    async (queue: string | undefined, options: LimitOptions) => {
+      await using connection = await connect(options);
+      const { name = "key", key } = options;
+      const records = await connection.operations.limits({
+        ...(queue === undefined ? {} : { queue }),
+        ...(queue === undefined || key === undefined ? {} : { keys: [{ limit: name, key }] }),
+      });
+      show(records, options);
+    },
+  );
+}
+
+function registerSet(limits: Command): void {
+  const command = limits
+    .command("set")
+    .description("change a limit for all workers, without a restart")
+    .argument("<queue>", "the queue's name")
+    .option("--name <limit>", "the limit's name; that of the whole queue by default")
+    .option("--concurrency <count>", 'jobs that run at once, or "none" for any number')
+    .option("--rate <rate>", 'starts within a time ("100/s"), or "none" for any number')
+    .addHelpText("after", "\nExample:\n  $ millrace limits set mail --concurrency 20 --rate 100/s");
+  withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
+    await using connection = await connect(options);
+    await connection.operations.setLimit(queue, { ...readChange(options), by: whoami() });
+    show(await connection.operations.limits({ queue }), options);
+  });
+}
+
+function registerReset(limits: Command): void {
+  const command = limits
+    .command("reset")
+    .description("take a change back: what the job types declare holds again")
+    .argument("<queue>", "the queue's name")
+    .option("--name <limit>", "the limit's name; that of the whole queue by default")
+    .addHelpText("after", "\nExample:\n  $ millrace limits reset mail");
+  withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
+    await using connection = await connect(options);
+    const { name } = options;
+    await connection.operations.resetLimit(queue, {
+      ...(name === undefined ? {} : { name }),
+      by: whoami(),
+    });
+    show(await connection.operations.limits({ queue }), options);
+  });
+}
+
+function readChange({ name, concurrency, rate }: LimitOptions): LimitChangeOptions {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(concurrency === undefined ? {} : { concurrency: readCount(concurrency) }),
+    ...(rate === undefined ? {} : { rate: rate === "none" ? null : rate }),
+  };
+}
+
+function readCount(text: string): number | null {
+  if (text === "none") return null;
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `--concurrency is ${JSON.stringify(text)}; expected a whole number, or none`,
+  });
+}
+
+function show(records: readonly LimitRecord[], { json }: ConnectionOptions): void {
+  if (json === true) printJson(records);
+  else if (records.length === 0) print("no limits");
+  else {
+    const rows = records.map((record) => [
+      clean(record.queue),
+      clean(record.key === null ? record.name : `${record.name} ${record.key}`),
+      record.concurrency ?? "any",
+      record.running,
+      record.rate === null ? "any" : `${record.rate.limit}/${formatDuration(record.rate.perMs)}`,
+      record.opensInMs === 0 ? "" : formatDuration(record.opensInMs),
+      clean(record.set?.by ?? ""),
+    ]);
+    const head = ["QUEUE", "LIMIT", "CONCURRENCY", "RUNNING", "RATE", "OPENS IN", "CHANGED BY"];
+    for (const line of table(head, rows)) print(line);
+  }
+}

@@ -1,0 +1,29 @@
+// Limits by the command line: against a store, and against a service by its URL and token.
+import { describe, expect, test } from "vitest";
+import { WAYS, useStoreAndService } from "./store-and-service.ts";
+
+const place = useStoreAndService();
+
+describe.each(WAYS)("limits against %s", (where) => {
+  const ask = (...args: readonly string[]) => place.ask(where, ...args);
+
+  test("are set, shown with their use, and taken back", async () => {
+    const set = await ask("limits", "set", "flow", "--concurrency", "3", "--rate", "100/s");
+    expect(set).toMatchObject({ code: 0, err: "" });
+    expect(set.out).toMatch(/^QUEUE\s+LIMIT.*\nflow\s+queue\s+3\s+0\s+100\/1s/);
+    await ask("limits", "set", "flow", "--name", "customer", "--concurrency", "2");
+    const shown = await ask("limits", "flow", "--name", "customer", "--key", "acme", "--json");
+    expect(JSON.parse(shown.out)).toMatchObject([
+      { name: "customer", key: null, concurrency: 2 },
+      { name: "queue", concurrency: 3, rate: { limit: 100, perMs: 1_000 } },
+      { name: "customer", key: "acme", running: 0 },
+    ]);
+    await ask("limits", "reset", "flow");
+    const reset = await ask("limits", "reset", "flow", "--name", "customer");
+    expect(reset.out).toBe("no limits\n");
+  });
+
+  test("that can't be read are refused", async () => {
+    expect(await ask("limits", "set", "flow", "--rate", "fast")).toMatchObject({ code: 2 });
+  });
+});
