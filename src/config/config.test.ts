@@ -15,6 +15,7 @@ test("a config with everything in it is fine, and so is an empty one", () => {
       durability: "fsync",
       jobs: [defineJob({ name: "a", run: () => null })],
       launchers: [{ name: "mine", launch: async () => null }],
+      blobs: { store: "dir:blobs", above: 10_000 },
       worker: { concurrency: 5, queues: ["a"], labels: ["gpu"], shutdownGrace: "10s" },
       http: {
         host: "0.0.0.0",
@@ -48,6 +49,8 @@ test.each([
   [{ schedules: [{ cron: "@daily" }] }, ["schedules", "0"], "expected an object with a type"],
   [{ log: { level: "loud" } }, ["log", "level"], "trace"],
   [{ store: "millrace.db" }, ["store"], "sqlite:PATH"],
+  [{ blobs: { store: "blobs" } }, ["blobs"], "dir:PATH"],
+  [{ blobs: "dir:blobs" }, ["blobs"], "store"],
   [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],
   [{ sotre: "memory:" }, ["sotre"], "no such field"],
 ])("%j is told at its field", (config, path, message) => {
@@ -79,6 +82,7 @@ test("the environment overrides the file, and leaves the rest as it is", () => {
     {
       MILLRACE_STORE: "memory:",
       MILLRACE_PORT: "9000",
+      MILLRACE_BLOBS: "dir:/srv/blobs",
       MILLRACE_TOKEN: "0123456789abcdef",
       MILLRACE_TOKENS: "ci:read+enqueue:abcdef:0123456789",
       MILLRACE_QUEUES: "mail, reports",
@@ -91,6 +95,7 @@ test("the environment overrides the file, and leaves the rest as it is", () => {
   expect(config).toMatchObject({
     store: "memory:",
     namespace: "shop",
+    blobs: { store: "dir:/srv/blobs" },
     http: {
       host: "::1",
       port: 9000,

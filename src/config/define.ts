@@ -3,7 +3,7 @@ import type { AnyJobType, Durability, LogLevel } from "../core/index.ts";
 import type { FleetOptions } from "../fleet/index.ts";
 import type { AccessOptions } from "../http/index.ts";
 import type { AggregatorOptions } from "../rollup/index.ts";
-import type { Launcher, SchedulePut, WorkerOptions } from "../runtime/index.ts";
+import type { BlobOptions, Launcher, SchedulePut, WorkerOptions } from "../runtime/index.ts";
 
 /** Where the job service listens and whom it lets in. */
 export interface HttpConfig extends Omit<AccessOptions, "authorize"> {
@@ -25,6 +25,8 @@ export interface MillraceConfig {
   readonly jobs?: readonly AnyJobType[];
   /** Launchers beside the built-in ones. */
   readonly launchers?: readonly Launcher[];
+  /** Where inputs and results are kept that are too large for a job: `{ store: "dir:PATH" }`. `MILLRACE_BLOBS` */
+  readonly blobs?: BlobOptions;
   /** Schedules beside those declared with the job types: kept when a worker starts. */
   readonly schedules?: readonly SchedulePut[];
   /** `MILLRACE_CONCURRENCY`, `MILLRACE_QUEUES`, `MILLRACE_LABELS`, `MILLRACE_SHUTDOWN_GRACE` */

@@ -12,6 +12,7 @@ export const ENVIRONMENT_VARIABLES: Readonly<Record<string, string>> = {
   MILLRACE_STORE: 'The store: "sqlite:PATH" or "memory:".',
   MILLRACE_NAMESPACE: "Keeps environments or applications apart within one store.",
   MILLRACE_DURABILITY: `When an enqueue is acknowledged: ${DURABILITIES.join(", ")}.`,
+  MILLRACE_BLOBS: 'Where inputs and results are kept that are too large for a job: "dir:PATH".',
   MILLRACE_HOST: "Address that the service listens on.",
   MILLRACE_PORT: "Port that the service listens on.",
   MILLRACE_TOKEN:
@@ -43,6 +44,7 @@ export function applyEnvironment(config: MillraceConfig, environment: Environmen
       ?.split(",")
       .map((item) => item.trim())
       .filter((item) => item !== "");
+  const blobs = text("MILLRACE_BLOBS");
   const tokens = readTokens(text("MILLRACE_TOKEN"), list("MILLRACE_TOKENS"));
   return {
     ...config,
@@ -51,6 +53,7 @@ export function applyEnvironment(config: MillraceConfig, environment: Environmen
       namespace: text("MILLRACE_NAMESPACE"),
       durability: oneOf("MILLRACE_DURABILITY", text("MILLRACE_DURABILITY"), DURABILITIES),
     }),
+    ...(blobs === undefined ? {} : { blobs: { ...config.blobs, store: blobs } }),
     worker: {
       ...config.worker,
       ...defined({

@@ -4,6 +4,7 @@ import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../cor
 import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
 import { readAggregatorOptions } from "../rollup/index.ts";
+import { checkBlobOptions } from "../runtime/index.ts";
 import { readSchedule } from "../schedule/index.ts";
 
 const isDuration = (value: unknown): boolean => {
@@ -78,6 +79,15 @@ const storeUrl = z
   .string()
   .regex(/^(?:memory:$|[a-z][a-z0-9+-]*:.+)/, 'expected "sqlite:PATH" or "memory:"');
 
+/** As with fleets: what opens it reads it. */
+const blobs = z.unknown().superRefine((value, context) => {
+  try {
+    checkBlobOptions(value);
+  } catch (thrown) {
+    context.addIssue(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+});
+
 const worker = z.strictObject({
   concurrency: z.int().min(1).max(100_000).optional(),
   queues: z.array(name).optional(),
@@ -112,6 +122,7 @@ const configSchema: z.ZodType = z.strictObject({
   durability: z.enum(DURABILITIES).optional(),
   jobs: z.array(jobType).optional(),
   launchers: z.array(launcher).optional(),
+  blobs: blobs.optional(),
   worker: worker.optional(),
   fleets: z.record(name, fleet).optional(),
   rollups: z.record(name, rollup).optional(),

@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   UNAUTHORIZED: "No valid token came with the request.",
   FORBIDDEN: "The token does not grant this.",
   LAUNCH_FAILED: "The launcher could not run the handler.",
+  BLOB_MISSING: "A large value of the job is not in the blob store of this process.",
+  BLOB_FAILED: "The blob store failed.",
 } as const;
 
 /** One of the codes of {@link ERROR_CODES}. */

@@ -75,6 +75,8 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   LAUNCH_FAILED: 500,
+  BLOB_MISSING: 500,
+  BLOB_FAILED: 503,
 };
 
 /** A problem document, as it goes over the wire. */

@@ -2,10 +2,11 @@
 import type { AnyJobType, JobLog, RunningJob } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
-import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
+import { type JsonText, LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { MAX_PROGRESS_BYTES, toJson } from "../core/limits.ts";
 import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
 import type { ClaimedJob, RetentionPolicy, SettleOutcome } from "../core/store.ts";
+import { type LargeValues, isReference } from "./blobs/index.ts";
 import type { LaunchRequest, Launcher } from "./launchers/launcher.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { decideFailure } from "./outcome.ts";
@@ -30,6 +31,7 @@ export interface AttemptSurroundings {
   };
   readonly logger: Logger;
   readonly reporter: Reporter;
+  readonly values: LargeValues;
   readonly workerId: () => string;
   /** Resolves when a claim has ended, by whomever it was settled; rejects with the signal's reason. */
   readonly ended: ClaimEnded;
@@ -73,7 +75,9 @@ export class Attempt {
     if (this.#around.ranBeforeMs === undefined) this.#sayStarted();
     if (type.timeoutMs !== undefined) this.#startTimeout(type.timeoutMs);
     try {
-      const raw = JSON.parse(claimed.input) as unknown;
+      const read = this.#around.values.read(claimed.id, claimed.input);
+      const inputText = typeof read === "string" ? read : await read;
+      const raw = JSON.parse(inputText) as unknown;
       if (type.redactedPaths.length > 0) this.#secrets = collectSecrets(raw, type.redact);
       const checked = validate(type.inputSchema, raw, "input", "INVALID_INPUT");
       const input = checked instanceof Promise ? await checked : checked;
@@ -82,13 +86,14 @@ export class Attempt {
         new Launch(this, this.#around, {
           options,
           input,
+          inputText,
           secrets: this.#secrets,
           signal: this.#signal,
           kill: this.#kill,
         }),
       );
       const accepted: unknown = validate(type.outputSchema, output, "output", "INVALID_OUTPUT");
-      this.#succeed(toJson(accepted instanceof Promise ? await accepted : accepted, "output"));
+      await this.#keepResult(accepted instanceof Promise ? await accepted : accepted);
     } catch (error) {
       this.#fail(error);
     }
@@ -136,6 +141,21 @@ export class Attempt {
     const leftMs = timeoutMs - (this.#around.ranBeforeMs ?? 0);
     if (leftMs > 0) this.#cancelTimer = startTimer(leftMs, onTimeout);
     else onTimeout();
+  }
+
+  async #keepResult(output: unknown): Promise<void> {
+    const { id, token } = this.claimed;
+    const { values } = this.#around;
+    const text = toJson(output, "output", values.maxBytes);
+    if (isReference(text)) {
+      throw new MillraceError("INVALID_OUTPUT", {
+        message:
+          "output begins with the field $blob, which stands for a value that was put away; give it another name",
+      });
+    }
+    // By its claim: what a superseded one puts away later is not taken for the result that stands.
+    const kept = values.putAway(id, `result-${token}`, text);
+    this.#succeed(typeof kept === "string" ? kept : await kept);
   }
 
   #succeed(result: string): void {
@@ -220,6 +240,7 @@ class LazySignal {
 interface LaunchParts {
   readonly options: unknown;
   readonly input: unknown;
+  readonly inputText: JsonText;
   readonly secrets: readonly string[];
   readonly signal: LazySignal;
   readonly kill: LazySignal;
@@ -244,7 +265,7 @@ class Launch implements LaunchRequest {
   }
 
   get inputText(): string {
-    return this.#attempt.claimed.input;
+    return this.#parts.inputText;
   }
 
   get timeoutMs(): number | undefined {

@@ -7,6 +7,7 @@ import { MAX_ENQUEUE_BATCH } from "../core/limits.ts";
 import type { EnqueueReply, NewJob, Store } from "../core/store.ts";
 import { type Batcher, createBatcher } from "./batcher.ts";
 import type { EnqueueEntry, EnqueueOptions, Millrace, Receipt } from "./millrace.ts";
+import { type LargeValues, inPlace } from "./blobs/index.ts";
 import { createNewJob } from "./new-job.ts";
 import type { Registry } from "./registry.ts";
 import type { Ending, Results } from "./results.ts";
@@ -25,12 +26,13 @@ export interface EnqueuingParts {
   readonly store: Store;
   readonly registry: Registry;
   readonly results: Results;
+  readonly values: LargeValues;
   readonly register: (type: AnyJobType) => Promise<void>;
 }
 
 /** Makes the calls that enqueue. Callers of one moment share a write. */
 export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
-  const { store, registry } = parts;
+  const { store, registry, values } = parts;
   const batcher = createBatcher<NewJob, EnqueueReply>(MAX_ENQUEUE_BATCH, async (jobs) =>
     store.enqueue({ jobs }),
   );
@@ -41,7 +43,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
     calls: {
       enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
         if (registry.find(type.name) !== type) await know(type);
-        const made = createNewJob(type, input, options, makeId);
+        const made = createNewJob(type, input, options, makeId, values);
         return (await keepJob(made instanceof Promise ? await made : made)) as Receipt<Output>;
       },
       enqueueMany: async <Input, Output>(
@@ -53,7 +55,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
         const optionsOf = typeof options === "function" ? options : () => options;
         const jobs = await Promise.all(
           inputs.map(async (input, index) =>
-            createNewJob(type, input, optionsOf(input, index), makeId),
+            createNewJob(type, input, optionsOf(input, index), makeId, values),
           ),
         );
         return (await keepJobs(jobs)) as Receipt<Output>[];
@@ -62,7 +64,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
         const [only] = entries;
         if (only === undefined || entries.length > 1) {
           const jobs = await Promise.all(
-            entries.map(async ({ type, input, options }) => createJob(type, input, options)),
+            entries.map(async ({ type, input, options }) => makeJob(type, input, options)),
           );
           return keepJobs(jobs);
         }
@@ -87,7 +89,7 @@ interface Steps extends Pick<RoomParts, "createJob" | "makeId"> {
 }
 
 function createSteps(
-  { registry, results, register }: EnqueuingParts,
+  { registry, results, values, register }: EnqueuingParts,
   batcher: Batcher<NewJob, EnqueueReply>,
 ): Steps {
   // A type that was never listed is made known with its first job, so that others can mask and settle it.
@@ -98,29 +100,39 @@ function createSteps(
   const keepJob = async (job: NewJob): Promise<Receipt> => {
     const [reply] = await batcher.add([job]);
     if (reply === undefined) throw new MillraceError("STORE_FAILED");
-    return createReceipt(reply, job.type, results);
+    return createReceipt(reply, job.type, { results, values });
   };
   const keepJobs = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
     const receipts: Receipt[] = [];
     for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
       const replies = await batcher.add(jobs.slice(start, start + MAX_ENQUEUE_BATCH));
       for (const [index, reply] of replies.entries()) {
-        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", results));
+        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", { results, values }));
       }
     }
     return receipts;
   };
-  const makeJob: Steps["makeJob"] = (typeOrName, input, options) => {
-    const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-    const make = (): NewJob | Promise<NewJob> => createNewJob(type, input, options, makeId);
-    return registry.find(type.name) === type ? make() : know(type).then(make);
-  };
+  const makeIn =
+    (place: LargeValues): Steps["makeJob"] =>
+    (typeOrName, input, options) => {
+      const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
+      const make = (): NewJob | Promise<NewJob> =>
+        createNewJob(type, input, options, makeId, place);
+      return registry.find(type.name) === type ? make() : know(type).then(make);
+    };
+  const makeJob = makeIn(values);
+  // Rooms may keep what they made for jobs of other ids: a value that was put away belongs to one job.
+  const makeInPlace = makeIn(inPlace);
   const createJob: Steps["createJob"] = async (type, input, options) =>
-    makeJob(type, input, options);
+    makeInPlace(type, input, options);
   return { know, makeId, makeJob, createJob, keepJob, keepJobs };
 }
 
-function createReceipt(reply: EnqueueReply, type: string, results: Results): Receipt {
+function createReceipt(
+  reply: EnqueueReply,
+  type: string,
+  { results, values }: Pick<EnqueuingParts, "results" | "values">,
+): Receipt {
   if (reply.because === "draining") {
     throw new MillraceError("QUEUE_DRAINING", {
       message: `the job of type ${type} was not kept: its queue takes nothing new in at present. Resume the queue, or enqueue to another`,
@@ -135,16 +147,16 @@ function createReceipt(reply: EnqueueReply, type: string, results: Results): Rec
     ...(reply.because === undefined ? {} : { because: reply.because }),
     result: async (options) => {
       if (reply.because === "dropped") throw new MillraceError("JOB_DROPPED");
-      return outputOf(reply.id, await results.wait(reply.id, options));
+      return outputOf(reply.id, await results.wait(reply.id, options), values);
     },
   };
 }
 
-function outputOf(jobId: string, ending: Ending): unknown {
+async function outputOf(jobId: string, ending: Ending, values: LargeValues): Promise<unknown> {
   const details = { jobId };
   switch (ending.kind) {
     case "succeeded":
-      return JSON.parse(ending.result) as unknown;
+      return JSON.parse(await values.read(jobId, ending.result)) as unknown;
     case "failed":
       throw new MillraceError("JOB_FAILED", {
         message: `job ${jobId} failed: ${ending.error.message}`,

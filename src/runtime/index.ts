@@ -10,6 +10,15 @@ export {
   type HttpLaunchOptions,
   type HttpLauncherOptions,
 } from "./launchers/http.ts";
+export {
+  type BlobEntry,
+  type BlobName,
+  type BlobOptions,
+  type BlobStore,
+  type DirectoryBlobOptions,
+  checkBlobOptions,
+  createDirectoryBlobs,
+} from "./blobs/index.ts";
 export type * from "./launchers/launcher.ts";
 export { verifyWebhook } from "./launchers/webhook-signature.ts";
 export * from "./launchers/process/index.ts";

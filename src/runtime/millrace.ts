@@ -8,6 +8,7 @@ import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
 import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
+import type { BlobOptions } from "./blobs/index.ts";
 import type { LimitOperations } from "./limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logger.ts";
@@ -30,6 +31,8 @@ export interface MillraceOptions {
   readonly jobs?: readonly AnyJobType[];
   /** Launchers beside the built-in ones. */
   readonly launchers?: readonly Launcher[];
+  /** Where inputs and results are kept that are too large for a job. None by default: they are refused. */
+  readonly blobs?: BlobOptions;
   /** Any pino-shaped logger; `false` for none. Default: pino on standard output, level `info`. */
   readonly logger?: Logger | false;
   readonly worker?: WorkerOptions;

@@ -15,25 +15,27 @@ import {
 } from "../core/limits.ts";
 import type { NewJob } from "../core/store.ts";
 import { hasFlow, readFlowOf } from "./flow.ts";
+import { type LargeValues, inPlace, isReference } from "./blobs/index.ts";
 import type { EnqueueOptions } from "./millrace.ts";
 import { validate } from "./validation.ts";
 
 /**
  * Makes a new job. The input is checked as the handler will see it: after a trip through JSON.
  *
- * @throws MillraceError `INVALID_INPUT`, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_DURATION`, `TOO_MANY`
+ * @throws MillraceError `INVALID_INPUT`, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_DURATION`, `TOO_MANY`, `BLOB_FAILED`
  */
 export function createNewJob(
   type: AnyJobType,
   input: unknown,
   options: EnqueueOptions | undefined,
   makeId: (queue: string) => JobId,
+  values: LargeValues = inPlace,
 ): NewJob | Promise<NewJob> {
-  const text = inputText(type, input);
+  const text = inputText(type, input, values.maxBytes);
   const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
-  const build = (): NewJob => {
+  const build = (): NewJob | Promise<NewJob> => {
     const given = options === undefined ? {} : readOptions(options);
-    return {
+    const job: NewJob = {
       id: makeId(queue),
       type: type.name,
       queue,
@@ -44,6 +46,9 @@ export function createNewJob(
       ...(hasFlow(type) ? readFlowOf(type, JSON.parse(text), given) : {}),
       ...retentionOf(type, options),
     };
+    const kept = values.putAway(job.id, "input", text);
+    if (typeof kept === "string") return job;
+    return kept.then((reference) => ({ ...job, input: reference }));
   };
   if (type.inputSchema === undefined) return build();
   const checked: unknown = validate(
@@ -55,9 +60,13 @@ export function createNewJob(
   return checked instanceof Promise ? checked.then(build) : build();
 }
 
-function inputText(type: AnyJobType, input: unknown): string {
+function inputText(type: AnyJobType, input: unknown, maxBytes: number): string {
   try {
-    return toJson(input, `input of ${type.name}`);
+    const text = toJson(input, `input of ${type.name}`, maxBytes);
+    if (!isReference(text)) return text;
+    throw new MillraceError("INVALID_INPUT", {
+      message: `input of ${type.name} begins with the field $blob, which stands for a value that was put away; give it another name`,
+    });
   } catch (error) {
     if (error instanceof MillraceError && error.code === "INVALID_OUTPUT") {
       throw new MillraceError("INVALID_INPUT", { message: error.message, cause: error });

@@ -8,6 +8,7 @@ import { checkFlow } from "./flow.ts";
 import { loggedStore } from "./logged-store.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import { createLauncherPool } from "./launchers/pool.ts";
+import { type LargeValues, createBlobCleaner, openLargeValues } from "./blobs/index.ts";
 import { type DeclaredTypes, createDeclaredTypes } from "./declared-types.ts";
 import { createEnqueuing } from "./enqueuing.ts";
 import { type Logger, createLogger, silentLogger } from "./logger.ts";
@@ -42,9 +43,14 @@ export async function openRuntime<Calls extends object>(
   const logger = loggerOf(options.logger);
   const registry = createRegistry();
   for (const type of options.jobs ?? []) registry.add(type);
+  const values = openLargeValues(options.blobs, namespace);
   const { store, closeStore } = await openFor(options, { namespace, logger, registry });
   try {
-    return await assemble({ store, closeStore, settings, logger, registry }, options, openRooms);
+    return await assemble(
+      { store, closeStore, settings, logger, registry, values },
+      options,
+      openRooms,
+    );
   } catch (error) {
     await closeStore();
     throw error;
@@ -55,6 +61,7 @@ interface Ground extends OpenedStore {
   readonly settings: WorkerSettings;
   readonly logger: Logger;
   readonly registry: Registry;
+  readonly values: LargeValues;
 }
 
 async function assemble<Calls extends object>(
@@ -62,7 +69,7 @@ async function assemble<Calls extends object>(
   options: MillraceOptions,
   openRooms: (parts: RoomParts) => Rooms<Calls>,
 ): Promise<Runtime & Calls> {
-  const { store, logger, registry } = ground;
+  const { store, logger, registry, values } = ground;
   const results = new Results(store);
   const { working, remote, declaredTypes } = createWork(ground, results, {
     others: options.launchers ?? [],
@@ -75,7 +82,7 @@ async function assemble<Calls extends object>(
     for (const type of types) registry.add(type);
     await makeKnown(store, types);
   };
-  const enqueuing = createEnqueuing({ store, registry, results, register });
+  const enqueuing = createEnqueuing({ store, registry, results, values, register });
   const { rooms, calls } = openRooms({
     store,
     logger,
@@ -109,7 +116,7 @@ async function assemble<Calls extends object>(
 
 /** What runs jobs: the worker of this process, the remote ones, and the types that are registered while it runs. */
 function createWork(
-  { store, logger, settings, registry }: Ground,
+  { store, logger, settings, registry, values }: Ground,
   results: Results,
   around: {
     readonly others: readonly Launcher[];
@@ -125,6 +132,7 @@ function createWork(
     logger,
     settings,
     registry,
+    values,
     ended: (id, token, signal) => results.claimEnded(id, token, signal),
     onSettled: (claimed, outcome, runMs) => {
       results.settled(claimed.id, outcome);
@@ -168,7 +176,10 @@ function createLife(
     turn = mine.catch(() => {});
     return mine;
   };
+  const blobs = ground.values.store;
+  const cleaner = blobs && createBlobCleaner({ blobs, store: ground.store, logger: ground.logger });
   const stopAll = async (graceMs: number): Promise<void> => {
+    await cleaner?.stop();
     await Promise.all(rooms.map((room) => room.stop()));
     await working.stop(undefined, graceMs);
     for (const room of rooms) await room.finish?.();
@@ -197,6 +208,7 @@ function createLife(
       if (type !== undefined && registry.find(type.name) !== type) await register(type);
       await inTurn(async () => {
         await working.start(type);
+        cleaner?.start();
         const types = type === undefined ? registry.all() : [type];
         await Promise.all(rooms.map((room) => room.start(types)));
       });

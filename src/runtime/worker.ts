@@ -15,6 +15,7 @@ import type {
 } from "../core/store.ts";
 import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts";
 import { createBackoff } from "./backoff.ts";
+import type { LargeValues } from "./blobs/index.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
@@ -28,6 +29,7 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly launchers: LauncherPool;
   readonly settings: WorkerSettings;
+  readonly values: LargeValues;
   readonly ended: ClaimEnded;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
@@ -113,6 +115,7 @@ export class Worker {
       launcherOf: (type) => parts.launchers.of(type),
       logger: parts.logger,
       reporter: this.#reporter,
+      values: parts.values,
       ended: parts.ended,
       workerId: () => this.#lease.workerId,
       random: Math.random,

@@ -3,6 +3,7 @@ import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
 import type { ClaimEnded } from "./attempt.ts";
+import type { LargeValues } from "./blobs/index.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry.ts";
@@ -16,6 +17,7 @@ export interface WorkingParts {
   readonly settings: WorkerSettings;
   readonly registry: Registry;
   readonly launchers: LauncherPool;
+  readonly values: LargeValues;
   readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
@@ -30,7 +32,7 @@ export interface Working {
 }
 
 export function createWorking(parts: WorkingParts): Working {
-  const { store, logger, settings, registry, launchers, ended, onSettled } = parts;
+  const { store, logger, settings, registry, launchers, values, ended, onSettled } = parts;
   const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
   let worker: Worker | undefined;
   return {
@@ -48,7 +50,7 @@ export function createWorking(parts: WorkingParts): Working {
       checkAny(mine, settings);
       await Promise.all(mine.map((each) => launchers.prepare(each)));
       const starting =
-        worker ?? new Worker({ store, logger, launchers, settings, ended, onSettled });
+        worker ?? new Worker({ store, logger, launchers, settings, values, ended, onSettled });
       for (const each of mine) starting.serve(each);
       if (worker === undefined) {
         await starting.start();

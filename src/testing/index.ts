@@ -4,3 +4,4 @@ export * from "./clock.ts";
 export * from "./millrace/index.ts";
 export * from "./model/index.ts";
 export * from "./launchers/index.ts";
+export * from "./blobs.ts";

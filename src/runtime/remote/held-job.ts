@@ -11,7 +11,7 @@ import type { RemoteCancel, RemoteJob, RemoteOutcome, RemoteReport } from "./rem
 /** What a held job needs around it. */
 export interface HeldJobSurroundings extends Pick<
   AttemptSurroundings,
-  "logger" | "reporter" | "workerId" | "ended" | "ranBeforeMs"
+  "logger" | "reporter" | "values" | "workerId" | "ended" | "ranBeforeMs"
 > {
   /** Keeps the end of the try; `null` where the claim is void. */
   readonly onEnd: (held: HeldJob, outcome: SettleOutcome | null) => Promise<SettleReply>;

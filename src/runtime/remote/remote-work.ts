@@ -7,6 +7,7 @@ import type { JobRecord } from "../../core/job.ts";
 import { MAX_PAGE } from "../../core/limits.ts";
 import type { ClaimedJob, SettleOutcome, SettleReply, Store } from "../../core/store.ts";
 import { type ClaimEnded, timeoutMessage } from "../attempt.ts";
+import type { LargeValues } from "../blobs/index.ts";
 import type { Logger } from "../logger.ts";
 import type { Registry } from "../registry.ts";
 import { Reporter } from "../reporter.ts";
@@ -22,6 +23,7 @@ export interface RemoteWorkParts {
   readonly logger: Logger;
   readonly settings: WorkerSettings;
   readonly registry: Registry;
+  readonly values: LargeValues;
   readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
 }
@@ -179,6 +181,7 @@ class Work {
       ...(ranMs === undefined ? {} : { ranBeforeMs: Math.max(0, ranMs) }),
       logger: this.#parts.logger,
       reporter: this.#reporter,
+      values: this.#parts.values,
       workerId: () => worker,
       ended: this.#parts.ended,
       onEnd: (held, outcome) => this.#keepEnd(held, outcome, worker),

@@ -1,0 +1,188 @@
+// Large inputs and results: put away in the blob store with a reference in the job, and read again where they are used.
+import { createHash } from "node:crypto";
+import { MillraceError } from "../../core/errors.ts";
+import type { JobId } from "../../core/ids.ts";
+import type { JobRecord, JsonText } from "../../core/job.ts";
+import { MAX_VALUE_BYTES, utf8Bytes } from "../../core/limits.ts";
+import { createDirectoryBlobs } from "./directory.ts";
+import type { BlobStore } from "./blob-store.ts";
+
+/** Where large values are kept. */
+export interface BlobOptions {
+  /** `"dir:PATH"`, or a blob store of one's own. */
+  readonly store: string | BlobStore;
+  /** Values of more bytes than this are put away. Default 65,536. */
+  readonly above?: number;
+  /** Largest value in bytes. Default 67,108,864. */
+  readonly maxBytes?: number;
+}
+
+/** Small enough that pages of jobs stay quick, large enough that few values need a second place. */
+const DEFAULT_ABOVE_BYTES = 64 * 1_024;
+/** A value is in memory whole, as text and parsed; what is larger belongs on a shared resource of the program's own. */
+const DEFAULT_MAX_BYTES = 64 * 1_024 * 1_024;
+/** The field that a reference has, and no input or result may begin with. */
+const FIELD = "$blob";
+const REFERENCE_START = `{"${FIELD}":`;
+
+/** What a job holds in place of a large value. */
+interface Reference {
+  readonly [FIELD]: { readonly name: string; readonly bytes: number; readonly sha256: string };
+}
+
+/** Values of jobs, wherever they are kept. Texts that are small pass through without a promise. */
+export interface LargeValues {
+  /** Largest value in bytes. */
+  readonly maxBytes: number;
+  readonly store: BlobStore | undefined;
+  /**
+   * What is kept in the job: the value itself, or a reference to it when it has been put away.
+   *
+   * @throws MillraceError `BLOB_FAILED`
+   */
+  putAway(job: JobId, name: string, text: JsonText): JsonText | Promise<JsonText>;
+  /**
+   * The value that a job's text stands for.
+   *
+   * @throws MillraceError `BLOB_MISSING`, `BLOB_FAILED`
+   */
+  read(job: JobId, text: JsonText): JsonText | Promise<JsonText>;
+}
+
+/** Values that stay in their jobs. */
+export const inPlace: LargeValues = {
+  maxBytes: MAX_VALUE_BYTES,
+  store: undefined,
+  putAway: (_job, _name, text) => text,
+  read: (job, text) => {
+    if (!isReference(text)) return text;
+    throw missing(
+      job,
+      text,
+      "no blob store is configured here; give this process the same `blobs`",
+    );
+  },
+};
+
+/**
+ * Opens the place of large values.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` that names the field
+ */
+export function openLargeValues(options: BlobOptions | undefined, namespace: string): LargeValues {
+  if (options === undefined) return inPlace;
+  const { above = DEFAULT_ABOVE_BYTES, maxBytes = DEFAULT_MAX_BYTES } = options;
+  checkBytes("blobs.above", above, MAX_VALUE_BYTES);
+  checkBytes("blobs.maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
+  const store = openBlobStore(options.store, namespace);
+  return {
+    maxBytes,
+    store,
+    putAway: (job, name, text) => {
+      // A text of a third of the bound can't be over it, whatever its characters.
+      if (text.length * 3 <= above) return text;
+      const bytes = utf8Bytes(text);
+      return bytes <= above ? text : put(store, { job, name, text, bytes });
+    },
+    read: (job, text) => (isReference(text) ? get(store, job, text) : text),
+  };
+}
+
+/**
+ * Checks options without opening anything.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` that names the field
+ */
+export function checkBlobOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null && "store" in options) {
+    openLargeValues(options as BlobOptions, "default");
+    return;
+  }
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: 'blobs is not as expected: { store: "dir:PATH" }, with above and maxBytes if need be',
+  });
+}
+
+/** Whether a text is, or would be taken for, a reference. */
+export function isReference(text: JsonText): boolean {
+  return text.startsWith(REFERENCE_START);
+}
+
+/** The names of the values that a job refers to. */
+export function blobsOf({ input, result }: JobRecord): readonly string[] {
+  return [input, result].flatMap((text) =>
+    text !== null && isReference(text) ? [(JSON.parse(text) as Reference)[FIELD].name] : [],
+  );
+}
+
+function openBlobStore(store: string | BlobStore, namespace: string): BlobStore {
+  if (typeof store === "object" && store !== null) return store;
+  const [, path] = /^dir:(.+)$/.exec(store) ?? [];
+  if (path !== undefined) return createDirectoryBlobs({ path, namespace });
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `blobs.store is ${JSON.stringify(store)}; expected "dir:PATH" or a BlobStore`,
+  });
+}
+
+function checkBytes(field: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `${field} is ${String(value)}; expected a whole number of bytes from 1 to ${most}`,
+  });
+}
+
+async function put(
+  store: BlobStore,
+  value: {
+    readonly job: JobId;
+    readonly name: string;
+    readonly text: JsonText;
+    readonly bytes: number;
+  },
+): Promise<JsonText> {
+  const { bytes, ...blob } = value;
+  try {
+    await store.put(blob);
+  } catch (cause) {
+    throw failed(store, `keep ${bytes} bytes of job ${blob.job}`, cause);
+  }
+  const sha256 = createHash("sha256").update(blob.text).digest("hex");
+  return JSON.stringify({ [FIELD]: { name: blob.name, bytes, sha256 } } satisfies Reference);
+}
+
+async function get(store: BlobStore, job: JobId, reference: JsonText): Promise<JsonText> {
+  const { name, sha256 } = (JSON.parse(reference) as Reference)[FIELD];
+  let text: JsonText | null;
+  try {
+    text = await store.get({ job, name });
+  } catch (cause) {
+    throw failed(store, `read ${name} of job ${job}`, cause);
+  }
+  if (text === null) {
+    throw missing(
+      job,
+      reference,
+      `it is not in ${store.location}; does this process have the same blob store as the one that kept it?`,
+    );
+  }
+  if (createHash("sha256").update(text).digest("hex") !== sha256) {
+    throw missing(job, reference, `what is in ${store.location} under its name is something else`);
+  }
+  return text;
+}
+
+function missing(job: JobId, reference: JsonText, why: string): MillraceError {
+  const { name, bytes } = (JSON.parse(reference) as Reference)[FIELD];
+  return new MillraceError("BLOB_MISSING", {
+    message: `the ${name.split("-", 1)[0] ?? name} of job ${job} (${bytes} bytes) can't be read: ${why}`,
+    details: { jobId: job, name, bytes },
+  });
+}
+
+function failed(store: BlobStore, what: string, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError("BLOB_FAILED", {
+    message: `the blob store ${store.location} could not ${what}: ${reason}`,
+    cause,
+  });
+}
