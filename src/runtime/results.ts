@@ -17,8 +17,11 @@ export type Ending =
 
 /** Looks at the jobs that are waited for, should an event be lost. */
 const LOOK_INTERVAL_MS = 2_000;
-/** Endings remembered of jobs that this process ran and that are removed at once: their waiter may come a little late. */
-const MAX_REMEMBERED_ENDINGS = 1_000;
+/**
+ * Endings remembered, at least, of jobs that this process ran and that are removed at once: their waiter may come a
+ * little late.
+ */
+const REMEMBERED_ENDINGS = 1_000;
 /** Most waits at once in one process; beyond it something waits without end. */
 const MAX_WAITERS = 100_000;
 /** Ids looked at in one call. */
@@ -35,7 +38,9 @@ export class Results {
   readonly #store: Store;
   readonly #waiters = new Map<JobId, Set<Waiter>>();
   readonly #claimWaiters = new Map<JobId, Set<ClaimWaiter>>();
-  readonly #remembered = new Map<JobId, Ending>();
+  /** Two generations: forgetting the older one at once costs less than the oldest each time. */
+  #remembered = new Map<JobId, Ending>();
+  #rememberedBefore: ReadonlyMap<JobId, Ending> = new Map();
   #following: Promise<Subscription> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -51,7 +56,7 @@ export class Results {
    */
   async wait(id: JobId, options: WaitOptions = {}): Promise<Ending> {
     if (this.#isClosed) throw new MillraceError("STOPPED", { message: "Millrace is closed" });
-    const known = this.#remembered.get(id);
+    const known = this.#remembered.get(id) ?? this.#rememberedBefore.get(id);
     if (known !== undefined) return known;
     if (this.#waiters.size >= MAX_WAITERS) {
       throw new MillraceError("TOO_MANY", {
@@ -128,9 +133,9 @@ export class Results {
 
   #remember(id: JobId, ending: Ending): void {
     this.#remembered.set(id, ending);
-    if (this.#remembered.size <= MAX_REMEMBERED_ENDINGS) return;
-    const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined) this.#remembered.delete(oldest);
+    if (this.#remembered.size < REMEMBERED_ENDINGS) return;
+    this.#rememberedBefore = this.#remembered;
+    this.#remembered = new Map();
   }
 
   #tell(id: JobId, ending: Ending): void {
