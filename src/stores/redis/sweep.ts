@@ -46,6 +46,7 @@ export async function sweepAll(context: Context, request: SweepRequest): Promise
   await deliverOutboxes(context);
   const rooms = await context.rooms.all();
   const dead = new Set<string>();
+  const dueIn = new Map<OpenRoom, DueJobs>();
   let keeps = boundOfType;
   for (const room of rooms) {
     if (sums.left <= 0) {
@@ -56,7 +57,9 @@ export async function sweepAll(context: Context, request: SweepRequest): Promise
       const own = context.rooms.known(room.queue) ?? [room];
       keeps = await shareBounds(context, own, types, sums.left);
     }
-    for (const worker of await sweepRoom(context, room, { types, keeps }, sums)) dead.add(worker);
+    const { workers, due } = await sweepRoom(context, room, { types, keeps }, sums);
+    for (const worker of workers) dead.add(worker);
+    dueIn.set(room, due);
   }
   const gone = await context.link.call(
     CLEAN_DIRECTORY,
@@ -67,6 +70,8 @@ export async function sweepAll(context: Context, request: SweepRequest): Promise
   for (const worker of new Set([...dead, ...names])) {
     await takeBack(context, rooms, worker, types, sums);
   }
+  // After it: what ends here was company of whatever killed its worker, and is counted as such.
+  for (const [room, due] of dueIn) await endDue(context, room, due, types, sums);
   sums.left -= await forgetFigures(context, Math.max(0, sums.left));
   if (sums.left <= 0) sums.more = true;
   const { left: _, ...counts } = sums;
@@ -79,13 +84,16 @@ function listOf(texts: readonly string[]): Arguments {
   return args;
 }
 
-/** Sweeps one room; gives back workers that have jobs here and no lease. */
+/** Jobs that may have to end, each with the kind of its timer. */
+type DueJobs = ReadonlyMap<JobId, string>;
+
+/** Sweeps one room; gives workers that have jobs here and no lease, and jobs in reach of their end. */
 async function sweepRoom(
   context: Context,
   room: OpenRoom,
   { types, keeps }: { readonly types: ReadonlyMap<string, TypeRecord>; readonly keeps: KeptBound },
   sums: Sums,
-): Promise<readonly string[]> {
+): Promise<{ readonly workers: readonly string[]; readonly due: DueJobs }> {
   const args = new Arguments().number(sums.left).number(REMEMBER_GONE_MS);
   for (const type of types.values()) {
     args.text(type.name);
@@ -106,20 +114,19 @@ async function sweepRoom(
     const at = 4 + workerCount + job * 2;
     due.set(readId(reply[at + 1] as Buffer), String(reply[at]));
   }
-  await endDue(context, room, due, types, sums);
-  return workers;
+  return { workers, due };
 }
 
 /** Jobs that were not started in time fail; cancel requests that nobody answered are carried out. */
 async function endDue(
   context: Context,
   room: OpenRoom,
-  due: ReadonlyMap<JobId, string>,
+  due: DueJobs,
   types: ReadonlyMap<string, TypeRecord>,
   sums: Sums,
 ): Promise<void> {
   if (due.size === 0) return;
-  const ids = [...due.keys()].slice(0, sums.left);
+  const ids = [...due.keys()].slice(0, Math.max(0, sums.left));
   if (ids.length < due.size) sums.more = true;
   const jobs = await readJobs(context, room, ids);
   const moves: { readonly move: Move; readonly kind: string }[] = [];
