@@ -49,6 +49,8 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
 
 async function startNode(args: readonly string[]): Promise<RedisServer> {
   const own = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)];
+  // A node that is alone learns its own address from nobody.
+  own.push("--cluster-announce-ip", "127.0.0.1");
   // By default a primary waits 5 s for more replicas before it sends its data.
   own.push("--repl-diskless-sync-delay", "0");
   // The bus port is 10,000 above by default, which leaves the range for high free ports.

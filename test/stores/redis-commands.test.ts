@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { defineJob, openMillrace } from "millrace";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { createTestClock } from "../../src/testing/index.ts";
-import { REMOVE_AT_ONCE, outcomes } from "../../src/testing/conformance/worker.ts";
+import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { CAPABILITIES, type ClaimedJob } from "../../src/core/index.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
@@ -96,6 +96,24 @@ test("callers of one moment share a round trip", async () => {
       await Promise.all(Array.from({ length: 100 }, () => store.enqueue({ jobs: [job()] })));
     });
     expect(calls).toBe(1);
+  });
+});
+
+test("of many queues that have work an exchange asks those that give it a good share", async () => {
+  await inWorld(async ({ store, job, worker }) => {
+    const queues = Array.from({ length: 32 }, (_, index) => `queue-${index}`);
+    for (const type of queues) {
+      await store.enqueue({ jobs: Array.from({ length: 50 }, () => job({ type })) });
+    }
+    const { claim } = await worker({ offers: queues.map((queue) => offerOf(queue)) });
+    // The first finds out which have work.
+    await claim({ capacity: 100 });
+    let count = 0;
+    const { calls } = await countsSince(async () => {
+      count = (await claim({ capacity: 100 })).length;
+    });
+    expect(count).toBe(100);
+    expect(calls).toBeLessThanOrEqual(6);
   });
 });
 

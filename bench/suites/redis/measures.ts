@@ -11,6 +11,7 @@ import {
   paceOfCallers,
   processCounts,
 } from "../../harness/workload.ts";
+import { paceOfProcesses } from "./processes.ts";
 import { ServerMeter } from "./server.ts";
 import type { RedisQueue, RedisSubject } from "./subject.ts";
 
@@ -113,39 +114,6 @@ export async function processInProcesses(
       ),
     processes,
   });
-}
-
-/** Begins to count once all processes have begun. */
-export async function paceOfProcesses(
-  run: Run,
-  workers: {
-    readonly start: (index: number) => ReturnType<typeof fork>;
-    readonly processes: number;
-  },
-): Promise<number> {
-  const { warmUp, measured } = processCounts(run);
-  const counts = Array.from({ length: workers.processes }, () => 0);
-  const children = counts.map((_, index) => workers.start(index));
-  const done = Promise.withResolvers<number>();
-  let warm: { readonly count: number; readonly atMs: number } | null = null;
-  for (const [index, child] of children.entries()) {
-    child.once("exit", (code) => done.reject(new Error(`a worker ended with ${String(code)}`)));
-    child.on("message", (count) => {
-      counts[index] = count as number;
-      const sum = counts.reduce((all, each) => all + each, 0);
-      const nowMs = performance.now();
-      if (warm === null) {
-        if (sum >= warmUp && counts.every((each) => each > 0)) warm = { count: sum, atMs: nowMs };
-      } else if (sum >= warm.count + measured) {
-        done.resolve(((sum - warm.count) / (nowMs - warm.atMs)) * 1_000);
-      }
-    });
-  }
-  try {
-    return await done.promise;
-  } finally {
-    for (const child of children) child.kill("SIGKILL");
-  }
 }
 
 export async function latency({ subject, module, run }: Asked): Promise<Figures> {

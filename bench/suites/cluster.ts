@@ -1,0 +1,70 @@
+// The suite `cluster`: how processing grows over the primaries of a Redis Cluster.
+import { fork } from "node:child_process";
+import { startRedisCluster } from "../../test/servers/redis-cluster.ts";
+import type { Case, Goal, Measurement, Run, Suite } from "../harness/index.ts";
+import { processCounts } from "../harness/workload.ts";
+import { fillCluster } from "./cluster/queues.ts";
+import { paceOfProcesses } from "./redis/processes.ts";
+
+/** A cluster needs no third primary to be whole: each of these is one of its own. */
+const PRIMARIES = [1, 2, 3] as const;
+/** Worker processes: one alone would be the bound, not the servers. */
+const WORKERS = 2;
+
+const PACE: Case = { unit: "jobs/s", better: "higher" };
+
+const CASES = { "32-queues": "queues", "1-queue-in-12-partitions": "partitions" } as const;
+type Shape = (typeof CASES)[keyof typeof CASES];
+
+async function pace(run: Run, shape: Shape, primaries: number): Promise<number> {
+  const url = run.settings[`url${primaries}`] ?? "";
+  const namespace = `bench-${process.pid}`;
+  const { warmUp, measured } = processCounts(run);
+  const setup = { url, namespace, shape };
+  await fillCluster(setup, (warmUp + measured) * 2);
+  return paceOfProcesses(run, {
+    processes: WORKERS,
+    start: () =>
+      fork(new URL("./cluster/work-process.ts", import.meta.url), [JSON.stringify(setup)], {
+        execArgv: ["--conditions=millrace-source"],
+      }),
+  });
+}
+
+function measurement(name: string, shape: Shape): Measurement {
+  const subjects = PRIMARIES.map((primaries) => [
+    `${primaries}-primaries`,
+    async (run: Run) => ({ [name]: await pace(run, shape, primaries) }),
+  ]);
+  return {
+    cases: { [name]: PACE },
+    subjects: Object.fromEntries(subjects) as Measurement["subjects"],
+  };
+}
+
+const GOALS: readonly Goal[] = Object.keys(CASES).map((name) => ({
+  case: name,
+  subject: "3-primaries",
+  against: { subject: "1-primaries" },
+  atLeast: 1,
+}));
+
+export const suite: Suite = {
+  name: "cluster",
+  about: `clusters of 1, 2 and 3 primaries on this machine, ${WORKERS} worker processes at concurrency 100, finished jobs removed`,
+  reference: "1-primaries",
+  goals: GOALS,
+  prepare: async () => {
+    const clusters = await Promise.all(
+      PRIMARIES.map((primaries) => startRedisCluster({ primaries, replicasEach: 0 })),
+    );
+    const urls = clusters.map(({ url }, index) => [`url${PRIMARIES[index]}`, url]);
+    return {
+      settings: Object.fromEntries(urls) as Record<string, string>,
+      [Symbol.asyncDispose]: async () => {
+        await Promise.all(clusters.map((cluster) => cluster.stop()));
+      },
+    };
+  },
+  measurements: Object.entries(CASES).map(([name, shape]) => measurement(name, shape)),
+};
