@@ -31,6 +31,11 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** Wait before a lost connection is made again: at most this, with full jitter, growing from the least. */
 const LONGEST_RECONNECT_MS = 500;
 const LEAST_RECONNECT_MS = 20;
+/**
+ * How often a server that loads its data is looked at. The driver would believe the server's own estimate and look
+ * again after up to ten seconds, however soon it is done.
+ */
+const LOADING_LOOK_MS = 250;
 /** How often a Cluster's client looks at the slots unasked. */
 const SLOTS_REFRESH_MS = 5_000;
 
@@ -108,6 +113,7 @@ function nodeOptions(
   return {
     ...extra,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    maxLoadingRetryTime: LOADING_LOOK_MS,
     // What was sent and not answered when the connection broke fails at once, and is sent again by its caller, who
     // knows until when that makes sense. With no bound (`null`) and nothing sent again, it would never settle.
     maxRetriesPerRequest: isQueueing ? null : 0,

@@ -4,6 +4,11 @@ import { MillraceError } from "../../core/errors.ts";
 /** How late a deadline may be noticed. */
 const TICK_MS = 50;
 
+/** A deadline that passed. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+}
+
 interface Waiting {
   readonly endAtMs: number;
   readonly fail: (error: unknown) => void;
@@ -24,7 +29,7 @@ export function createDeadlines(now: () => number): Deadlines {
   const tick = (): void => {
     const nowMs = now();
     for (const entry of waiting) {
-      if (entry.endAtMs <= nowMs) entry.fail(new Error("no answer"));
+      if (entry.endAtMs <= nowMs) entry.fail(new NoAnswer("no answer"));
     }
     if (waiting.size === 0 && timer !== null) {
       clearInterval(timer);

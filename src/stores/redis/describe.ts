@@ -116,7 +116,7 @@ export function checkServers(
 /** What can be lost under each durability, in a sentence. */
 export const CAN_LOSE: Readonly<Record<Durability, string>> = {
   memory: "everything since the last snapshot, when a server ends",
-  os: "up to 2 seconds of work (appendfsync everysec) when a server loses power, and what its replicas did not have when one of them takes over; nothing when only the process ends",
+  os: "up to 2 seconds of work (appendfsync everysec) when a server loses power, and what its replicas did not have when one of them takes over; when only the process ends, no more than what a slow fsync held back",
   fsync:
     "nothing that was acknowledged when a server loses power; what its replicas did not have when one of them takes over",
   replicated:

@@ -24,6 +24,15 @@ export function judge(error: unknown): Verdict {
   return isAnswer(error) ? "failed" : "again";
 }
 
+/** What TLS says of a certificate: `ERR_TLS_CERT_ALTNAME_INVALID`, `DEPTH_ZERO_SELF_SIGNED_CERT`, ... */
+const OF_CERTIFICATE = /CERT|UNABLE_TO_VERIFY|SELF_SIGNED/;
+
+/** Whether a connection failed because of the server's certificate. */
+export function isOfCertificate(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" && OF_CERTIFICATE.test(code);
+}
+
 function isAnswer(error: unknown): boolean {
   return error instanceof Error && error.name === "ReplyError";
 }

@@ -74,7 +74,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const servers = await readServers(link);
     checkServers(servers, options.durability, location);
     const directory = directoryOf(namespace);
-    await checkLayout(link, directory, LAYOUT_VERSION);
+    await checkLayout(link, namespace, LAYOUT_VERSION);
     const context: Context = {
       link,
       namespace,

@@ -51,6 +51,11 @@ export function roomOf(namespace: string, queue: string, partition: number): Roo
   return { queue, partition, keys, name: `${tag}m`, eventChannel: `${tag}e` };
 }
 
+/** Key that says which layout a namespace has. It bears no version itself: programs of every version look there. */
+export function layoutKeyOf(namespace: string): string {
+  return `{mr${SEPARATOR}${namespace}}layout`;
+}
+
 /** Pattern of the event channels of all rooms of a namespace. */
 export function eventPattern(namespace: string): string {
   return `{mr${LAYOUT_VERSION}${SEPARATOR}${namespace}${SEPARATOR}*}e`;

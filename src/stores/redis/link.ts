@@ -3,8 +3,8 @@ import type { Cluster, Command, Redis } from "ioredis";
 import { MillraceError } from "../../core/errors.ts";
 import { type SharedClock, shiftOf } from "../clock.ts";
 import { type Driver, connect, loadDriver } from "./connect.ts";
-import { type Deadlines, createDeadlines } from "./deadlines.ts";
-import { judge, toStoreError } from "./failures.ts";
+import { type Deadlines, NoAnswer, createDeadlines } from "./deadlines.ts";
+import { isOfCertificate, judge, toStoreError } from "./failures.ts";
 import { type Replicate, replicationOf } from "./replication.ts";
 import type { Script } from "./scripts/script.ts";
 import { type RedisLocation, describeLocation } from "./url.ts";
@@ -12,6 +12,11 @@ import { Arguments } from "./wire.ts";
 
 /** Longest time that a call may take, tries and waits included. */
 export const DEFAULT_DEADLINE_MS = 10_000;
+/**
+ * Longest wait for the answer to one try: as long as a silent connection is given. On a Cluster a command may wait in
+ * the driver for a node that does not come, while another has its slots by now.
+ */
+const LONGEST_TRY_MS = 3_000;
 /** First and longest wait between two tries. A failover of a Cluster takes seconds, a restart of a server less. */
 const FIRST_BACKOFF_MS = 10;
 const LONGEST_BACKOFF_MS = 250;
@@ -60,12 +65,14 @@ export interface LinkOptions {
 export async function openLink(options: LinkOptions): Promise<Link> {
   const link = new RedisLink(await loadDriver(), options);
   try {
-    await link.command("ping", []);
+    await Promise.race([link.command("ping", []), link.distrusted]);
   } catch (error) {
     link.close();
+    // Why connections broke says more than that there is none.
+    const reason = link.connectionError ?? error;
     throw new MillraceError("STORE_FAILED", {
-      message: `no connection to ${describeLocation(options.location)} within ${options.deadlineMs} ms: ${error instanceof Error ? error.message : String(error)}. Check the address, the credentials and that the server runs`,
-      cause: error,
+      message: `no connection to ${describeLocation(options.location)} within ${options.deadlineMs} ms: ${reason instanceof Error ? reason.message : String(reason)}. Check the address, the credentials, the certificate where there is TLS, and that the server runs`,
+      cause: reason,
     });
   }
   return link;
@@ -85,6 +92,10 @@ class RedisLink implements Link {
   readonly #deadlines: Deadlines = createDeadlines(() => performance.now());
   readonly #replicate: Replicate | null;
   #isClosed = false;
+  /** Why the last connection that broke did. */
+  connectionError: unknown;
+  /** Rejects when the server's certificate is not one to be trusted: trying again mends nothing. */
+  readonly distrusted: Promise<never>;
 
   constructor(driver: Driver, options: LinkOptions) {
     this.#driver = driver;
@@ -92,6 +103,15 @@ class RedisLink implements Link {
     this.isCluster = options.location.form === "cluster";
     this.shiftMs = shiftOf(options.clock);
     this.client = connect(driver, options.location, options.connectionName);
+    const distrusted = Promise.withResolvers<never>();
+    this.distrusted = distrusted.promise;
+    this.distrusted.catch(() => {});
+    const note = (error: unknown): void => {
+      this.connectionError = error;
+      if (isOfCertificate(error)) distrusted.reject(error);
+    };
+    this.client.on("error", note);
+    this.client.on("node error", note);
     this.#replicate =
       options.replicas > 0 ? replicationOf(this.client, driver, options.replicas) : null;
   }
@@ -111,8 +131,12 @@ class RedisLink implements Link {
     return this.#attempt(name, send, {});
   }
 
-  limit<Value>(promise: Promise<Value>): Promise<Value> {
-    return this.#deadlines.limit(promise, performance.now() + this.#deadlineMs);
+  async limit<Value>(promise: Promise<Value>): Promise<Value> {
+    try {
+      return await this.#deadlines.limit(promise, performance.now() + this.#deadlineMs);
+    } catch (error) {
+      throw toStoreError(error, judge(error), "a request");
+    }
   }
 
   close(): void {
@@ -128,7 +152,8 @@ class RedisLink implements Link {
     for (let tries = 0; ; tries += 1) {
       if (this.#isClosed) throw new MillraceError("STORE_CLOSED");
       try {
-        return await this.#deadlines.limit(send(), endAtMs);
+        const tryEndAtMs = Math.min(endAtMs, performance.now() + LONGEST_TRY_MS);
+        return await this.#deadlines.limit(send(), tryEndAtMs);
       } catch (error) {
         if (this.#isClosed) throw new MillraceError("STORE_CLOSED", { cause: error });
         const verdict = judge(error);
@@ -136,6 +161,9 @@ class RedisLink implements Link {
           throw toStoreError(error, verdict, what);
         }
         limits.onRetry?.();
+        if (error instanceof NoAnswer && "refreshSlotsCache" in this.client) {
+          this.client.refreshSlotsCache();
+        }
         await pause(tries, endAtMs - performance.now());
       }
     }

@@ -4,7 +4,7 @@ import type { JobLogLine } from "../../core/job.ts";
 import type { LogsRequest, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
 import { refuseDraining } from "../../core/without-orders.ts";
 import { type Context, storeNowMs } from "./context.ts";
-import type { Directory } from "./layout.ts";
+import { type Directory, layoutKeyOf } from "./layout.ts";
 import type { Link } from "./link.ts";
 import { readRetention, writeRetention } from "./records.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
@@ -132,25 +132,17 @@ export async function listTypes(context: Context): Promise<readonly TypeRecord[]
   return [...(await context.types.read()).values()];
 }
 
-/** Setting that says which version of the layout a namespace has. */
-const VERSION_SETTING = "layout";
-
 /**
  * Notes the layout's version in a new namespace, and refuses one of another.
  *
  * @throws MillraceError `STORE_VERSION`
  */
-export async function checkLayout(
-  link: Link,
-  directory: Directory,
-  version: number,
-): Promise<void> {
-  const read = async (): Promise<unknown> =>
-    link.command("hget", [directory.settings, VERSION_SETTING]);
-  let written = await read();
+export async function checkLayout(link: Link, namespace: string, version: number): Promise<void> {
+  const key = layoutKeyOf(namespace);
+  let written = await link.command("get", [key]);
   if (written === null) {
-    await link.command("hsetnx", [directory.settings, VERSION_SETTING, version]);
-    written = await read();
+    await link.command("set", [key, version, "NX"]);
+    written = await link.command("get", [key]);
   }
   const found = Number(written);
   if (found === version) return;

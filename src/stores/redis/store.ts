@@ -11,13 +11,19 @@ import { MillraceError } from "../../core/errors.ts";
 import { withoutLimits } from "../../core/without-limits.ts";
 import { withoutWorkflows } from "../../core/without-workflows.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
-import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
+import type {
+  EnqueueReply,
+  ExchangeReply,
+  ExchangeRequest,
+  NewJob,
+  Store,
+} from "../../core/store.ts";
 import { ORDER_CAPABILITIES, withoutOrders } from "../../core/without-orders.ts";
 import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
 import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
-import { createExchanger } from "./exchange.ts";
+import { type Exchanger, createExchanger } from "./exchange.ts";
 import { addFigures, readFigures } from "./figures.ts";
 import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./idempotency.ts";
@@ -28,7 +34,7 @@ import { changeSchedules, fireTicks, readSchedules } from "./schedules.ts";
 import { createSubscriber } from "./subscriber.ts";
 import { sweepAll } from "./sweep.ts";
 import type { RedisLocation } from "./url.ts";
-import { openWorkers } from "./workers.ts";
+import { type Workers, openWorkers } from "./workers.ts";
 
 /** What a store is put together from. */
 export interface StoreParts {
@@ -71,7 +77,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     ...withoutOrders("Redis"),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
-    exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),
+    exchange: (request) => open(() => exchangeNoted(exchanger, workers, check.exchange(request))),
     report: (request) => open(() => keepReports(context, exchanger, check.report(request).reports)),
     attachWorker: (request) =>
       open(() => {
@@ -105,6 +111,18 @@ export function createRedisStore({ context, location, durability, clock }: Store
     describe: () => open(() => describeStore(context, location, durability)),
     close: () => (closing ??= end()),
   };
+}
+
+/** A worker that is full passes on what it is woken for. */
+async function exchangeNoted(
+  exchanger: Exchanger,
+  workers: Workers,
+  request: ExchangeRequest,
+): Promise<ExchangeReply> {
+  const reply = await exchanger.exchange(request);
+  const { claim, worker } = request;
+  if (claim !== undefined) workers.noteClaim(worker, reply.claimed.length >= claim.capacity);
+  return reply;
 }
 
 type Opened = <Value>(act: () => Promise<Value> | Value) => Promise<Value>;

@@ -12,6 +12,8 @@ import { MortalServer } from "./server.ts";
 const MOST_LOST_MS = 2_000;
 /** Clocks of two processes, as they are read: a promise counts from so long after it was made. */
 const CLOCK_SLACK_MS = 3;
+/** A server may take so long to load what was found. */
+const LOADED_WITHIN_MS = 120_000;
 /** Ids asked for in one call. */
 const BATCH = 500;
 
@@ -65,7 +67,9 @@ async function losePower(chaos: Chaos, policy: "always" | "everysec"): Promise<T
   const found = join(chaos.directory, "found");
   const firstAtMs = performance.timeOrigin + (load.kept[0]?.keptAtMs ?? 0);
   for (let cut = 0; cut < cuts; cut += 1) {
-    const atMs = firstAtMs + chaos.random.next() * (traced.endedAtMs - firstAtMs);
+    // The first at the very end, when there are results to be lost.
+    const when = cut === 0 ? 1 : chaos.random.next();
+    const atMs = firstAtMs + when * (traced.endedAtMs - firstAtMs);
     restoreAt(atMs, traced, server.now.directory, found);
     await readBack(found, load, atMs, totals);
   }
@@ -79,7 +83,11 @@ async function readBack(found: string, load: Load, atMs: number, totals: Totals)
     directory: found,
     args: ["--appendonly", "yes"],
   });
-  const store = await openRedisStore({ url: server.url, namespace: "default" });
+  const store = await openRedisStore({
+    url: server.url,
+    namespace: "default",
+    deadlineMs: LOADED_WITHIN_MS,
+  });
   const promised = load.kept.filter(({ keptAtMs }) => keptAtMs <= untilMs);
   for (let from = 0; from < promised.length; from += BATCH) {
     const batch = promised.slice(from, from + BATCH);

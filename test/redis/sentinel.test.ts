@@ -1,0 +1,39 @@
+// A primary that a Sentinel watches: the store finds it, and its successor.
+import { defineJob, openMillrace } from "millrace";
+import { expect, test } from "vitest";
+import { startRedis } from "../servers/redis-server.ts";
+import { startSentinel } from "../servers/redis-sentinel.ts";
+
+/** A failover by a Sentinel takes seconds; on a busy machine, several times as many. */
+const WITHIN = { timeout: 90_000 };
+
+const double = defineJob({ name: "double", run: ({ input }) => Number(input) * 2 });
+
+test(
+  "work goes on at the replica that a Sentinel promotes, without a restart",
+  { timeout: 180_000 },
+  async () => {
+    await using servers = new AsyncDisposableStack();
+    const [primary, replica] = await Promise.all([startRedis(), startRedis()]);
+    servers.defer(() => primary.stop());
+    servers.defer(() => replica.stop());
+    await primary.client.config("SET", "repl-diskless-sync-delay", 0);
+    await replica.client.replicaof("127.0.0.1", primary.port);
+    await expect.poll(() => replica.client.info("replication")).toContain("master_link_status:up");
+    const sentinel = servers.use(await startSentinel(primary));
+
+    await using mill = await openMillrace({ store: sentinel.url, jobs: [double], logger: false });
+    await mill.start();
+    const before = await mill.enqueue(double, 1);
+    expect(await before.result()).toBe(2);
+    // What only the primary has would be lost with it: see durability `replicated`.
+    await primary.client.wait(1, 0);
+
+    await primary.kill();
+    await expect.poll(() => sentinel.primaryPort(), WITHIN).toBe(replica.port);
+    const after = await mill.enqueue(double, 21);
+    expect(await after.result({ timeout: "50s" })).toBe(42);
+    expect(await mill.job(before.id)).toMatchObject({ state: "succeeded", result: 2 });
+    expect(await mill.describe()).toMatchObject({ kind: "redis", location: sentinel.url });
+  },
+);

@@ -1,0 +1,72 @@
+// Starts a Sentinel that watches one primary, for tests.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { type RedisServer, startOnFreePort } from "./redis-server.ts";
+
+/** The name under which the Sentinel knows its primary. */
+const PRIMARY = "main";
+/** How long a primary is silent before it is held to be down. */
+const DOWN_AFTER_MS = 500;
+const START_TIMEOUT_MS = 15_000;
+const POLL_MS = 20;
+
+/** A running Sentinel. */
+export interface RedisSentinel extends AsyncDisposable {
+  /** Of the store that it leads to. */
+  readonly url: string;
+  /** Port of the server that it holds to be the primary. */
+  primaryPort(): Promise<number>;
+}
+
+/** Starts a Sentinel, and waits until it knows the primary and its replica. */
+export async function startSentinel(primary: RedisServer): Promise<RedisSentinel> {
+  return startOnFreePort((port) => startOnce(port, primary));
+}
+
+async function startOnce(port: number, primary: RedisServer): Promise<RedisSentinel> {
+  const directory = await mkdtemp(join(tmpdir(), "millrace-sentinel-"));
+  const file = join(directory, "sentinel.conf");
+  const lines = [
+    `port ${port}`,
+    "bind 127.0.0.1",
+    `dir ${directory}`,
+    `sentinel monitor ${PRIMARY} 127.0.0.1 ${primary.port} 1`,
+    `sentinel down-after-milliseconds ${PRIMARY} ${DOWN_AFTER_MS}`,
+    `sentinel failover-timeout ${PRIMARY} 3000`,
+  ];
+  await writeFile(file, `${lines.join("\n")}\n`);
+  const child = spawn("redis-server", [file, "--sentinel"], { stdio: "ignore" });
+  const ended = once(child, "exit");
+  const endWithUs = (): void => void child.kill("SIGKILL");
+  process.once("exit", endWithUs);
+  const client = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: null });
+  client.on("error", () => {});
+  const sentinel: RedisSentinel = {
+    url: `redis+sentinel://127.0.0.1:${port}/${PRIMARY}`,
+    primaryPort: async () => {
+      const found = await client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY);
+      return Number((found as readonly string[])[1]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      client.disconnect();
+      process.removeListener("exit", endWithUs);
+      child.kill("SIGKILL");
+      await ended;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  const startedAtMs = performance.now();
+  while (!(await client.info("sentinel").catch(() => "")).includes("slaves=1")) {
+    if (child.exitCode !== null || performance.now() - startedAtMs > START_TIMEOUT_MS) {
+      await sentinel[Symbol.asyncDispose]();
+      throw new Error("the sentinel ended, or does not find the replica");
+    }
+    await pause(POLL_MS);
+  }
+  return sentinel;
+}
