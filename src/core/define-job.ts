@@ -164,6 +164,8 @@ export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
     | (BatchRule<Parsed> & { readonly run: BatchHandler<Parsed, Output>["run"] })
     | undefined;
   readonly launch: LauncherUse | undefined;
+  /** Where its jobs are workflow runs: what drives them knows what it is. */
+  readonly workflow?: object;
 }
 
 /** A job type whatever it takes and gives: for lists of them. */

@@ -38,6 +38,10 @@ export const ERROR_CODES = {
   STOPPED: "This part has been stopped.",
   UNAUTHORIZED: "No valid token came with the request.",
   FORBIDDEN: "The token does not grant this.",
+  STEP_FAILED: "A step of a workflow run failed for good.",
+  WORKFLOW_CHANGED:
+    "The workflow function does not do what the record of the run says that it did.",
+  WORKFLOW_MISUSED: "The workflow function did what it must not do.",
   LAUNCH_FAILED: "The launcher could not run the handler.",
   BLOB_MISSING: "A large value of the job is not in the blob store of this process.",
   BLOB_FAILED: "The blob store failed.",

@@ -22,12 +22,14 @@ export function advance(
   const kept = job.entries ?? 0;
   const isGoingOn = next.kind === "running" || next.kind === "waiting";
   if (isGoingOn && entries.length > 0 && kept === from + entries.length) return { kind: "again" };
-  if (kept !== from) return { kind: "rejected", why: "stale" };
+  // Who gives a run back without a word need not know how far it was.
+  const isLetGo = next.kind === "release" && entries.length === 0;
+  if (kept !== from && !isLetGo) return { kind: "rejected", why: "stale" };
   const advanced: JobRecord = {
     ...job,
     // A run that has begun is worth ending, however late it is.
     expiresAtMs: null,
-    ...(from + entries.length > 0 ? { entries: from + entries.length } : {}),
+    ...(kept + entries.length > 0 ? { entries: kept + entries.length } : {}),
   };
   if (next.kind === "parked") return park({ ...advanced, token: null }, next, facts, nowMs);
   if (next.kind !== "running" && next.kind !== "waiting") {

@@ -2,6 +2,7 @@
 import { createFigures } from "../figures/index.ts";
 import { type Millrace, type MillraceOptions, openRuntime } from "../runtime/index.ts";
 import { createSchedules } from "../schedule/index.ts";
+import { createWorkflows } from "../workflow/index.ts";
 
 /**
  * Opens Millrace on a store. Nothing is processed until `start`.
@@ -18,9 +19,11 @@ export async function openMillrace(options: MillraceOptions = {}): Promise<Millr
   return openRuntime(options, (parts) => {
     const schedules = createSchedules(parts);
     const figures = createFigures(parts);
+    const workflows = createWorkflows(parts);
     return {
-      rooms: [schedules.room, figures.room],
-      calls: { schedules: schedules.calls, figures: figures.calls },
+      rooms: [workflows.room, schedules.room, figures.room],
+      calls: { schedules: schedules.calls, figures: figures.calls, runs: workflows.calls },
+      runs: workflows.runs,
     };
   });
 }

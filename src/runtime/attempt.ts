@@ -5,7 +5,7 @@ import type { JobId } from "../core/ids.ts";
 import { type JsonText, LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { MAX_PROGRESS_BYTES, toJson } from "../core/limits.ts";
 import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
-import type { ClaimedJob, RetentionPolicy, SettleOutcome } from "../core/store.ts";
+import type { ClaimedJob, Retention, RetentionPolicy, SettleOutcome } from "../core/store.ts";
 import { type LargeValues, isReference } from "./blobs/index.ts";
 import type { LaunchRequest, Launcher } from "./launchers/launcher.ts";
 import { type Logger, isEnabled } from "./logger.ts";
@@ -126,7 +126,9 @@ export class Attempt {
   }
 
   get retention(): RetentionPolicy {
-    return this.claimed.retention ?? this.type.retention;
+    const { retention, parent } = this.claimed;
+    if (retention !== undefined || parent === undefined) return retention ?? this.type.retention;
+    return { ...this.type.retention, succeeded: NOT_KEPT };
   }
 
   #startTimeout(timeoutMs: number): void {
@@ -211,6 +213,9 @@ export class Attempt {
     logger[level]({ jobId: id, type, queue, attempt, worker: workerId(), ...fields }, message);
   }
 }
+
+/** A step that succeeded is kept in the record of its run. */
+const NOT_KEPT: Retention = { ageMs: 0, count: 0 };
 
 const END_LINES: Readonly<Record<SettleOutcome["kind"] | "void", readonly [LogLevel, string]>> = {
   succeeded: ["info", "job succeeded"],

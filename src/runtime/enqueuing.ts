@@ -18,7 +18,7 @@ export interface Enqueuing {
   readonly calls: Pick<Millrace, "enqueue" | "enqueueMany" | "enqueueEntries">;
   readonly drained: () => Promise<void>;
   /** The same in steps, for rooms that make jobs of their own. */
-  readonly steps: Pick<RoomParts, "createJob" | "makeId" | "keepJobs">;
+  readonly steps: Pick<RoomParts, "createJob" | "prepareJob" | "makeId" | "keepJobs">;
 }
 
 /** What enqueuing stands on. */
@@ -39,7 +39,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
   const { know, makeId, makeJob, createJob, keepJob, keepJobs } = createSteps(parts, batcher);
   return {
     drained: batcher.drained,
-    steps: { createJob, makeId, keepJobs },
+    steps: { createJob, prepareJob: makeJob, makeId, keepJobs },
     calls: {
       enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
         if (registry.find(type.name) !== type) await know(type);

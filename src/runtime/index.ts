@@ -36,5 +36,7 @@ export { openRuntime, type Runtime } from "./open.ts";
 export { type MoveReport, moveBetween } from "./moving.ts";
 export * from "./order-operations.ts";
 export type * from "./room.ts";
+export type * from "./run-operations.ts";
+export type * from "./runs.ts";
 export type * from "./schedule-operations.ts";
 export { stopOnSignals } from "./stop-on-signals.ts";

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { JobId } from "../core/ids.ts";
+import type { RunNews } from "../core/run.ts";
 import type { Store, WorkerAttachment, WorkerDescription } from "../core/store.ts";
 import { createBackoff } from "./backoff.ts";
 import { logStoreError } from "./logged-store.ts";
@@ -20,6 +21,7 @@ export interface LeaseKeeperOptions {
   readonly nextDeadlineMs: () => number | null;
   readonly onWake: () => void;
   readonly onCancel: (requests: readonly { readonly id: JobId; readonly reason: string }[]) => void;
+  readonly onNews: (news: readonly RunNews[]) => void;
   readonly onLost: (reason: string) => void;
 }
 
@@ -94,7 +96,7 @@ export class LeaseKeeper {
   }
 
   async #attach(): Promise<void> {
-    const { store, leaseDurationMs, onWake, onCancel } = this.#options;
+    const { store, leaseDurationMs, onWake, onCancel, onNews } = this.#options;
     const mine = this.#generation;
     this.#attachment = await store.attachWorker({
       worker: this.#describe(),
@@ -102,6 +104,7 @@ export class LeaseKeeper {
       listener: {
         wake: onWake,
         cancel: onCancel,
+        news: onNews,
         lost: (reason) => {
           if (mine === this.#generation) this.#lose(reason);
         },

@@ -15,6 +15,7 @@ import type { Logger } from "./logger.ts";
 import type { DeclaredTypes } from "./declared-types.ts";
 import type { JobSelection, OrderOperations } from "./order-operations.ts";
 import type { RemoteOperations } from "./remote/index.ts";
+import type { RunOperations } from "./run-operations.ts";
 import type { ScheduleOperations } from "./schedule-operations.ts";
 
 /** What `openMillrace` takes. Everything has a default. */
@@ -259,6 +260,8 @@ export type TypeRegistration = Pick<DeclaredTypes, "declare" | "startsPrograms">
 export interface Millrace extends Operations, AsyncDisposable {
   /** What a service does for workers elsewhere. */
   readonly remote: RemoteOperations;
+  /** Workflow runs: looked at, and signalled. */
+  readonly runs: RunOperations;
   /** Registers job types by data, as the service's `PUT /v1/types/{name}` does. */
   readonly typeRegistration: TypeRegistration;
   /** Makes more job types known, for enqueuing and, when started, for running. */

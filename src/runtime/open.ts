@@ -21,13 +21,13 @@ import { Results } from "./results.ts";
 import type { Room, RoomParts, Rooms } from "./room.ts";
 import { readWorkerSettings } from "./settings.ts";
 import type { WorkerSettings } from "./worker.ts";
-import { type Working, createWorking } from "./working.ts";
+import { type Working, type WorkingParts, createWorking } from "./working.ts";
 
 /** The store withdraws a cancelled job's claim this long after its worker should have. */
 const CANCEL_MARGIN_MS = 5_000;
 
 /** Millrace but for what rooms above the runtime add to it. */
-export type Runtime = Omit<Millrace, "schedules" | "figures">;
+export type Runtime = Omit<Millrace, "schedules" | "figures" | "runs">;
 
 /**
  * Opens the runtime on a store, with the rooms above it. Nothing is processed until `start`.
@@ -76,6 +76,7 @@ async function assemble<Calls extends object>(
     settled: (claimed, outcome, runMs) => {
       for (const room of rooms) room.settled?.(claimed, outcome, runMs);
     },
+    runs: () => runs,
   });
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
     for (const room of rooms) room.register(types);
@@ -83,7 +84,7 @@ async function assemble<Calls extends object>(
     await makeKnown(store, types);
   };
   const enqueuing = createEnqueuing({ store, registry, results, values, register });
-  const { rooms, calls } = openRooms({
+  const { rooms, calls, runs } = openRooms({
     store,
     logger,
     ...enqueuing.steps,
@@ -121,6 +122,7 @@ function createWork(
   around: {
     readonly others: readonly Launcher[];
     readonly settled: RemoteWorkParts["onSettled"];
+    readonly runs: WorkingParts["runs"];
   },
 ): {
   readonly working: Working;
@@ -140,7 +142,7 @@ function createWork(
     },
   };
   const launchers = createLauncherPool(around.others);
-  const working = createWorking({ ...work, launchers });
+  const working = createWorking({ ...work, launchers, runs: around.runs });
   const declaredTypes = createDeclaredTypes({
     store,
     logger,

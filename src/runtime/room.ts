@@ -4,6 +4,7 @@ import type { JobId } from "../core/ids.ts";
 import type { Redactor } from "../core/redaction.ts";
 import type { ClaimedJob, NewJob, SettleOutcome, Store } from "../core/store.ts";
 import type { Logger } from "./logger.ts";
+import type { RunDriver } from "./runs.ts";
 import type { EnqueueOptions, Receipt } from "./millrace.ts";
 
 /** An open Millrace from the inside. */
@@ -13,6 +14,8 @@ export interface RoomParts {
   readonly logger: Logger;
   /** Makes a job of a type, with every check of an enqueue, without keeping it. */
   createJob(type: AnyJobType | string, input: unknown, options?: EnqueueOptions): Promise<NewJob>;
+  /** The same at once, where its schema answers at once and its type is known here. */
+  prepareJob(type: AnyJobType, input: unknown, options?: EnqueueOptions): NewJob | Promise<NewJob>;
   /** A fresh id for a job of a queue. */
   makeId(queue: string): JobId;
   keepJobs(jobs: readonly NewJob[]): Promise<readonly Receipt[]>;
@@ -38,4 +41,6 @@ export interface Room {
 export interface Rooms<Calls extends object> {
   readonly rooms: readonly Room[];
   readonly calls: Calls;
+  /** What drives workflow runs. */
+  readonly runs?: RunDriver;
 }

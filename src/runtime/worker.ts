@@ -3,12 +3,11 @@ import { randomBytes } from "node:crypto";
 import type { AnyJobType } from "../core/define-job.ts";
 import { type ErrorCode, MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
-import { MAX_CLAIM_BATCH } from "../core/limits.ts";
+import type { AdvanceReply, ChildJob } from "../core/run.ts";
 import type {
   ClaimRequest,
   ClaimedJob,
   ExchangeReply,
-  Offer,
   SettleOutcome,
   Settlement,
   Store,
@@ -21,6 +20,9 @@ import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { Reporter } from "./reporter.ts";
 import { Signal } from "./signal.ts";
+import type { RunDriver } from "./runs.ts";
+import { HeldRuns, MAX_HELD_RUNS, type Sent, claimOf } from "./held-runs.ts";
+import { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
 
 /** What a worker is made of. */
@@ -33,6 +35,8 @@ export interface WorkerParts {
   readonly ended: ClaimEnded;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
+  /** What drives workflow runs, where something does. */
+  readonly runs: RunDriver | undefined;
 }
 
 /** The worker's options, read and checked. */
@@ -49,17 +53,18 @@ export interface WorkerSettings {
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
 const MAX_SETTLEMENTS = 1_000;
 
-/** How a job type is offered right now. */
-interface ServedType {
-  readonly type: AnyJobType;
-  running: number;
-}
-
 /** A try that ended, until the store has its word. */
 interface Ended {
   readonly settlement: Settlement;
   readonly claimed: ClaimedJob;
   readonly runMs: number;
+}
+
+/** What went into one exchange. */
+interface Exchanged {
+  readonly batch: readonly Ended[];
+  readonly words: readonly Sent[];
+  readonly claim: ClaimRequest | undefined;
 }
 
 /** A worker. `serve` and `withdraw` say which types it takes; it runs until `stop`. */
@@ -68,13 +73,13 @@ export class Worker {
   readonly #lease: LeaseKeeper;
   readonly #around: AttemptSurroundings;
   readonly #reporter: Reporter;
-  readonly #served = new Map<string, ServedType>();
+  readonly #runs: HeldRuns;
+  readonly #slots: Slots;
   readonly #attempts = new Map<JobId, Attempt>();
   readonly #signal = new Signal();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
   #nextToken = 1;
-  #free: number;
   #mayHaveWork = true;
   #isClosing = false;
   #loop: Promise<void> | undefined;
@@ -82,33 +87,29 @@ export class Worker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
-    this.#free = parts.settings.concurrency;
-    this.#lease = new LeaseKeeper({
-      store: parts.store,
-      logger: parts.logger,
-      leaseDurationMs: parts.settings.leaseDurationMs,
-      describe: () => ({
-        concurrency: parts.settings.concurrency,
-        labels: parts.settings.labels,
-        queues: [...new Set([...this.#served.values()].map(({ type }) => type.queue))],
-        types: [...this.#served.keys()],
-      }),
-      nextDeadlineMs: () => this.#nextDeadlineMs(),
-      onWake: () => {
-        this.#wake();
-      },
-      onCancel: (requests) => {
-        for (const { id, reason } of requests) this.#abort(id, "JOB_CANCELLED", reason);
-      },
-      onLost: (reason) => {
-        this.#abandonAll(reason);
-      },
-    });
+    this.#slots = new Slots(parts.settings);
+    this.#lease = this.#createLease(parts);
     this.#reporter = new Reporter({
       store: parts.store,
       now: Date.now,
       onStale: (id, token) => {
         this.#abandonStale(id, token);
+      },
+    });
+    this.#runs = new HeldRuns({
+      driver: parts.runs,
+      reporter: this.#reporter,
+      workerId: () => this.#lease.workerId,
+      wake: () => {
+        this.#signal.notify();
+      },
+      giveBack: (claimed) => {
+        this.#giveBack(claimed);
+      },
+      onEnded: parts.onSettled,
+      onLeft: (type) => {
+        this.#slots.giveRun(type);
+        this.#wake();
       },
     });
     this.#around = {
@@ -126,10 +127,38 @@ export class Worker {
     };
   }
 
+  #createLease(parts: WorkerParts): LeaseKeeper {
+    return new LeaseKeeper({
+      store: parts.store,
+      logger: parts.logger,
+      leaseDurationMs: parts.settings.leaseDurationMs,
+      describe: () => ({
+        concurrency: parts.settings.concurrency,
+        labels: parts.settings.labels,
+        queues: [...new Set(this.#slots.served.map(({ queue }) => queue))],
+        types: this.#slots.served.map(({ name }) => name),
+      }),
+      nextDeadlineMs: () => this.#nextDeadlineMs(),
+      onWake: () => {
+        this.#wake();
+      },
+      onCancel: (requests) => {
+        for (const { id, reason } of requests) {
+          if (!this.#runs.cancel(id, reason)) this.#abort(id, "JOB_CANCELLED", reason);
+        }
+      },
+      onNews: (news) => {
+        this.#runs.news(news);
+      },
+      onLost: (reason) => {
+        this.#abandonAll(reason);
+      },
+    });
+  }
+
   /** Takes jobs of a type from now on. */
   serve(type: AnyJobType): void {
-    const known = this.#served.get(type.name);
-    this.#served.set(type.name, { type, running: known?.running ?? this.#countRunning(type.name) });
+    this.#slots.serve(type, this.#countRunning(type.name));
     this.#lease.refresh();
     this.#wake();
   }
@@ -142,15 +171,17 @@ export class Worker {
 
   /** Takes no more jobs of a type; resolves when those that run have ended, or were given back after the grace. */
   async withdraw(typeName: string, graceMs: number): Promise<void> {
-    this.#served.delete(typeName);
+    this.#slots.withdraw(typeName);
     this.#lease.refresh();
-    await this.#drain((attempt) => attempt.type.name === typeName, graceMs);
+    this.#runs.leave("soon", typeName);
+    await this.#drain(typeName, graceMs);
   }
 
   /** Takes no more jobs, lets those that run end within the grace, gives back the rest, and lets the lease go. */
   async stop(graceMs: number): Promise<void> {
-    this.#served.clear();
-    await this.#drain(() => true, graceMs);
+    this.#slots.clear();
+    this.#runs.leave("soon");
+    await this.#drain(undefined, graceMs);
     this.#isClosing = true;
     this.#wake();
     await this.#loop;
@@ -160,15 +191,16 @@ export class Worker {
   }
 
   get servedTypes(): readonly string[] {
-    return [...this.#served.keys()];
+    return this.#slots.served.map(({ name }) => name);
   }
 
   async #run(): Promise<void> {
     const backoff = createBackoff();
     for (;;) {
       const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
+      const words = this.#runs.take(batch, (child) => this.#reserve(child));
       const claim = this.#mayHaveWork ? this.#claimRequest() : undefined;
-      if (batch.length === 0 && claim === undefined) {
+      if (batch.length === 0 && words.length === 0 && claim === undefined) {
         if (this.#isClosing) return;
         const isWoken = await this.#signal.wait(this.#parts.settings.pollIntervalMs);
         // A look without a wake-up, in case one was lost.
@@ -182,11 +214,14 @@ export class Worker {
         const reply = await this.#parts.store.exchange({
           worker: this.#lease.workerId,
           settlements: batch.map(({ settlement }) => settlement),
+          ...(words.length === 0 ? {} : { advances: words.map(({ advance }) => advance) }),
           ...(claim === undefined ? {} : { claim }),
         });
         backoff.reset();
-        this.#take(batch, claim, reply);
+        this.#take({ batch, words, claim }, reply);
       } catch {
+        this.#runs.putBack(words);
+        this.#unreserve(words, null);
         // The store logged it; the settlements stay, and go out with the next exchange.
         this.#mayHaveWork = true;
         if (this.#isClosing && backoff.attempts >= MAX_CLOSING_FAILURES) return;
@@ -196,29 +231,29 @@ export class Worker {
   }
 
   #claimRequest(): ClaimRequest | undefined {
-    const capacity = Math.min(this.#free, MAX_CLAIM_BATCH);
-    if (capacity <= 0 || this.#served.size === 0 || !this.#lease.isHeld) return undefined;
-    const offers: Offer[] = [];
-    for (const { type, running } of this.#served.values()) {
-      const free = Math.min(capacity, type.concurrency - running);
-      if (free > 0) offers.push({ queue: type.queue, type: type.name, capacity: free });
-    }
-    if (offers.length === 0) return undefined;
+    if (!this.#lease.isHeld) return undefined;
+    this.#runs.makeRoom(performance.now());
+    const room = this.#slots.offers(MAX_HELD_RUNS - this.#runs.size);
+    if (room === undefined) return undefined;
     return {
-      capacity,
-      offers,
+      ...room,
       labels: this.#parts.settings.labels,
       tokenNonce: this.#tokenNonce,
       firstToken: this.#nextToken,
     };
   }
 
-  #take(batch: readonly Ended[], claim: ClaimRequest | undefined, reply: ExchangeReply): void {
+  #take({ batch, words, claim }: Exchanged, reply: ExchangeReply): void {
     this.#settlements = this.#settlements.slice(batch.length);
     for (const [index, { settlement, claimed, runMs }] of batch.entries()) {
       const answer = reply.settled[index];
+      this.#runs.childSettled(claimed, answer?.accepted === true);
       if (answer?.accepted === true) this.#parts.onSettled(claimed, settlement.outcome, runMs);
       else this.#sayRefused(claimed, settlement, answer?.why ?? "gone");
+    }
+    this.#begin(this.#unreserve(words, reply.advanced ?? []));
+    for (const [index, word] of words.entries()) {
+      this.#runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
     }
     if (claim !== undefined) {
       this.#nextToken += claim.capacity;
@@ -226,6 +261,29 @@ export class Worker {
       this.#planNextLook(claim, reply);
     }
     this.#tellIdle();
+  }
+
+  /** Reserves a slot for a child that a run would hand to this worker. */
+  #reserve(child: ChildJob): string | null {
+    if (!this.#slots.reserve(child)) return null;
+    this.#nextToken += 1;
+    return `${this.#tokenNonce}.${this.#nextToken - 1}`;
+  }
+
+  /** Gives up the reserved slots, and gives back the children that were handed over. */
+  #unreserve(words: readonly Sent[], replies: readonly AdvanceReply[] | null): ClaimedJob[] {
+    const handedOver: ClaimedJob[] = [];
+    for (const [index, { advance }] of words.entries()) {
+      const reply = replies?.[index];
+      for (const child of advance.children ?? []) {
+        if (child.token === undefined) continue;
+        this.#slots.give(child.type);
+        if (reply?.accepted === true && reply.claimed.includes(child.id)) {
+          handedOver.push(claimOf(child, advance.id, reply.nowMs));
+        }
+      }
+    }
+    return handedOver;
   }
 
   #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {
@@ -241,20 +299,19 @@ export class Worker {
   #begin(claimed: readonly ClaimedJob[]): void {
     const attempts: Attempt[] = [];
     for (const job of claimed) {
-      const served = this.#served.get(job.type);
-      if (served === undefined) {
+      const type = this.#slots.find(job.type);
+      if (type === undefined) {
         // Withdrawn while the claim was under way.
-        this.#settlements.push({
-          claimed: job,
-          runMs: 0,
-          settlement: { id: job.id, token: job.token, outcome: { kind: "release" } },
-        });
+        this.#giveBack(job);
         continue;
       }
-      const attempt = new Attempt(job, served.type, this.#around);
+      this.#slots.take(type);
+      if (type.workflow !== undefined) {
+        this.#runs.begin(job, type);
+        continue;
+      }
+      const attempt = new Attempt(job, type, this.#around);
       this.#attempts.set(job.id, attempt);
-      served.running += 1;
-      this.#free -= 1;
       attempts.push(attempt);
     }
     // Before any handler runs: one that blocks the loop would keep the keeper from learning its deadline.
@@ -265,11 +322,12 @@ export class Worker {
   #end(attempt: Attempt, outcome: SettleOutcome | null): void {
     const { claimed } = attempt;
     if (this.#attempts.get(claimed.id) === attempt) this.#attempts.delete(claimed.id);
-    this.#free += 1;
-    const served = this.#served.get(claimed.type);
-    if (served !== undefined) served.running -= 1;
+    this.#slots.give(claimed.type);
     const words = this.#reporter.take(claimed.id, claimed.token);
     if (outcome !== null) {
+      if (claimed.parent !== undefined) {
+        this.#runs.childEnded(claimed, outcome, this.#lease.workerId);
+      }
       this.#settlements.push({
         claimed,
         runMs: attempt.ranMs(),
@@ -277,6 +335,16 @@ export class Worker {
       });
     }
     this.#wake();
+  }
+
+  #giveBack(claimed: ClaimedJob): void {
+    const { id, token } = claimed;
+    this.#settlements.push({
+      claimed,
+      runMs: 0,
+      settlement: { id, token, outcome: { kind: "release" } },
+    });
+    this.#signal.notify();
   }
 
   #sayRefused(claimed: ClaimedJob, settlement: Settlement, why: string): void {
@@ -297,10 +365,18 @@ export class Worker {
     return nextMs === undefined ? null : Math.max(0, nextMs - performance.now());
   }
 
-  async #drain(concerns: (attempt: Attempt) => boolean, graceMs: number): Promise<void> {
+  #runsLeft(typeName: string | undefined): number {
+    return typeName === undefined ? this.#runs.size : this.#runs.countOf(typeName);
+  }
+
+  async #drain(typeName: string | undefined, graceMs: number): Promise<void> {
+    const concerns = (attempt: Attempt): boolean =>
+      typeName === undefined || attempt.type.name === typeName;
     const left = (): readonly Attempt[] => [...this.#attempts.values()].filter(concerns);
-    const isDone = (): boolean => left().length === 0 && this.#settlements.length === 0;
+    const isDone = (): boolean =>
+      left().length === 0 && this.#settlements.length === 0 && this.#runsLeft(typeName) === 0;
     const cancelGrace = startTimer(graceMs, () => {
+      this.#runs.leave("now", typeName);
       for (const { claimed } of left()) {
         this.#abort(claimed.id, "STOPPED", "the worker is stopping; the job is given back");
       }
@@ -338,6 +414,7 @@ export class Worker {
   }
 
   #abandonStale(id: JobId, token: string): void {
+    this.#runs.abandon(id, token);
     const attempt = this.#attempts.get(id);
     if (attempt?.claimed.token !== token) return;
     attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: id } }));
@@ -345,6 +422,7 @@ export class Worker {
 
   #abandonAll(reason: string): void {
     this.#settlements = [];
+    this.#runs.abandonAll();
     for (const attempt of this.#attempts.values()) {
       attempt.abandon(new MillraceError("LEASE_LOST", { message: reason }));
     }
@@ -353,7 +431,7 @@ export class Worker {
   #countRunning(typeName: string): number {
     let count = 0;
     for (const attempt of this.#attempts.values()) if (attempt.type.name === typeName) count += 1;
-    return count;
+    return count + this.#runs.countOf(typeName);
   }
 }
 

@@ -8,6 +8,7 @@ import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry.ts";
 import { REMOTE_LAUNCHER } from "./remote/index.ts";
+import type { RunDriver } from "./runs.ts";
 import { createSweeper } from "./sweeper.ts";
 import { Worker, type WorkerSettings } from "./worker.ts";
 
@@ -20,6 +21,8 @@ export interface WorkingParts {
   readonly values: LargeValues;
   readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
+  /** What drives workflow runs, where something does. */
+  readonly runs: () => RunDriver | undefined;
 }
 
 /** The work of a process. Starting twice, or stopping what does not run, is harmless; calls take turns, see `open.ts`. */
@@ -50,7 +53,11 @@ export function createWorking(parts: WorkingParts): Working {
       checkAny(mine, settings);
       await Promise.all(mine.map((each) => launchers.prepare(each)));
       const starting =
-        worker ?? new Worker({ store, logger, launchers, settings, values, ended, onSettled });
+        worker ??
+        new Worker({
+          ...{ store, logger, launchers, settings, values, ended, onSettled },
+          runs: parts.runs(),
+        });
       for (const each of mine) starting.serve(each);
       if (worker === undefined) {
         await starting.start();

@@ -7,6 +7,7 @@ import { createHttpLauncher } from "./http.ts";
 import { inProcessLauncher } from "./in-process.ts";
 import type { Launcher } from "./launcher.ts";
 import { createProcessLauncher } from "./process/index.ts";
+import { workflowLauncher } from "./workflow.ts";
 import { createThreadLauncher } from "./thread.ts";
 
 /** How one job type is run. */
@@ -36,6 +37,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
     createProcessLauncher(),
     createHttpLauncher(),
     createContainerLauncher(),
+    workflowLauncher,
     ...others,
   ]) {
     launchers.set(launcher.name, launcher);
@@ -88,7 +90,7 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
 }
 
 function isOfFunctions({ name }: Launcher): boolean {
-  return name === inProcessLauncher.name || name === BATCH_LAUNCHER;
+  return [inProcessLauncher.name, BATCH_LAUNCHER, workflowLauncher.name].includes(name);
 }
 
 function findUse(type: AnyJobType, launchers: ReadonlyMap<string, Launcher>): Use {

@@ -72,7 +72,7 @@ async function run(chaos: Chaos): Promise<void> {
   chaos.must("jobs that no tick explains", unexpected.length, { exactly: 0 });
 }
 
-type WorkerMill = Omit<Millrace, "schedules" | "figures"> & {
+type WorkerMill = Omit<Millrace, "schedules" | "figures" | "runs"> & {
   readonly schedules: ScheduleOperations;
 };
 

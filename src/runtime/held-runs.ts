@@ -1,0 +1,292 @@
+// The workflow runs in a worker's memory: their words on the way to the store, and what they are told.
+import type { AnyJobType } from "../core/define-job.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
+import { isTerminal } from "../core/job.ts";
+import type { Advance, AdvanceReply, ChildJob, Ending, RunNews } from "../core/run.ts";
+import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import type { Reporter } from "./reporter.ts";
+import type { HeldRun, RunDriver, RunWord } from "./runs.ts";
+
+/** Most runs in one worker's memory. Beyond it those that only wait are put out of memory, so that others are claimed. */
+export const MAX_HELD_RUNS = 1_000;
+/** Most words of runs in one exchange: bounds the message and the time of the transaction. */
+const MAX_WORDS = 500;
+/** A run that has only waited for so long gives its place to others where the memory is full. */
+const LEAST_IDLE_MS = 500;
+/** Share of the memory beyond which room is made. */
+const CROWDED = 0.9;
+
+/** What the runs need of their worker. */
+export interface HeldRunsParts {
+  readonly driver: RunDriver | undefined;
+  readonly reporter: Pick<Reporter, "log" | "take">;
+  readonly workerId: () => string;
+  /** There is something to say. */
+  readonly wake: () => void;
+  /** A run ended, and the store took its word. */
+  readonly onEnded: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
+  /** Gives back a claim that nobody here will make use of. */
+  readonly giveBack: (claimed: ClaimedJob) => void;
+  /** A run has left the memory. */
+  readonly onLeft: (type: string) => void;
+}
+
+interface Entry {
+  readonly claimed: ClaimedJob;
+  readonly type: AnyJobType;
+  readonly startedMs: number;
+  /** Children that ended here, until the store has confirmed it. */
+  readonly unconfirmed: Set<JobId>;
+  held: HeldRun;
+}
+
+/** A word on its way. */
+export interface Said {
+  readonly entry: Entry;
+  readonly word: RunWord;
+  readonly resolve: (reply: AdvanceReply) => void;
+}
+
+/** A word with what is sent of it. */
+export interface Sent {
+  readonly said: Said;
+  readonly advance: Advance;
+}
+
+/** Reserves a slot for a child, where its worker serves the type and has one: gives the token, or null. */
+export type Reserve = (child: ChildJob) => string | null;
+
+/** The runs of one worker. */
+export class HeldRuns {
+  readonly #parts: HeldRunsParts;
+  readonly #runs = new Map<JobId, Entry>();
+  #words: Said[] = [];
+
+  constructor(parts: HeldRunsParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  get hasWords(): boolean {
+    return this.#words.length > 0;
+  }
+
+  countOf(type: string): number {
+    let count = 0;
+    for (const entry of this.#runs.values()) if (entry.type.name === type) count += 1;
+    return count;
+  }
+
+  /** Takes over a run that was claimed. */
+  begin(claimed: ClaimedJob, type: AnyJobType): void {
+    const { driver, reporter, workerId } = this.#parts;
+    if (driver === undefined) {
+      throw new MillraceError("LAUNCH_FAILED", { message: `nothing here drives ${type.name}` });
+    }
+    const unconfirmed = new Set<JobId>();
+    const said: { entry?: Entry } = {};
+    const held = driver.begin(claimed, type, {
+      say: (word) =>
+        new Promise((resolve) => {
+          const { entry } = said;
+          if (entry === undefined || this.#runs.get(claimed.id) !== entry) {
+            resolve({ accepted: false, why: "stale" });
+            return;
+          }
+          this.#words.push({ entry, word, resolve });
+          this.#parts.wake();
+        }),
+      log: (level, message) => reporter.log(claimed.id, claimed.token, level, message),
+      get unconfirmed() {
+        return unconfirmed.size;
+      },
+      get worker() {
+        return workerId();
+      },
+    });
+    const entry: Entry = { claimed, type, unconfirmed, held, startedMs: performance.now() };
+    said.entry = entry;
+    this.#runs.set(claimed.id, entry);
+  }
+
+  news(news: readonly RunNews[]): void {
+    for (const { run, fact } of news) this.#runs.get(run)?.held.told(fact);
+  }
+
+  /** Whether the job is a run of this worker: it was asked to cancel. */
+  cancel(id: JobId, reason: string): boolean {
+    const entry = this.#runs.get(id);
+    entry?.held.cancel(reason);
+    return entry !== undefined;
+  }
+
+  /** A try of this worker ended for good: where it is a child of a run here, the run goes on at once. */
+  childEnded(claimed: ClaimedJob, outcome: SettleOutcome, worker: string): void {
+    const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
+    if (entry === undefined || !isTerminal(outcome.kind as never)) return;
+    entry.unconfirmed.add(claimed.id);
+    entry.held.childEnded(claimed.id, endingOf(claimed, outcome, worker));
+  }
+
+  /** A run that is a child ended, and the store has it: it does not tell its own worker. */
+  #tellParent(claimed: ClaimedJob, outcome: SettleOutcome): void {
+    const parent = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
+    parent?.held.childEnded(claimed.id, endingOf(claimed, outcome, this.#parts.workerId()));
+  }
+
+  /** The store answered the settlement of a child. */
+  childSettled(claimed: ClaimedJob, isAccepted: boolean): void {
+    const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
+    if (entry?.unconfirmed.delete(claimed.id) !== true) return;
+    // What the run was told is not so: it goes on from its record, wherever it is claimed next.
+    if (!isAccepted) this.#giveBack(entry);
+  }
+
+  /** The words for the next exchange, with the tokens of children that are to be handed over. */
+  take(
+    settlements: readonly { readonly claimed: ClaimedJob }[],
+    reserve: Reserve,
+  ): readonly Sent[] {
+    if (this.#words.length === 0) return NOTHING;
+    const settles = new Set(settlements.map(({ claimed }) => claimed.id));
+    const taken: Sent[] = [];
+    const left: Said[] = [];
+    for (const said of this.#words) {
+      const after = [...said.entry.unconfirmed];
+      const fits = taken.length < MAX_WORDS && after.every((id) => settles.has(id));
+      if (fits) taken.push({ said, advance: toAdvance(said, after, reserve) });
+      else left.push(said);
+    }
+    this.#words = left;
+    return taken;
+  }
+
+  /**
+   * The exchange failed: the words go with the next one. Whether children were handed over is not known, so they are
+   * given back.
+   */
+  putBack(taken: readonly Sent[]): void {
+    this.#words = [...taken.map(({ said }) => said), ...this.#words];
+    for (const { advance } of taken) {
+      for (const child of advance.children ?? []) {
+        if (child.token !== undefined) this.#parts.giveBack(claimOf(child, advance.id, 0));
+      }
+    }
+  }
+
+  /** The store's answer to one word. */
+  answered({ said: { entry, word, resolve } }: Sent, reply: AdvanceReply): void {
+    const isLast = word.next.kind !== "running" && word.next.kind !== "waiting";
+    if (!reply.accepted && reply.why !== "refused") {
+      // Refused again where the claim is void; where it stands, nobody else would ever take the run.
+      this.#parts.giveBack(entry.claimed);
+      this.#forget(entry);
+    }
+    if (reply.accepted && isLast) {
+      this.#forget(entry);
+      if (word.next.kind !== "parked" && word.next.kind !== "release") {
+        this.#tellParent(entry.claimed, word.next);
+        this.#parts.onEnded(entry.claimed, word.next, performance.now() - entry.startedMs);
+      }
+    }
+    resolve(reply);
+  }
+
+  /** Where the memory is crowded, runs that only wait make room. */
+  makeRoom(nowMs: number): void {
+    if (this.#runs.size < MAX_HELD_RUNS * CROWDED) return;
+    for (const { held } of this.#runs.values()) {
+      const { idleSinceMs } = held;
+      if (idleSinceMs !== null && nowMs - idleSinceMs >= LEAST_IDLE_MS) held.leave("soon");
+    }
+  }
+
+  /** Asks runs to leave: those of a type, or all. */
+  leave(how: "now" | "soon", type?: string): void {
+    for (const entry of this.#runs.values()) {
+      if (type === undefined || entry.type.name === type) entry.held.leave(how);
+    }
+  }
+
+  /** Every claim is void. */
+  abandonAll(): void {
+    for (const said of this.#words.splice(0)) said.resolve({ accepted: false, why: "stale" });
+    for (const entry of this.#runs.values()) this.#forget(entry);
+  }
+
+  /** The claim of a run was superseded. */
+  abandon(id: JobId, token: string): void {
+    const entry = this.#runs.get(id);
+    if (entry?.claimed.token === token) this.#forget(entry);
+  }
+
+  #giveBack(entry: Entry): void {
+    for (const said of this.#words.filter((each) => each.entry === entry)) {
+      said.resolve({ accepted: false, why: "refused" });
+    }
+    this.#words = this.#words.filter((each) => each.entry !== entry);
+    entry.held.leave("now");
+  }
+
+  #forget(entry: Entry): void {
+    if (this.#runs.get(entry.claimed.id) !== entry) return;
+    this.#runs.delete(entry.claimed.id);
+    entry.held.abandon();
+    this.#parts.onLeft(entry.type.name);
+  }
+}
+
+const NOTHING: readonly Sent[] = [];
+
+function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Reserve): Advance {
+  const { id, token } = entry.claimed;
+  const children = word.children?.map((child) => {
+    const own = reserve(child);
+    return own === null ? child : { ...child, token: own };
+  });
+  return {
+    id,
+    token,
+    ...word,
+    ...(children === undefined ? {} : { children }),
+    ...(after.length === 0 ? {} : { after }),
+  };
+}
+
+/** What a parent is told of a child that ended here: as the store will write it. */
+function endingOf(claimed: ClaimedJob, outcome: SettleOutcome, worker: string): Ending {
+  const base = {
+    attempts: outcome.kind === "cancelled" ? claimed.attempt - 1 : claimed.attempt,
+    worker,
+    startedAtMs: claimed.startedAtMs,
+    finishedAtMs: Date.now(),
+  };
+  if (outcome.kind === "succeeded") {
+    return { ...base, state: "succeeded", result: JSON.parse(outcome.result) as unknown };
+  }
+  const state = outcome.kind === "failed" ? "failed" : "cancelled";
+  return { ...base, state, ...("error" in outcome ? { error: outcome.error } : {}) };
+}
+
+/** A child as its parent's owner claims it, in the act that enqueued it. */
+export function claimOf(child: ChildJob, parent: JobId, nowMs: number): ClaimedJob {
+  return {
+    id: child.id,
+    type: child.type,
+    queue: child.queue,
+    input: child.input,
+    token: child.token ?? "",
+    attempt: 1,
+    crashes: 0,
+    enqueuedAtMs: nowMs,
+    dueAtMs: nowMs,
+    startedAtMs: nowMs,
+    tags: child.tags ?? [],
+    parent,
+    ...(child.retention === undefined ? {} : { retention: child.retention }),
+  };
+}

@@ -1,0 +1,44 @@
+// The seam between the worker loop and the room that drives workflow runs.
+import type { AnyJobType } from "../core/define-job.ts";
+import type { JobId } from "../core/ids.ts";
+import type { LogLevel } from "../core/job.ts";
+import type { Advance, AdvanceReply, Ending, RunFact } from "../core/run.ts";
+import type { ClaimedJob } from "../core/store.ts";
+
+/** Drives the workflow runs that a worker claims. */
+export interface RunDriver {
+  /** Takes a run over. It lives in memory until it says its last word. */
+  begin(claimed: ClaimedJob, type: AnyJobType, owner: RunOwner): HeldRun;
+}
+
+/** A run in memory, as its worker holds it. None of these throws. */
+export interface HeldRun {
+  /** Something was told to it; may come more than once. */
+  told(fact: RunFact): void;
+  /** A child ended in this worker; the store will keep it together with what the run says next, or refuse both. */
+  childEnded(child: JobId, ending: Ending): void;
+  cancel(reason: string): void;
+  /** Asked to leave the memory as soon as it may: at once, or when its local steps have ended. */
+  leave(how: "now" | "soon"): void;
+  /** Its claim is void: nothing that it says counts any more. */
+  abandon(): void;
+  /** Since when it has only waited, on the monotonic clock; `null` where something of it runs here. */
+  readonly idleSinceMs: number | null;
+}
+
+/** A word of a run. */
+export type RunWord = Pick<Advance, "from" | "entries" | "children" | "cancels" | "next">;
+
+/** What a run says goes through its worker: in one exchange with everything else. */
+export interface RunOwner {
+  /**
+   * Says how far the run is; one word at a time. A last word (parked, released, ended) that is accepted takes the run out
+   * of memory.
+   */
+  say(word: RunWord): Promise<AdvanceReply>;
+  /** A line for the run's log. */
+  log(level: LogLevel, message: string): void;
+  /** Children whose end the store has yet to confirm. */
+  readonly unconfirmed: number;
+  readonly worker: string;
+}

@@ -1,0 +1,69 @@
+// The jobs of a run's steps: made when a step is taken, and again when the run is taken up from its record.
+import { toErrorRecord } from "../core/errors.ts";
+import type { NewJob } from "../core/store.ts";
+import type { RoomParts } from "../runtime/index.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Operation } from "./operation.ts";
+import { writeItem } from "./record.ts";
+import type { Speech } from "./speech.ts";
+
+/** What making jobs needs of a run. */
+export interface ChildrenParts {
+  readonly room: Pick<RoomParts, "prepareJob">;
+  readonly speech: Speech;
+  readonly inbox: Inbox;
+  readonly clockMs: () => number;
+  /** There is something to say. */
+  readonly ask: () => void;
+}
+
+/** A job whose input is still being checked. Its step is in the record before its job has an id. */
+export function addLate(
+  { speech, inbox, clockMs, ask }: ChildrenParts,
+  operation: Operation,
+  child: Promise<NewJob>,
+): void {
+  const { begun, step } = operation;
+  const keep = async (): Promise<void> => {
+    try {
+      const job = await child;
+      if (begun.kind === "job") begun.jobId = job.id;
+      inbox.index(job.id, operation);
+      speech.addChild(writeItem({ kind: "again", step, jobId: job.id }), job);
+      if (operation.state === "dropped") speech.cancel(job.id);
+    } catch (error) {
+      const atMs = clockMs();
+      const base = { kind: "did", step, atMs, startedAtMs: atMs, attempts: 0 } as const;
+      inbox.putEnd(operation, { ...base, error: toErrorRecord(error) });
+    }
+    ask();
+  };
+  speech.add(begun);
+  void keep();
+}
+
+/** A step whose job may never have been kept, or is to be made anew, is given one. */
+export function recover(parts: ChildrenParts, operation: Operation): void {
+  const { room, speech, inbox, ask } = parts;
+  const { work } = operation.draft;
+  const { begun, step } = operation;
+  if (work.kind !== "job" || begun.kind !== "job") return;
+  const known = begun.jobId;
+  if (inbox.facts.endingOf(known) !== undefined) return;
+  const keep = (job: NewJob): void => {
+    begun.jobId = known ?? job.id;
+    inbox.index(begun.jobId, operation);
+    const text = known === null ? writeItem({ kind: "again", step, jobId: job.id }) : null;
+    speech.addChild(text, { ...job, id: begun.jobId });
+    ask();
+  };
+  const made = room.prepareJob(work.type, work.input, work.options);
+  if (made instanceof Promise) {
+    // An input that fitted when the step was taken fits again; where it does not, the step fails by it.
+    addLate(
+      { ...parts, speech },
+      operation,
+      made.then((job) => (known === null ? job : { ...job, id: known })),
+    );
+  } else keep(made);
+}

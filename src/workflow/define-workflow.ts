@@ -1,0 +1,109 @@
+// `defineWorkflow`: a durable function, declared once, that is enqueued and awaited as any job type.
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type JobOptions, type JobType, defineJob } from "../core/define-job.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { MillraceError } from "../core/errors.ts";
+import type { WorkflowContext } from "./steps.ts";
+
+/** What a developer says of a workflow: as of a job type, but for what belongs to its steps. */
+export interface WorkflowOptions<InputSchema extends StandardSchemaV1, Output> extends Omit<
+  JobOptions<InputSchema, Output>,
+  "retry" | "timeout" | "grace" | "maxCrashes"
+> {
+  /**
+   * A whole number from 1, the default. A run goes on under the version that it began with: give a changed function the
+   * next one, and keep the old one registered until its runs have ended. Version 2 of `order` is the job type `order:2`.
+   */
+  readonly version?: number;
+  /** Longest time of a whole run, from its first claim. It then fails with `JOB_TIMEOUT` and undoes. None by default. */
+  readonly deadline?: Duration;
+  /** Keeps a run on the worker that started it: jobs as steps are called as functions there. Default `false`. */
+  readonly stayOnHost?: boolean;
+}
+
+/** A workflow: pass it to `openMillrace({ jobs: [...] })`, to `mill.enqueue`, or to `step.job` of another. */
+export interface WorkflowType<Input = unknown, Parsed = unknown, Output = unknown> extends JobType<
+  Input,
+  Parsed,
+  Output
+> {
+  readonly workflow: WorkflowBody<Parsed, Output>;
+}
+
+/** What the engine needs of a workflow. */
+export interface WorkflowBody<Parsed = unknown, Output = unknown> {
+  readonly version: number;
+  readonly deadlineMs: number | undefined;
+  readonly isLocal: boolean;
+  readonly run: (context: WorkflowContext<Parsed>) => Output | Promise<Output>;
+}
+
+/** Name of the launcher that workflows show. */
+export const WORKFLOW_LAUNCHER = "workflow";
+
+/**
+ * Declares a workflow: an async function whose steps are recorded, so that it survives crashes. `await` is sequence,
+ * `Promise.all` is parallel, a loop is a loop.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`
+ * @example
+ * const signUp = defineWorkflow({
+ *   name: "sign-up",
+ *   input: z.object({ email: z.string() }),
+ *   async run({ input, step }) {
+ *     const user = await step.job(createUser, input);
+ *     await Promise.all([step.job(sendWelcome, user), step.job(addToCrm, user)]);
+ *     await step.sleep("3d");
+ *     await step.job(sendTips, user);
+ *     return user;
+ *   },
+ * });
+ */
+export function defineWorkflow<
+  InputSchema extends StandardSchemaV1 = StandardSchemaV1<unknown, unknown>,
+  Output = unknown,
+>(
+  options: WorkflowOptions<InputSchema, Output> & {
+    readonly run: (
+      context: WorkflowContext<StandardSchemaV1.InferOutput<InputSchema>>,
+    ) => Output | Promise<Output>;
+  },
+): WorkflowType<
+  StandardSchemaV1.InferInput<InputSchema>,
+  StandardSchemaV1.InferOutput<InputSchema>,
+  Output
+> {
+  const { version = 1, deadline, stayOnHost = false, run, name, ...rest } = options;
+  if (!Number.isInteger(version) || version < 1) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `workflow ${name} has version ${String(version)}; expected a whole number from 1`,
+    });
+  }
+  if (typeof run !== "function") {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `workflow ${name} has no run function`,
+    });
+  }
+  const type = defineJob<InputSchema, Output>({
+    ...rest,
+    name: version === 1 ? name : `${name}:${version}`,
+    queue: rest.queue ?? name,
+    // What fails is retried step by step; a run that failed is retried by hand, from there.
+    retry: { attempts: 1 },
+    launch: { launcher: WORKFLOW_LAUNCHER },
+  });
+  return {
+    ...type,
+    workflow: {
+      version,
+      deadlineMs: deadline === undefined ? undefined : parseDuration(deadline, "deadline"),
+      isLocal: stayOnHost,
+      run,
+    },
+  };
+}
+
+/** Whether a job type is a workflow. */
+export function isWorkflow(type: object): type is WorkflowType {
+  return "workflow" in type && typeof type.workflow === "object";
+}

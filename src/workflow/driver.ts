@@ -1,0 +1,97 @@
+// Drives the workflow runs that a worker claims: reads their records, and keeps them in memory until they say their last.
+import type { AnyJobType, JobLog } from "../core/define-job.ts";
+import { toErrorRecord } from "../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
+import { toJson } from "../core/limits.ts";
+import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
+import type { ClaimedJob } from "../core/store.ts";
+import type { HeldRun, RoomParts, RunDriver, RunOwner } from "../runtime/index.ts";
+import { type WorkflowType, isWorkflow } from "./define-workflow.ts";
+import { misused } from "./errors.ts";
+import { LiveRun } from "./live-run.ts";
+import type { Recorded } from "./run-parts.ts";
+import { readRecord } from "./reading.ts";
+import { type Item, readScript, rewind, writeItem, writeEntry } from "./record.ts";
+import { runFunction } from "./running.ts";
+import { createTurns } from "./turns.ts";
+
+const NEW: Recorded = { items: [], entries: 0, facts: [], cancelReason: null };
+
+/** Makes the driver of a process. */
+export function createDriver(room: Pick<RoomParts, "store" | "logger" | "prepareJob">): RunDriver {
+  const turns = createTurns();
+  return {
+    begin: (claimed: ClaimedJob, type: AnyJobType, owner: RunOwner): HeldRun => {
+      if (!isWorkflow(type)) throw misused(`${type.name} is no workflow`);
+      const run = new LiveRun({
+        claimed,
+        type,
+        owner,
+        room,
+        turns,
+        runFunction: (each) => runFunction(each, createRunLog(each, owner, room.logger)),
+      });
+      if (claimed.resumes === true) void resume(room, run);
+      else run.begin(NEW);
+      return run;
+    },
+  };
+}
+
+/** Takes a run up from its record. Where that can't be read, it is given back. */
+async function resume(room: Pick<RoomParts, "store" | "logger">, run: LiveRun): Promise<void> {
+  try {
+    const record = await readRecord(room.store, run.claimed.id);
+    if (record === null) {
+      run.leave("now");
+      return;
+    }
+    const { entries, facts, cancelReason } = record;
+    const { items } = readScript(entries);
+    const back = takenBack(items, facts);
+    const script =
+      back === null ? items : readScript([...entries, writeEntry([writeItem(back)])]).items;
+    run.begin({ items: script, entries: entries.length, facts, cancelReason }, back);
+  } catch (error) {
+    room.logger.error({ jobId: run.claimed.id, error: toErrorRecord(error) }, "run not taken up");
+    run.leave("now");
+  }
+}
+
+/** What a retry by hand takes back: the run had ended, and was claimed again. */
+function takenBack(
+  items: readonly Item[],
+  facts: Recorded["facts"],
+): ReturnType<typeof rewind> | null {
+  if (items.at(-1)?.kind !== "end") return null;
+  const failed = new Set<string>();
+  for (const { key, kind, body } of facts) {
+    if (kind === "ended" && !body.startsWith('{"state":"succeeded"')) failed.add(key);
+  }
+  return rewind(items, (jobId) => failed.has(jobId));
+}
+
+/** The log of a run: silent while its record is replayed. */
+function createRunLog(run: LiveRun, owner: RunOwner, logger: RoomParts["logger"]): JobLog {
+  const { claimed } = run;
+  const type: WorkflowType = run.type;
+  const secrets =
+    type.redactedPaths.length === 0
+      ? []
+      : collectSecrets(JSON.parse(claimed.input) as unknown, type.redact);
+  const write = (level: LogLevel, message: string, fields: object = {}): void => {
+    if (run.isReplaying) return;
+    const text = maskText(message, secrets);
+    const plain = JSON.parse(toJson(fields, "fields of a log line")) as unknown;
+    const shown = maskValue(type.redact(plain), secrets) as object;
+    logger[level]({ ...shown, jobId: claimed.id, type: type.name, attempt: claimed.attempt }, text);
+    const hasFields = Object.keys(shown).length > 0;
+    owner.log(level, hasFields ? `${text} ${JSON.stringify(shown)}` : text);
+  };
+  return Object.fromEntries(
+    LOG_LEVELS.map((level) => [
+      level,
+      (message: string, fields?: object) => write(level, message, fields),
+    ]),
+  ) as Record<LogLevel, (message: string, fields?: object) => void>;
+}

@@ -1,0 +1,54 @@
+// What a run was told by others: how its children ended, and signals that nobody has taken yet.
+import type { JobId } from "../core/ids.ts";
+import type { Ending, RunFact, SignalBody } from "../core/run.ts";
+
+/** The facts of one run, each kept once. */
+export class Facts {
+  readonly #keys = new Set<JobId>();
+  readonly #endings = new Map<JobId, Ending>();
+  readonly #signals = new Map<JobId, SignalBody>();
+
+  /** How many were ever heard. */
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** Keeps a fact. `false`: it was known. */
+  add({ key, kind, body }: RunFact): boolean {
+    if (this.#keys.has(key)) return false;
+    this.#keys.add(key);
+    if (kind === "ended") this.#endings.set(key, JSON.parse(body) as Ending);
+    else this.#signals.set(key, JSON.parse(body) as SignalBody);
+    return true;
+  }
+
+  /** Keeps the end of a child before the store has it. `false`: it was known. */
+  addEnding(child: JobId, ending: Ending): boolean {
+    if (this.#keys.has(child)) return false;
+    this.#keys.add(child);
+    this.#endings.set(child, ending);
+    return true;
+  }
+
+  endingOf(child: JobId | null): Ending | undefined {
+    return child === null ? undefined : this.#endings.get(child);
+  }
+
+  /** The signals of a name that nobody has taken, oldest first. */
+  signalsNamed(name: string): readonly JobId[] {
+    const found: JobId[] = [];
+    for (const [key, body] of this.#signals) if (body.name === name) found.push(key);
+    return found;
+  }
+
+  signal(key: JobId | null): SignalBody | undefined {
+    return key === null ? undefined : this.#signals.get(key);
+  }
+
+  /** Takes a signal, so that no other wait gets it. */
+  takeSignal(key: JobId): SignalBody | undefined {
+    const body = this.#signals.get(key);
+    this.#signals.delete(key);
+    return body;
+  }
+}

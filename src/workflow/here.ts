@@ -1,0 +1,80 @@
+// A job type's handler called as a function, for runs that stay on their host.
+import type { AnyJobType, JobLog } from "../core/define-job.ts";
+import { MillraceError } from "../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
+import { validate } from "../runtime/validation.ts";
+import type { LocalStep } from "./steps.ts";
+
+/**
+ * Calls the handler. Input and output are checked by the type's schemas, and handed on in memory.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` for a type without a function, `INVALID_INPUT`, `INVALID_OUTPUT`
+ */
+export async function runHere(
+  type: AnyJobType,
+  input: unknown,
+  local: LocalStep,
+): Promise<unknown> {
+  if (type.run === undefined) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `job type ${type.name} has no function to call: a run that stays on its host takes only steps that have one`,
+    });
+  }
+  const checked: unknown = await validate(
+    type.inputSchema,
+    input,
+    `input of ${type.name}`,
+    "INVALID_INPUT",
+  );
+  const { signal, cancel } = limited(local.signal, type.timeoutMs);
+  try {
+    const running = type.run({
+      input: checked,
+      job: {
+        id: local.idempotencyKey,
+        type: type.name,
+        queue: type.queue,
+        attempt: local.attempt,
+        attempts: type.retry.attempts,
+        token: local.idempotencyKey,
+        tags: [],
+        enqueuedAt: new Date(),
+      },
+      signal,
+      log: noLog,
+      progress: () => {},
+    });
+    const output: unknown = await Promise.race([running, whenAborted(signal)]);
+    return await validate(type.outputSchema, output, `output of ${type.name}`, "INVALID_OUTPUT");
+  } finally {
+    cancel();
+  }
+}
+
+const noLog: JobLog = Object.fromEntries(
+  LOG_LEVELS.map((level) => [level, (_message: string) => {}]),
+) as Record<LogLevel, (message: string) => void>;
+
+function limited(
+  outer: AbortSignal,
+  timeoutMs: number | undefined,
+): { readonly signal: AbortSignal; readonly cancel: () => void } {
+  if (timeoutMs === undefined) return { signal: outer, cancel: () => {} };
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    const message = `the try took longer than its timeout of ${timeoutMs} ms`;
+    controller.abort(new MillraceError("JOB_TIMEOUT", { message }));
+  }, timeoutMs);
+  return {
+    signal: AbortSignal.any([outer, controller.signal]),
+    cancel: () => clearTimeout(timer),
+  };
+}
+
+async function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

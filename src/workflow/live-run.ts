@@ -1,0 +1,459 @@
+// A run in memory: its function, the steps that it has taken, and what it is told, one thing a turn.
+import { MillraceError } from "../core/errors.ts";
+import type { JobId } from "../core/ids.ts";
+import type { Ending, RunFact } from "../core/run.ts";
+import type { ClaimedJob } from "../core/store.ts";
+import type { HeldRun } from "../runtime/index.ts";
+import { type Chance, createChance } from "./chance.ts";
+import type { WorkflowType } from "./define-workflow.ts";
+import { misused, stalled, tooManySteps } from "./errors.ts";
+import { type ChildrenParts, addLate, recover } from "./children.ts";
+import { Inbox, isLocalEnd } from "./inbox.ts";
+import { beginItem, checkRecorded } from "./matching.ts";
+import { OneTimer } from "./one-timer.ts";
+import {
+  type Draft,
+  type LocalEnd,
+  type Operation,
+  Scope,
+  jobIdOf,
+  openOperation,
+} from "./operation.ts";
+import { answerOf, signalAnswer } from "./answers.ts";
+import { type Begun, type Item, type Told, isBegun, writeItem } from "./record.ts";
+import { Speech } from "./speech.ts";
+import {
+  type LastWord,
+  type LiveRunParts,
+  MAX_RUN_STEPS,
+  type Recorded,
+  brokenWord,
+  startItem,
+} from "./run-parts.ts";
+import type { StepTaker } from "./taking-steps.ts";
+import { UnderWay } from "./under-way.ts";
+
+/** How long a function may await something that is no step before the run is ended for it. */
+const STALL_MS = 5_000;
+
+/** A run in memory. */
+export class LiveRun implements HeldRun, StepTaker {
+  readonly claimed: ClaimedJob;
+  readonly type: WorkflowType;
+  readonly root: Scope = new Scope();
+  readonly operations: Map<number, Operation> = new Map();
+  readonly chance: Chance;
+  readonly #parts: LiveRunParts;
+  readonly #speech: Speech;
+  readonly #underWay: UnderWay;
+  readonly #inbox: Inbox;
+  readonly #children: ChildrenParts;
+  readonly #claimedAtMs = performance.now();
+  readonly #stall = new OneTimer();
+  readonly #deadline = new OneTimer();
+  #script: readonly Item[] = [];
+  #at = 0;
+  #toldAtMs = 0;
+  #start: Extract<Item, { kind: "start" }> | null = null;
+  #isLive = false;
+  #isOver = false;
+  #leaving: "now" | "soon" | null = null;
+  #stopped: MillraceError | null = null;
+  #broken: MillraceError | null = null;
+  #last: LastWord | null = null;
+  #cancelReason: string | null = null;
+
+  constructor(parts: LiveRunParts) {
+    this.#parts = parts;
+    this.claimed = parts.claimed;
+    this.type = parts.type;
+    this.chance = createChance(parts.claimed.id);
+    this.#inbox = new Inbox({
+      waits: () => this.#underWay.waits(),
+      onNews: () => {
+        this.#underWay.idleSinceMs = null;
+        parts.turns.ask(this);
+      },
+    });
+    this.#speech = new Speech({
+      owner: parts.owner,
+      onReply: (isAccepted) => {
+        // What it was told is not so: it goes on from its record, wherever it is claimed next.
+        if (!isAccepted) this.#leaving = "now";
+        parts.turns.ask(this);
+      },
+    });
+    this.#underWay = new UnderWay({
+      runId: parts.claimed.id,
+      clockMs: () => this.clockMs(),
+      onEnd: (operation, ended) => {
+        this.#inbox.putEnd(operation, ended);
+        parts.turns.ask(this);
+      },
+      onTimeout: (operation) => {
+        const isSleep = operation.begun.kind === "sleep";
+        this.#inbox.put(
+          isSleep ? { kind: "ended", operation } : { kind: "took", operation, signal: null },
+        );
+      },
+      onSlow: () => this.#speech.sayLight(),
+    });
+    this.#children = {
+      room: parts.room,
+      speech: this.#speech,
+      inbox: this.#inbox,
+      clockMs: () => this.clockMs(),
+      ask: () => parts.turns.ask(this),
+    };
+  }
+
+  get runId(): JobId {
+    return this.claimed.id;
+  }
+
+  get isLocal(): boolean {
+    return this.type.workflow.isLocal;
+  }
+
+  get isReplaying(): boolean {
+    return !this.#isLive;
+  }
+
+  get startedAtMs(): number {
+    return this.#start?.atMs ?? this.claimed.startedAtMs;
+  }
+
+  get idleSinceMs(): number | null {
+    return this.#underWay.idleSinceMs;
+  }
+
+  /** Why the run is to end, where somebody or its deadline says so. */
+  get stopped(): MillraceError | null {
+    return this.#stopped;
+  }
+
+  nowMs(): number {
+    return this.#toldAtMs;
+  }
+
+  clockMs(): number {
+    return Math.round(this.claimed.startedAtMs + performance.now() - this.#claimedAtMs);
+  }
+
+  /** Begins to run, with what the record says. `first`: what the record must be told before all else. */
+  begin(recorded: Recorded, first: Item | null = null): void {
+    if (this.#isOver) return;
+    if (first !== null) this.#speech.add(first);
+    this.#speech.entries = recorded.entries;
+    this.#script = recorded.items;
+    for (const fact of recorded.facts) this.#inbox.facts.add(fact);
+    const [start] = recorded.items;
+    if (start?.kind === "start") {
+      this.#start = start;
+      this.#at = 1;
+    } else this.#speech.addLight((this.#start = startItem(this.type, this.claimed.startedAtMs)));
+    this.#toldAtMs = this.startedAtMs;
+    this.#cancelReason ??= recorded.cancelReason;
+    void this.#parts.runFunction(this);
+    this.#parts.turns.ask(this);
+  }
+
+  async take(scope: Scope, draft: Draft): Promise<unknown> {
+    if (this.#isOver) return new Promise(() => {});
+    if (this.#last !== null) throw misused(`${draft.name}: the run that it belongs to has ended`);
+    const refusal = this.#broken ?? scope.error;
+    if (refusal !== null) throw refusal;
+    this.#stall.stop();
+    const step = this.operations.size + 1;
+    const recorded = this.#script[this.#at];
+    const operation =
+      recorded === undefined
+        ? this.#beginNew(step, draft, scope)
+        : this.#beginAgain(step, draft, scope, recorded);
+    return operation.promise;
+  }
+
+  #open(step: number, draft: Draft, scope: Scope, begun: Begun): Operation {
+    const operation = openOperation(step, draft, begun, scope);
+    this.operations.set(step, operation);
+    scope.add(operation);
+    this.#inbox.index(jobIdOf(operation), operation);
+    this.#underWay.add(operation);
+    return operation;
+  }
+
+  #beginAgain(step: number, draft: Draft, scope: Scope, recorded: Item): Operation {
+    const mismatch = checkRecorded(recorded, step, draft);
+    if (mismatch !== null) {
+      this.#break(mismatch);
+      throw mismatch;
+    }
+    this.#at += 1;
+    const operation = this.#open(step, draft, scope, recorded as Begun);
+    operation.isRecorded = true;
+    return operation;
+  }
+
+  #beginNew(step: number, draft: Draft, scope: Scope): Operation {
+    if (step > MAX_RUN_STEPS) throw tooManySteps(MAX_RUN_STEPS);
+    const { work } = draft;
+    const child =
+      work.kind === "job"
+        ? this.#parts.room.prepareJob(work.type, work.input, work.options)
+        : undefined;
+    const jobId = child === undefined || child instanceof Promise ? null : child.id;
+    const begun = beginItem(step, draft, this.clockMs(), jobId);
+    const operation = this.#open(step, draft, scope, begun);
+    if (child instanceof Promise) addLate(this.#children, operation, child);
+    else if (child !== undefined) {
+      this.#speech.addChild(writeItem(begun, child.input), child);
+    } else if (work.kind === "local") this.#speech.addLight(begun);
+    else this.#speech.add(begun);
+    if (this.#isLive) this.#activate(operation);
+    return operation;
+  }
+
+  /** Puts a step to work that the function has just taken, or had under way when it was last in memory. */
+  #activate(operation: Operation): void {
+    const ending = this.#inbox.facts.endingOf(jobIdOf(operation));
+    if (ending !== undefined) this.#inbox.putEnd(operation, ending);
+    if (operation.draft.work.kind === "signal" && this.#inbox.fill(operation)) return;
+    this.#underWay.start(operation);
+  }
+
+  /** Resolves when a step that nobody waits for any more has ended, as the record knows it. */
+  async whenUnwound(operation: Operation): Promise<void> {
+    if (operation.outcome !== null) return;
+    await new Promise<void>((resolve) => {
+      operation.unwound = resolve;
+      this.#underWay.add(operation);
+      if (this.#isLive) this.#unwind(operation);
+    });
+  }
+
+  #unwind(operation: Operation): void {
+    const ending = this.#inbox.facts.endingOf(jobIdOf(operation));
+    if (operation.ended !== null) this.#inbox.put({ kind: "ended", operation });
+    else if (ending !== undefined) this.#inbox.putEnd(operation, ending);
+    else this.#underWay.endIdle(operation);
+  }
+
+  /** Somebody wants the run to end, by a reason; or what is open in a scope is dropped. */
+  cancel(what: Scope | string, error?: Error): void {
+    if (typeof what === "string") this.#stop("cancel", what);
+    else what.cancel(error as Error, (operation, why) => this.#drop(operation, why));
+  }
+
+  #drop(operation: Operation, error: Error): void {
+    operation.state = "dropped";
+    operation.settle({ ok: false, error });
+    this.#underWay.drop(operation);
+    const jobId = jobIdOf(operation);
+    if (this.#isLive && jobId !== null && operation.ended === null) this.#speech.cancel(jobId);
+  }
+
+  #stop(why: "cancel" | "deadline", reason: string): void {
+    if (this.#isOver) return;
+    if (!this.#isLive) {
+      // Told once the record has been gone through.
+      if (why === "cancel") this.#cancelReason = reason;
+      return;
+    }
+    const isKnown = this.#stopped !== null || this.#inbox.hasStop;
+    if (!isKnown) this.#inbox.put({ kind: "stop", why, reason, atMs: this.clockMs() });
+  }
+
+  told(fact: RunFact): void {
+    this.#inbox.told(fact);
+  }
+
+  childEnded(child: JobId, ending: Ending): void {
+    this.#inbox.childEnded(child, ending);
+  }
+
+  leave(how: "now" | "soon"): void {
+    if (this.#isOver) return;
+    this.#leaving = how === "now" ? how : (this.#leaving ?? how);
+    if (how === "now") this.#underWay.stop();
+    this.#parts.turns.ask(this);
+  }
+
+  abandon(): void {
+    this.#isOver = true;
+    this.#inbox.isClosed = true;
+    this.#stall.stop();
+    this.#deadline.stop();
+    this.#speech.stop();
+    this.#underWay.stop();
+  }
+
+  /** The function can't be followed: the run ends without it. */
+  #break(error: MillraceError): void {
+    this.#broken ??= error;
+    this.#parts.turns.ask(this);
+  }
+
+  turn(): void {
+    if (this.#isOver) return;
+    if (this.#broken !== null) this.#endBroken(this.#broken);
+    if (this.#last === null && this.#at < this.#script.length) return this.#replayNext();
+    if (!this.#isLive) this.#goLive();
+    if (this.#tellNext()) this.#parts.turns.ask(this);
+    else this.#speak();
+  }
+
+  #endBroken(error: MillraceError): void {
+    if (this.#last !== null) return;
+    this.#isLive = true;
+    const retention = this.claimed.retention ?? this.type.retention;
+    this.#end(brokenWord(error, this.clockMs(), retention));
+  }
+
+  #replayNext(): void {
+    const item = this.#script[this.#at];
+    if (item === undefined || isBegun(item)) {
+      // The function is expected to take this step: it may be awaiting what is no step.
+      this.#watchStall(item);
+      return;
+    }
+    this.#at += 1;
+    this.#parts.turns.ask(this);
+    if (item.kind === "got") {
+      for (const step of item.steps) this.#answer(this.operations.get(step), null);
+    } else if (item.kind === "did") this.#answer(this.operations.get(item.step), item);
+    else if (item.kind === "took") this.#answerSignal(this.operations.get(item.step), item.signal);
+    else if (item.kind === "stop") this.#applyStop(item);
+  }
+
+  /** All that the record says was told again: what was under way then goes on. */
+  #goLive(): void {
+    this.#isLive = true;
+    this.#inbox.isOpen = true;
+    for (const operation of this.operations.values()) {
+      if (operation.outcome !== null || operation.isQueued) continue;
+      const isWanted = operation.state === "open" || operation.unwound !== null;
+      if (isWanted && operation.isRecorded) recover(this.#children, operation);
+      const jobId = jobIdOf(operation);
+      if (operation.state === "open") this.#activate(operation);
+      else if (jobId !== null && this.#inbox.facts.endingOf(jobId) === undefined) {
+        this.#speech.cancel(jobId);
+      } else if (isWanted) this.#unwind(operation);
+    }
+    const deadlineAtMs = this.#start?.deadlineAtMs ?? null;
+    if (deadlineAtMs !== null && this.#stopped === null) {
+      const reason = `the run took longer than its deadline of ${deadlineAtMs - this.startedAtMs} ms`;
+      this.#deadline.start(deadlineAtMs - this.clockMs(), () => this.#stop("deadline", reason));
+    }
+    if (this.#cancelReason !== null) this.#stop("cancel", this.#cancelReason);
+  }
+
+  /** Tells the function the next thing. `false`: there is none. */
+  #tellNext(): boolean {
+    const mayStop = this.#stopped === null && this.#last === null;
+    const portion = this.#inbox.take(mayStop);
+    if (portion === null) return false;
+    if (portion.kind === "got") {
+      this.#speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
+      for (const operation of portion.operations) this.#answer(operation, null);
+      return true;
+    }
+    const { news } = portion;
+    if (news.kind === "stop") {
+      this.#speech.add(news);
+      this.#applyStop(news);
+    } else if (news.kind === "took") {
+      this.#speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
+      this.#answerSignal(news.operation, news.signal);
+    } else if (isLocalEnd(news.operation.ended)) {
+      this.#speech.add(news.operation.ended);
+      this.#answer(news.operation, news.operation.ended);
+    }
+    return true;
+  }
+
+  #answer(operation: Operation | undefined, end: LocalEnd | null): void {
+    if (operation === undefined) return;
+    const ended = end ?? this.#inbox.facts.endingOf(jobIdOf(operation)) ?? null;
+    const answer = answerOf(operation, ended);
+    if (answer !== null) this.#settle(operation, answer.atMs, answer.outcome);
+  }
+
+  #answerSignal(operation: Operation | undefined, signal: JobId | null): void {
+    if (operation === undefined) return;
+    const body = signal === null ? undefined : this.#inbox.facts.takeSignal(signal);
+    const { atMs, outcome } = signalAnswer(operation, body, this.clockMs());
+    this.#settle(operation, atMs, outcome);
+  }
+
+  #settle(operation: Operation, atMs: number, outcome: NonNullable<Operation["outcome"]>): void {
+    this.#toldAtMs = Math.max(this.#toldAtMs, atMs);
+    operation.outcome = outcome;
+    operation.scope.remove(operation);
+    this.#underWay.remove(operation);
+    if (operation.state === "open") {
+      operation.state = "told";
+      operation.settle(outcome);
+    }
+    operation.unwound?.();
+  }
+
+  #applyStop({ why, reason, atMs }: Extract<Told, { kind: "stop" }>): void {
+    this.#toldAtMs = Math.max(this.#toldAtMs, atMs);
+    this.#stopped = new MillraceError(why === "cancel" ? "JOB_CANCELLED" : "JOB_TIMEOUT", {
+      message: reason,
+      details: { jobId: this.claimed.id },
+    });
+    this.cancel(this.root, this.#stopped);
+  }
+
+  /** The function and its unwinding are over. */
+  finish(last: LastWord): void {
+    if (this.#isOver || this.#last !== null || this.#broken !== null) return;
+    const missed = this.#missed(this.#script[this.#at]);
+    if (missed !== null) this.#break(missed);
+    else this.#end(last);
+  }
+
+  /** What the function did not do that the record says. */
+  #missed(expected: Item | undefined): MillraceError | null {
+    return expected === undefined ? null : checkRecorded(expected, this.operations.size + 1, null);
+  }
+
+  #end(last: LastWord): void {
+    this.#last = last;
+    this.#speech.add(last.item);
+    this.#parts.turns.ask(this);
+  }
+
+  #watchStall(expected: Item | undefined): void {
+    this.#stall.start(STALL_MS, () => {
+      if (this.#isOver || this.#last !== null) return;
+      this.#break(this.#missed(expected) ?? stalled());
+    });
+  }
+
+  /** Says what there is to say, or rests. */
+  #speak(): void {
+    if (this.#speech.isSaying) return;
+    if (this.#leaving === "now") return void this.#speech.letGo({ kind: "release" });
+    const state = this.#underWay.isWaiting ? "waiting" : "running";
+    if (this.#speech.say(this.#last?.next ?? null, state)) return;
+    if (this.#leaving === "soon" && this.#underWay.hasUnstarted) {
+      return void this.#speech.letGo({ kind: "release" });
+    }
+    this.#underWay.startLocals();
+    this.#rest();
+  }
+
+  /** Nothing is to be done until something is told. */
+  #rest(): void {
+    if (this.#last !== null || this.#underWay.isBusyHere) return;
+    if (this.#underWay.isEmpty) return this.#watchStall(undefined);
+    this.#underWay.idleSinceMs ??= performance.now();
+    if (this.#parts.owner.unconfirmed > 0) return;
+    const deadlineAtMs = this.#stopped === null ? (this.#start?.deadlineAtMs ?? null) : null;
+    const delayMs = this.#underWay.mayPark(deadlineAtMs, this.#leaving === "soon");
+    if (delayMs === undefined) return;
+    void this.#speech.letGo({ kind: "parked", delayMs, facts: this.#inbox.facts.size });
+  }
+}

@@ -1,0 +1,182 @@
+// Replay: a run goes on from its record in another process's memory, with the same answers in the same order.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type AnyJobType, defineJob } from "../core/define-job.ts";
+import type { Store } from "../core/store.ts";
+import { openMillrace } from "../millrace/index.ts";
+import type { Millrace } from "../runtime/index.ts";
+import { openSqliteStore } from "../stores/sqlite/index.ts";
+import { defineWorkflow } from "./index.ts";
+
+const PATIENCE = { timeout: "30s" } as const;
+const closing: { close(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close();
+});
+
+async function memory(): Promise<Store> {
+  const store = await openSqliteStore({ path: ":memory:", namespace: "default" });
+  closing.push(store);
+  return store;
+}
+
+async function working(store: Store, ...jobs: readonly AnyJobType[]): Promise<Millrace> {
+  const mill = await openMillrace({ store, jobs, logger: false });
+  closing.push(mill);
+  await mill.start();
+  return mill;
+}
+
+let calls = 0;
+const count = defineJob({
+  name: "count",
+  run: () => {
+    calls += 1;
+    return calls;
+  },
+});
+
+describe("a run that left the memory", () => {
+  test("goes on where it was, and repeats no step", async () => {
+    calls = 0;
+    let began = 0;
+    let local = 0;
+    const long = defineWorkflow({
+      name: "long",
+      run: async ({ step }) => {
+        began += 1;
+        const first = await step.job(count, null);
+        const second = await step.run("local", () => {
+          local += 1;
+          return local;
+        });
+        const third = await step.waitForSignal("go");
+        return [first, second, third, await step.job(count, null)];
+      },
+    });
+    const store = await memory();
+    const one = await working(store, count, long);
+    const receipt = await one.enqueue(long, null);
+    await vi.waitFor(async () => {
+      expect((await one.runs.get(receipt.id))?.steps[2]?.kind).toBe("signal");
+    }, 20_000);
+    await one.stop();
+    expect((await one.job(receipt.id))?.state).toBe("waiting");
+    const two = await working(store, count, long);
+    await two.runs.signal(receipt.id, "go", "now");
+    expect(await receipt.result(PATIENCE)).toEqual([1, 1, "now", 2]);
+    expect({ began, calls, local }).toEqual({ began: 2, calls: 2, local: 1 });
+  });
+
+  test("takes the same branches of a race, by the order that was recorded", async () => {
+    calls = 0;
+    const racing = defineWorkflow({
+      name: "racing",
+      run: async ({ step }) => {
+        const winners: unknown[] = [];
+        for (let round = 0; round < 5; round += 1) {
+          winners.push(
+            await Promise.race([
+              step.job(count, null).then((n) => `left ${n}`),
+              step.job(count, null).then((n) => `right ${n}`),
+            ]),
+          );
+        }
+        await step.waitForSignal("go");
+        return winners;
+      },
+    });
+    const store = await memory();
+    const one = await working(store, count, racing);
+    const receipt = await one.enqueue(racing, null);
+    await vi.waitFor(async () => {
+      expect((await one.runs.get(receipt.id))?.steps.at(-1)?.kind).toBe("signal");
+    }, 20_000);
+    await one.stop();
+    await one.runs.signal(receipt.id, "go");
+    await one.start();
+    const winners = (await receipt.result(PATIENCE)) as string[];
+    expect(winners).toHaveLength(5);
+    expect(calls).toBe(10);
+  });
+
+  test("stops with an error that names the step where record and code part", async () => {
+    const before = defineWorkflow({
+      name: "changing",
+      run: async ({ step }) => {
+        await step.run("reserve", () => 1);
+        await step.waitForSignal("go");
+      },
+    });
+    const after = defineWorkflow({
+      name: "changing",
+      run: async ({ step }) => {
+        await step.run("charge", () => 1);
+        await step.waitForSignal("go");
+      },
+    });
+    const store = await memory();
+    const one = await working(store, before);
+    const receipt = await one.enqueue(before, null);
+    await vi.waitFor(async () => {
+      expect((await one.runs.get(receipt.id))?.steps).toHaveLength(2);
+    }, 20_000);
+    await one.stop();
+    const two = await working(store, after);
+    await two.runs.signal(receipt.id, "go");
+    await expect(receipt.result(PATIENCE)).rejects.toThrow(
+      /step 1 is the local step "reserve" in the record, and the function takes the local step "charge"/,
+    );
+    expect((await two.runs.get(receipt.id))?.error?.code).toBe("WORKFLOW_CHANGED");
+  });
+
+  test("goes on under the version that it began with, beside runs of another", async () => {
+    const first = defineWorkflow({
+      name: "order",
+      run: async ({ step }) => {
+        await step.waitForSignal("go");
+        return "first";
+      },
+    });
+    const second = defineWorkflow({ name: "order", version: 2, run: () => "second" });
+    const mill = await working(await memory(), first, second);
+    const old = await mill.enqueue(first, null);
+    const young = await mill.enqueue(second, null);
+    expect(await young.result(PATIENCE)).toBe("second");
+    await mill.runs.signal(old.id, "go");
+    expect(await old.result(PATIENCE)).toBe("first");
+  });
+});
+
+describe("a failed run that is retried by hand", () => {
+  test("goes on from the step that failed, and repeats none that succeeded", async () => {
+    calls = 0;
+    let isBroken = true;
+    const flaky = defineJob({
+      name: "flaky",
+      retry: { attempts: 1 },
+      run: () => {
+        if (isBroken) throw new Error("broken");
+        return "mended";
+      },
+    });
+    const deploy = defineWorkflow({
+      name: "deploy",
+      run: async ({ step }) => {
+        const built = await step.job(count, null);
+        const [sent, other] = await Promise.all([step.job(flaky, null), step.job(count, null)]);
+        return [built, sent, other];
+      },
+    });
+    const mill = await working(await memory(), count, flaky, deploy);
+    const receipt = await mill.enqueue(deploy, null);
+    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
+    isBroken = false;
+    await mill.retry([receipt.id]);
+    await vi.waitFor(async () => {
+      expect((await mill.job(receipt.id))?.state).toBe("succeeded");
+    }, 20_000);
+    expect((await mill.job(receipt.id))?.result).toEqual([1, "mended", 2]);
+    expect(calls).toBe(2);
+  });
+});

@@ -1,0 +1,59 @@
+// What a run in memory is made of, and how it ends.
+import { type MillraceError, toErrorRecord } from "../core/errors.ts";
+import type { AdvanceOutcome, RunFact } from "../core/run.ts";
+import type { ClaimedJob, RetentionPolicy } from "../core/store.ts";
+import type { RoomParts, RunOwner } from "../runtime/index.ts";
+import type { WorkflowType } from "./define-workflow.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { Item } from "./record.ts";
+import type { Turns } from "./turns.ts";
+
+/** Most steps of one run: a record of so many is replayed in about a second. */
+export const MAX_RUN_STEPS = 100_000;
+
+/** What a run in memory needs. */
+export interface LiveRunParts {
+  readonly claimed: ClaimedJob;
+  readonly type: WorkflowType;
+  readonly owner: RunOwner;
+  readonly room: Pick<RoomParts, "prepareJob">;
+  readonly turns: Turns;
+  /** The function, run to its end with the steps of this run. Called once; never rejects. */
+  readonly runFunction: (run: LiveRun) => Promise<void>;
+}
+
+/** How a run ends: its last word, and what its record says of it. */
+export interface LastWord {
+  readonly item: Extract<Item, { kind: "end" }>;
+  readonly next: AdvanceOutcome;
+}
+
+/** What a record says when a run is taken up. */
+export interface Recorded {
+  readonly items: readonly Item[];
+  readonly entries: number;
+  readonly facts: readonly RunFact[];
+  readonly cancelReason: string | null;
+}
+
+/** The last word of a run whose function can't be followed: nothing is undone, so that it can be taken up again. */
+export function brokenWord(
+  error: MillraceError,
+  atMs: number,
+  retention: RetentionPolicy,
+): LastWord {
+  return {
+    item: { kind: "end", atMs, state: "failed", step: null, undone: [], notUndone: [] },
+    next: { kind: "failed", error: toErrorRecord(error), retention: retention.failed },
+  };
+}
+
+/** The first item of a record. */
+export function startItem(
+  { workflow }: WorkflowType,
+  atMs: number,
+): Extract<Item, { kind: "start" }> {
+  const { version, deadlineMs } = workflow;
+  const deadlineAtMs = deadlineMs === undefined ? null : atMs + deadlineMs;
+  return { kind: "start", version, atMs, deadlineAtMs };
+}

@@ -1,0 +1,171 @@
+// Runs a workflow's function to its end, and unwinds what it did where that is no success.
+import { MillraceError, toErrorRecord } from "../core/errors.ts";
+import type { ErrorRecord } from "../core/errors.ts";
+import { toJson } from "../core/limits.ts";
+import { collectSecrets } from "../core/redaction.ts";
+import { readRetryPolicy } from "../core/retry.ts";
+import { validate } from "../runtime/validation.ts";
+import { maskError } from "../runtime/views.ts";
+import type { JobLog } from "../core/define-job.ts";
+import { StepError } from "./errors.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { LastWord } from "./run-parts.ts";
+import { type Draft, type Operation, Scope } from "./operation.ts";
+import type { WorkflowContext } from "./steps.ts";
+import { createSteps } from "./taking-steps.ts";
+
+/** Undos that are functions are tried so often: an undo that gives up leaves something behind. */
+const UNDO_ATTEMPTS = 5;
+
+/** Runs the function of a run. Never rejects. */
+export async function runFunction(run: LiveRun, log: JobLog): Promise<void> {
+  const secrets = secretsOf(run);
+  let thrown: unknown;
+  try {
+    const result = await callFunction(run, log);
+    if (run.stopped === null) {
+      run.cancel(run.root, noLonger("its run has ended"));
+      const { succeeded } = retentionOf(run);
+      run.finish({
+        item: endItem(run, "succeeded", null, NOTHING_UNDONE),
+        next: { kind: "succeeded", result, retention: succeeded },
+      });
+      return;
+    }
+  } catch (error) {
+    thrown = error;
+  }
+  const why = run.stopped ?? thrown;
+  try {
+    const undone = await unwind(run, why);
+    run.finish(lastWord(run, why, undone, secrets));
+  } catch (error) {
+    run.finish(lastWord(run, error, NOTHING_UNDONE, secrets));
+  }
+}
+
+async function callFunction(run: LiveRun, log: JobLog): Promise<string> {
+  const { type, claimed } = run;
+  const raw = JSON.parse(claimed.input) as unknown;
+  const input: unknown = await validate(type.inputSchema, raw, "input", "INVALID_INPUT");
+  const context: WorkflowContext<unknown> = {
+    input,
+    step: createSteps(run, run.root),
+    run: {
+      id: claimed.id,
+      version: type.workflow.version,
+      startedAt: new Date(run.startedAtMs),
+      tags: claimed.tags,
+    },
+    log,
+  };
+  const output: unknown = await type.workflow.run(context);
+  return toJson(await validate(type.outputSchema, output, "output", "INVALID_OUTPUT"), "output");
+}
+
+/** What was undone, and what could not be. */
+type Undone = Pick<LastWord["item"], "undone" | "notUndone">;
+
+const NOTHING_UNDONE: Undone = { undone: [], notUndone: [] };
+
+/** Ends what is under way, and undoes what was done, the latest first. */
+async function unwind(run: LiveRun, why: unknown): Promise<Undone> {
+  run.cancel(run.root, why instanceof Error ? why : noLonger(String(why)));
+  const taken = [...run.operations.values()];
+  const ending = taken.filter(({ draft }) => isWork(draft));
+  await Promise.all(ending.map(async (operation) => run.whenUnwound(operation)));
+  const scope = new Scope();
+  const undone: number[] = [];
+  const notUndone: { step: number; error: ErrorRecord }[] = [];
+  for (const operation of taken.toReversed()) {
+    const draft = undoOf(run, operation);
+    if (draft === null) continue;
+    try {
+      await run.take(scope, draft);
+      undone.push(operation.step);
+    } catch (error) {
+      const record = error instanceof StepError ? error.error : toErrorRecord(error);
+      notUndone.push({ step: operation.step, error: record });
+    }
+  }
+  return { undone, notUndone };
+}
+
+function isWork({ work }: Draft): boolean {
+  return work.kind === "job" || work.kind === "local";
+}
+
+function undoOf(run: LiveRun, { step, draft, outcome }: Operation): Draft | null {
+  const { undo } = draft;
+  if (undo === undefined || outcome?.ok !== true) return null;
+  const base = { name: `undo ${draft.name}`, of: step } as const;
+  const output = outcome.output as never;
+  if (typeof undo === "function") {
+    return {
+      ...base,
+      work: {
+        kind: "local",
+        body: (local) => undo(output, local),
+        retry: readRetryPolicy({ attempts: UNDO_ATTEMPTS }),
+        isHandedOn: run.isLocal,
+      },
+    };
+  }
+  const input: unknown = undo.input === undefined ? output : undo.input(output);
+  return { ...base, work: { kind: "job", type: undo.job, input, options: undefined } };
+}
+
+function lastWord(
+  run: LiveRun,
+  why: unknown,
+  undone: Undone,
+  secrets: readonly string[],
+): LastWord {
+  const retention = retentionOf(run);
+  const error = maskError(toErrorRecord(why), secrets);
+  const isCancelled = run.stopped?.code === "JOB_CANCELLED";
+  const state = isCancelled ? "cancelled" : "failed";
+  return {
+    item: endItem(run, state, failedStep(run, why), undone),
+    next: { kind: state, error, retention: retention[state] },
+  };
+}
+
+function endItem(
+  run: LiveRun,
+  state: LastWord["item"]["state"],
+  step: number | null,
+  undone: Undone,
+): LastWord["item"] {
+  return { kind: "end", atMs: run.clockMs(), state, step, ...undone };
+}
+
+/** The step whose error ended the run: found through causes; else the first failure of a fan-out. */
+function failedStep(run: LiveRun, why: unknown): number | null {
+  let error = why;
+  for (let depth = 0; depth < MAX_CAUSES && error instanceof Error; depth += 1) {
+    if (error instanceof StepError) return error.step;
+    error = error.cause;
+  }
+  if (run.stopped !== null) return null;
+  for (const { draft, outcome, step } of run.operations.values()) {
+    if (draft.isPassive === true && outcome?.ok === false) return step;
+  }
+  return null;
+}
+
+/** Causes followed: deeper ones are no use to anyone. */
+const MAX_CAUSES = 10;
+
+function retentionOf({ claimed, type }: LiveRun): LiveRun["type"]["retention"] {
+  return claimed.retention ?? type.retention;
+}
+
+function secretsOf({ type, claimed }: LiveRun): readonly string[] {
+  if (type.redactedPaths.length === 0) return [];
+  return collectSecrets(JSON.parse(claimed.input) as unknown, type.redact);
+}
+
+function noLonger(message: string): MillraceError {
+  return new MillraceError("JOB_CANCELLED", { message });
+}

@@ -1,0 +1,85 @@
+// What a run says to the store, one word at a time.
+import type { JobId } from "../core/ids.ts";
+import type { JsonText } from "../core/job.ts";
+import type { AdvanceOutcome } from "../core/run.ts";
+import type { NewJob } from "../core/store.ts";
+import type { RunOwner } from "../runtime/index.ts";
+import { Outbox } from "./outbox.ts";
+import { type Item, writeItem } from "./record.ts";
+
+/** The speech of one run. */
+export class Speech {
+  /** Entries that the record has. */
+  entries = 0;
+  readonly #owner: RunOwner;
+  readonly #onReply: (isAccepted: boolean) => void;
+  readonly #outbox = new Outbox();
+  #isSaying = false;
+  #isStopped = false;
+
+  constructor(parts: {
+    readonly owner: RunOwner;
+    readonly onReply: (isAccepted: boolean) => void;
+  }) {
+    this.#owner = parts.owner;
+    this.#onReply = parts.onReply;
+  }
+
+  get isSaying(): boolean {
+    return this.#isSaying;
+  }
+
+  add(item: Item): void {
+    this.#outbox.add(writeItem(item));
+  }
+
+  /** An item that need not be said by itself. */
+  addLight(item: Item): void {
+    this.#outbox.add(writeItem(item), true);
+  }
+
+  addChild(text: JsonText | null, child: NewJob): void {
+    this.#outbox.addChild(text, child);
+  }
+
+  cancel(jobId: JobId): void {
+    this.#outbox.cancel(jobId);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Says what there is, with the last word once all is said. `false`: there is nothing. */
+  say(last: AdvanceOutcome | null, state: "running" | "waiting"): boolean {
+    if (this.#isSaying || this.#isStopped) return true;
+    if (!this.#outbox.isPressing && last === null) return false;
+    void this.#send(last, state);
+    return true;
+  }
+
+  /** A local step takes its time: that it began is written down. */
+  sayLight(): void {
+    if (this.#isSaying || this.#isStopped || this.#outbox.isEmpty) return;
+    void this.#send(null, "running");
+  }
+
+  /** Leaves the memory, with nothing more to say. */
+  async letGo(next: AdvanceOutcome): Promise<void> {
+    if (this.#isSaying || this.#isStopped) return;
+    this.#isSaying = true;
+    const reply = await this.#owner.say({ from: this.entries, entries: [], next });
+    this.#isSaying = false;
+    this.#onReply(reply.accepted);
+  }
+
+  async #send(last: AdvanceOutcome | null, state: "running" | "waiting"): Promise<void> {
+    const portion = this.#outbox.take();
+    const next = last !== null && this.#outbox.isEmpty ? last : ({ kind: state } as const);
+    this.#isSaying = true;
+    const reply = await this.#owner.say({ from: this.entries, ...portion, next });
+    this.#isSaying = false;
+    if (reply.accepted) this.entries += portion.entries.length;
+    this.#onReply(reply.accepted);
+  }
+}

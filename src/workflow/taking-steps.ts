@@ -1,0 +1,192 @@
+// The steps as a function takes them: each call becomes an operation of its run.
+import type { AnyJobType } from "../core/define-job.ts";
+import { type Duration, parseDuration } from "../core/duration.ts";
+import { MillraceError } from "../core/errors.ts";
+import { checkName } from "../core/limits.ts";
+import { readRetryPolicy } from "../core/retry.ts";
+import type { EnqueueOptions } from "../runtime/index.ts";
+import { validate } from "../runtime/validation.ts";
+import type { Chance } from "./chance.ts";
+import { runHere } from "./here.ts";
+import type { Draft, Scope, Work } from "./operation.ts";
+import {
+  DEFAULT_MAP_CONCURRENCY,
+  type JobStepOptions,
+  type LocalStep,
+  type LocalStepOptions,
+  type MapOptions,
+  type SignalOptions,
+  type StepOutcome,
+  type Steps,
+} from "./steps.ts";
+
+type LocalBody = (local: LocalStep) => unknown;
+
+/** What taking steps needs of a run. */
+export interface StepTaker {
+  readonly runId: string;
+  readonly chance: Chance;
+  /** Whether jobs as steps are called as functions here. */
+  readonly isLocal: boolean;
+  take(scope: Scope, draft: Draft): Promise<unknown>;
+  /** Drops what is open in a scope. */
+  cancel(scope: Scope, error: Error): void;
+  /** The time of the latest thing that the run was told. */
+  nowMs(): number;
+  /** The store's time, about. */
+  clockMs(): number;
+}
+
+/** The steps of a scope. */
+export function createSteps(taker: StepTaker, scope: Scope): Steps {
+  const job = (type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft => {
+    const { name = type.name, undo, ...options } = given;
+    return { name: checkStepName(name), work: jobWork(taker, type, input, options), undo };
+  };
+  const steps: { readonly [Name in keyof Steps]: unknown } = {
+    run: async (name: string, body: LocalBody, { retry, undo }: LocalStepOptions<never> = {}) =>
+      taker.take(scope, {
+        name: checkStepName(name),
+        work: {
+          kind: "local",
+          body,
+          retry: readRetryPolicy(retry ?? { attempts: 1 }),
+          isHandedOn: taker.isLocal,
+        },
+        undo,
+      }),
+    job: async (type: AnyJobType, input: unknown, options?: JobStepOptions<never>) =>
+      taker.take(scope, job(type, input, options)),
+    map: async (type: AnyJobType, inputs: readonly unknown[], options?: MapOptions<never>) =>
+      mapOver(inputs, options, (input) =>
+        taker.take(scope, { ...job(type, input, withoutConcurrency(options)), isPassive: true }),
+      ),
+    race: async (branches: readonly ((step: Steps) => Promise<unknown>)[]) =>
+      race(taker, scope, branches),
+    sleep: async (duration: Duration) => {
+      const durationMs = parseDuration(duration, "sleep");
+      await taker.take(scope, sleepUntil("sleep", taker.clockMs() + durationMs));
+    },
+    sleepUntil: async (time: Date | number | string) => {
+      await taker.take(scope, sleepUntil("sleep until", readTime(time)));
+    },
+    waitForSignal: async (name: string, { timeout, schema }: SignalOptions<unknown> = {}) => {
+      const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
+      return taker.take(scope, {
+        name: checkName(name, "signal"),
+        work: {
+          kind: "signal",
+          untilMs: timeoutMs === null ? null : taker.clockMs() + timeoutMs,
+          accept: (payload) =>
+            validate(schema, payload, `payload of the signal ${name}`, "INVALID_INPUT"),
+        },
+      });
+    },
+    now: () => taker.nowMs(),
+    random: () => taker.chance.random(),
+    uuid: () => taker.chance.uuid(),
+  };
+  return steps as Steps;
+}
+
+/** Longest name of a step. */
+const MAX_STEP_NAME_LENGTH = 200;
+
+function checkStepName(name: unknown): string {
+  if (typeof name === "string" && name.length > 0 && name.length <= MAX_STEP_NAME_LENGTH) {
+    return name;
+  }
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `a step's name is ${typeof name === "string" ? `${name.length} characters long` : `a ${typeof name}`}; expected 1 to ${MAX_STEP_NAME_LENGTH} characters`,
+  });
+}
+
+function jobWork(
+  taker: StepTaker,
+  type: AnyJobType,
+  input: unknown,
+  options: EnqueueOptions,
+): Work {
+  if (!taker.isLocal) return { kind: "job", type, input, options };
+  return {
+    kind: "local",
+    body: (local) => runHere(type, input, local),
+    retry: type.retry,
+    isHandedOn: true,
+  };
+}
+
+function withoutConcurrency<Output>(options: MapOptions<Output> = {}): JobStepOptions<never> {
+  const { concurrency: _, ...rest } = options;
+  return rest;
+}
+
+function sleepUntil(name: string, untilMs: number): Draft {
+  return { name, work: { kind: "sleep", untilMs } };
+}
+
+function readTime(time: Date | number | string): number {
+  const atMs = new Date(time).getTime();
+  if (Number.isFinite(atMs)) return atMs;
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `sleepUntil got ${JSON.stringify(time)}; expected a Date, milliseconds since 1970 or an ISO 8601 text`,
+  });
+}
+
+/** Takes a step for each input, so many at a time. */
+async function mapOver<Input, Output>(
+  inputs: readonly Input[],
+  { concurrency = DEFAULT_MAP_CONCURRENCY }: MapOptions<Output> = {},
+  take: (input: Input) => Promise<unknown>,
+): Promise<readonly StepOutcome<Output>[]> {
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `concurrency is ${String(concurrency)}; expected a whole number from 1`,
+    });
+  }
+  const outcomes: StepOutcome<Output>[] = Array.from({ length: inputs.length });
+  if (inputs.length === 0) return outcomes;
+  return new Promise((resolve) => {
+    let next = 0;
+    let ended = 0;
+    const end = (index: number, outcome: StepOutcome<Output>): void => {
+      outcomes[index] = outcome;
+      ended += 1;
+      if (ended === inputs.length) resolve(outcomes);
+      else takeNext();
+    };
+    const takeNext = (): void => {
+      if (next >= inputs.length) return;
+      const index = next;
+      next += 1;
+      take(inputs[index] as Input).then(
+        (output) => end(index, { ok: true, output: output as Output }),
+        (error: unknown) => end(index, { ok: false, error: error as Error }),
+      );
+    };
+    for (let count = Math.min(concurrency, inputs.length); count > 0; count -= 1) takeNext();
+  });
+}
+
+async function race<Output>(
+  taker: StepTaker,
+  scope: Scope,
+  branches: readonly ((step: Steps) => Promise<Output>)[],
+): Promise<Output> {
+  if (branches.length === 0) {
+    throw new MillraceError("INVALID_ARGUMENT", { message: "a race has no branch" });
+  }
+  const inner = branches.map(() => scope.inner());
+  const running = branches.map(async (branch, index) =>
+    branch(createSteps(taker, inner[index] as Scope)),
+  );
+  try {
+    return await Promise.race(running);
+  } finally {
+    const lost = new MillraceError("JOB_CANCELLED", {
+      message: "another branch of the race came first",
+    });
+    for (const each of inner) taker.cancel(each, lost);
+    for (const each of running) each.catch(() => {});
+  }
+}

@@ -1,0 +1,340 @@
+// Workflows as their user sees them: steps in sequence and in parallel, time, signals, failure and undo.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { defineJob } from "../core/define-job.ts";
+import type { MillraceError } from "../core/errors.ts";
+import { openMillrace } from "../millrace/index.ts";
+import type { Millrace } from "../runtime/index.ts";
+import type { AnyJobType } from "../core/define-job.ts";
+import { StepError, defineWorkflow } from "./index.ts";
+
+const mills: Millrace[] = [];
+
+async function working(...jobs: readonly AnyJobType[]): Promise<Millrace> {
+  const mill = await openMillrace({ store: "memory:", jobs, logger: false });
+  mills.push(mill);
+  await mill.start();
+  return mill;
+}
+
+afterEach(async () => {
+  await Promise.all(mills.splice(0).map((mill) => mill.close()));
+});
+
+const run = (): void => {};
+
+/** Long enough for a busy machine. */
+const PATIENCE = { timeout: "30s" } as const;
+
+const add = defineJob({
+  name: "add",
+  run: ({ input }) => {
+    const { a, b } = input as { a: number; b: number };
+    return a + b;
+  },
+});
+const fail = defineJob({
+  name: "fail",
+  retry: { attempts: 1 },
+  run: (): number => {
+    throw new Error("no luck");
+  },
+});
+const hang = defineJob({
+  name: "hang",
+  run: ({ signal }) =>
+    new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+    }),
+});
+
+describe("steps", () => {
+  test("run in sequence and in parallel, as jobs and as functions, and hand their results on", async () => {
+    const sum = defineWorkflow({
+      name: "sum",
+      run: async ({ input, step }) => {
+        const first = await step.job(add, { a: input as number, b: 1 });
+        const [left, right] = await Promise.all([
+          step.job(add, { a: first, b: 10 }),
+          step.run("double", () => first * 2),
+        ]);
+        return { first, left, right };
+      },
+    });
+    const mill = await working(add, sum);
+    const receipt = await mill.enqueue(sum, 1);
+    expect(await receipt.result(PATIENCE)).toEqual({ first: 2, left: 12, right: 4 });
+  });
+
+  test("are shown with what they came to, and what they followed", async () => {
+    const diamond = defineWorkflow({
+      name: "diamond",
+      run: async ({ step }) => {
+        const top = await step.job(add, { a: 1, b: 1 }, { name: "top" });
+        const sides = await Promise.all([
+          step.job(add, { a: top, b: 1 }, { name: "left" }),
+          step.job(add, { a: top, b: 2 }, { name: "right" }),
+        ]);
+        return step.run("bottom", () => sides);
+      },
+    });
+    const mill = await working(add, diamond);
+    const receipt = await mill.enqueue(diamond, null);
+    await receipt.result(PATIENCE);
+    const run = await mill.runs.get(receipt.id);
+    expect(run).toMatchObject({ state: "succeeded", version: 1, result: [3, 4] });
+    expect(run?.steps).toMatchObject([
+      {
+        step: 1,
+        name: "top",
+        kind: "job",
+        type: "add",
+        state: "succeeded",
+        parents: [],
+        output: 2,
+      },
+      { step: 2, name: "left", parents: [1], input: { a: 2, b: 1 }, output: 3, attempts: 1 },
+      { step: 3, name: "right", parents: [1], output: 4 },
+      { step: 4, name: "bottom", kind: "local", parents: expect.arrayContaining([2, 3]) },
+    ]);
+  });
+
+  test("over many inputs run so many at once, and give results and failures in order", async () => {
+    let running = 0;
+    let most = 0;
+    const odd = defineJob({
+      name: "odd",
+      retry: { attempts: 1 },
+      run: async ({ input }) => {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise(setImmediate);
+        running -= 1;
+        if ((input as number) % 2 === 0) throw new Error(`${String(input)} is even`);
+        return input;
+      },
+    });
+    const fanOut = defineWorkflow({
+      name: "fan-out",
+      run: async ({ step }) => {
+        const inputs = Array.from({ length: 40 }, (_, index) => index);
+        const outcomes = await step.map(odd, inputs, { concurrency: 4 });
+        return outcomes.map((outcome) => (outcome.ok ? outcome.output : outcome.error.message));
+      },
+    });
+    const mill = await working(odd, fanOut);
+    const results = await (await mill.enqueue(fanOut, null)).result(PATIENCE);
+    expect(results).toHaveLength(40);
+    expect(results[3]).toBe(3);
+    expect(results[4]).toContain("4 is even");
+    expect(most).toBeLessThanOrEqual(4);
+  });
+
+  test("that fail for good can be caught, by their step's name and their job's error", async () => {
+    const careful = defineWorkflow({
+      name: "careful",
+      run: async ({ step }) => {
+        try {
+          return await step.job(fail, null);
+        } catch (error) {
+          if (!(error instanceof StepError)) throw error;
+          return `${error.code} ${error.stepName}: ${error.error.message}`;
+        }
+      },
+    });
+    const mill = await working(fail, careful);
+    expect(await (await mill.enqueue(careful, null)).result(PATIENCE)).toBe(
+      "STEP_FAILED fail: no luck",
+    );
+  });
+
+  test("may be other workflows", async () => {
+    const inner = defineWorkflow({
+      name: "inner",
+      run: async ({ input, step }) => step.job(add, { a: input as number, b: 1 }),
+    });
+    const outer = defineWorkflow({
+      name: "outer",
+      run: async ({ step }) => Promise.all([step.job(inner, 1), step.job(inner, 2)]),
+    });
+    const mill = await working(add, inner, outer);
+    expect(await (await mill.enqueue(outer, null)).result(PATIENCE)).toEqual([2, 3]);
+  });
+
+  test("of a run that stays on its host are called as functions, with what they get in memory", async () => {
+    const seen: unknown[] = [];
+    const keep = defineJob({ name: "keep", run: ({ input }) => seen.push(input) });
+    const shared = { at: new Date(0) };
+    const local = defineWorkflow({
+      name: "local",
+      stayOnHost: true,
+      run: async ({ step }) => {
+        await step.job(keep, shared);
+        return (await step.run("same", () => shared)) === shared;
+      },
+    });
+    const mill = await working(keep, local);
+    expect(await (await mill.enqueue(local, null)).result(PATIENCE)).toBe(true);
+    expect(seen[0]).toBe(shared);
+  });
+});
+
+describe("time and signals", () => {
+  test("a sleep, a signal that comes, and one that does not come in time", async () => {
+    const patient = defineWorkflow({
+      name: "patient",
+      run: async ({ step }) => {
+        await step.sleep(10);
+        const first = await step.waitForSignal("go");
+        const late = await step
+          .waitForSignal("never", { timeout: 20 })
+          .catch((error: MillraceError) => error.code);
+        return [first, late];
+      },
+    });
+    const mill = await working(patient);
+    const receipt = await mill.enqueue(patient, null);
+    await mill.runs.signal(receipt.id, "go", { n: 1 });
+    expect(await receipt.result(PATIENCE)).toEqual([{ n: 1 }, "WAIT_TIMEOUT"]);
+    await expect(mill.runs.signal(receipt.id, "go")).rejects.toMatchObject({ code: "WRONG_STATE" });
+  });
+
+  test("the first branch of a race wins, and what the others had under way is cancelled", async () => {
+    const racing = defineWorkflow({
+      name: "racing",
+      run: async ({ step }) => {
+        const winner = await step.race<unknown>([
+          async (branch) => branch.job(hang, null),
+          async (branch) => branch.waitForSignal("now"),
+        ]);
+        return [winner, await step.run("after", () => "after")];
+      },
+    });
+    const mill = await working(hang, racing);
+    const receipt = await mill.enqueue(racing, null);
+    await vi.waitFor(async () => {
+      expect((await mill.runs.get(receipt.id))?.steps[0]?.state).toBe("running");
+    }, 20_000);
+    await mill.runs.signal(receipt.id, "now", 7);
+    expect(await receipt.result(PATIENCE)).toEqual([7, "after"]);
+    await vi.waitFor(async () => {
+      expect((await mill.runs.get(receipt.id))?.steps[0]?.state).toBe("cancelled");
+    }, 20_000);
+  });
+
+  test("chance and time are the run's own", async () => {
+    const drawn: unknown[] = [];
+    const drawing = defineWorkflow({
+      name: "drawing",
+      run: async ({ step }) => {
+        drawn.push([step.random(), step.uuid(), step.now()]);
+        await step.waitForSignal("go");
+      },
+    });
+    const mill = await working(drawing);
+    const receipt = await mill.enqueue(drawing, null);
+    await vi.waitFor(() => expect(drawn).toHaveLength(1), 20_000);
+    await mill.stop();
+    await mill.start();
+    await mill.runs.signal(receipt.id, "go");
+    await receipt.result(PATIENCE);
+    expect(drawn).toHaveLength(2);
+    expect(drawn[1]).toEqual(drawn[0]);
+  });
+});
+
+describe("undo", () => {
+  const undone: unknown[] = [];
+  const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(input) });
+  const stuck = defineJob({ name: "stuck", retry: { attempts: 1 }, run: fail.run as never });
+
+  test("runs in reverse for the steps that finished, and the run says what could not be undone", async () => {
+    undone.length = 0;
+    const saga = defineWorkflow({
+      name: "saga",
+      run: async ({ step }) => {
+        await step.job(add, { a: 1, b: 1 }, { name: "one", undo: { job: remove } });
+        await step.job(add, { a: 2, b: 2 }, { name: "two", undo: { job: stuck } });
+        await step.run("three", () => 3, { undo: (made) => void undone.push(`three ${made}`) });
+        await step.job(fail, null, { undo: { job: remove } });
+      },
+    });
+    const mill = await working(add, fail, remove, stuck, saga);
+    const receipt = await mill.enqueue(saga, null);
+    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
+    expect(undone).toEqual(["three 3", 2]);
+    const run = await mill.runs.get(receipt.id);
+    expect(run).toMatchObject({
+      state: "failed",
+      error: { code: "STEP_FAILED" },
+      undone: [3, 1],
+      notUndone: [{ step: 2, error: { message: "no luck" } }],
+    });
+    expect(run?.steps.filter(({ undoes }) => undoes !== null).map(({ undoes }) => undoes)).toEqual([
+      3, 2, 1,
+    ]);
+  });
+
+  test("follows a cancellation, which reaches the steps", async () => {
+    undone.length = 0;
+    const cancelled = defineWorkflow({
+      name: "cancelled",
+      run: async ({ step }) => {
+        await step.run("made", () => 1, { undo: (made) => void undone.push(made) });
+        await step.job(hang, null);
+      },
+    });
+    const mill = await working(hang, cancelled);
+    const receipt = await mill.enqueue(cancelled, null);
+    await vi.waitFor(async () => {
+      expect((await mill.runs.get(receipt.id))?.steps[1]?.state).toBe("running");
+    }, 20_000);
+    await mill.cancel([receipt.id], { reason: "enough" });
+    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_CANCELLED" });
+    const run = await mill.runs.get(receipt.id);
+    expect(run).toMatchObject({ state: "cancelled", undone: [1] });
+    expect(run?.steps[1]?.state).toBe("cancelled");
+    expect(undone).toEqual([1]);
+  });
+
+  test("follows a deadline of the whole run", async () => {
+    undone.length = 0;
+    const late = defineWorkflow({
+      name: "late",
+      deadline: 50,
+      run: async ({ step }) => {
+        await step.run("made", () => 1, { undo: (made) => void undone.push(made) });
+        await step.sleep("1h");
+      },
+    });
+    const mill = await working(late);
+    const receipt = await mill.enqueue(late, null);
+    await expect(receipt.result(PATIENCE)).rejects.toThrow("deadline");
+    expect(await mill.runs.get(receipt.id)).toMatchObject({
+      state: "failed",
+      error: { code: "JOB_TIMEOUT" },
+      undone: [1],
+    });
+  });
+});
+
+describe("what a workflow function must not do", () => {
+  test(
+    "await what is no step: the run ends with an error that says so",
+    { timeout: 30_000 },
+    async () => {
+      const stalled = defineWorkflow({ name: "stalled", run: () => new Promise<never>(() => {}) });
+      const mill = await working(stalled);
+      const receipt = await mill.enqueue(stalled, null);
+      await expect(receipt.result(PATIENCE)).rejects.toThrow("no step");
+    },
+  );
+
+  test("be without a function, or have a version that is no number", () => {
+    expect(() => defineWorkflow({ name: "w", version: 0, run })).toThrow("version");
+    expect(() => defineWorkflow({ name: "w", run: undefined as never })).toThrow("run function");
+    expect(defineWorkflow({ name: "w", version: 2, run })).toMatchObject({
+      name: "w:2",
+      queue: "w",
+    });
+  });
+});
