@@ -39,4 +39,7 @@ export type * from "./room.ts";
 export type * from "./run-operations.ts";
 export type * from "./runs.ts";
 export type * from "./schedule-operations.ts";
+export { startTimer } from "./timer.ts";
+export { validate } from "./validation.ts";
+export { maskError } from "./views.ts";
 export { stopOnSignals } from "./stop-on-signals.ts";

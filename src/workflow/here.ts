@@ -2,7 +2,7 @@
 import type { AnyJobType, JobLog } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
-import { validate } from "../runtime/validation.ts";
+import { validate } from "../runtime/index.ts";
 import type { LocalStep } from "./steps.ts";
 
 /**

@@ -2,7 +2,7 @@
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import { toJson } from "../core/limits.ts";
 import { FatalError, RetryAfterError } from "../core/outcomes.ts";
-import { startTimer } from "../runtime/timer.ts";
+import { startTimer } from "../runtime/index.ts";
 import type { LocalEnd, Work } from "./operation.ts";
 
 /** Time that a function gets to end after its signal, before its step counts as failed. */

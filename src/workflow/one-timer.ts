@@ -1,5 +1,5 @@
 // A timer of which there is one at a time.
-import { startTimer } from "../runtime/timer.ts";
+import { startTimer } from "../runtime/index.ts";
 
 /** Starts once, until it has fired or was stopped. */
 export class OneTimer {

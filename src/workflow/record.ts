@@ -87,7 +87,7 @@ export type Item =
   | { readonly kind: "back"; readonly keep: number; readonly redo: readonly number[] };
 
 /** Longest input kept in a record, in UTF-16 units: a fan-out over large inputs must not be kept twice. */
-export const MAX_RECORDED_INPUT = 4_096;
+const MAX_RECORDED_INPUT = 4_096;
 
 /** Writes an item. The input of a job is JSON already. */
 export function writeItem(item: Item, input?: JsonText): JsonText {

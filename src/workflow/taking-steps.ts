@@ -5,7 +5,7 @@ import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
 import { readRetryPolicy } from "../core/retry.ts";
 import type { EnqueueOptions } from "../runtime/index.ts";
-import { validate } from "../runtime/validation.ts";
+import { validate } from "../runtime/index.ts";
 import type { Chance } from "./chance.ts";
 import { runHere } from "./here.ts";
 import type { Draft, Scope, Work } from "./operation.ts";

@@ -1,7 +1,7 @@
 // Turns: between two things that runs are told, all that the first one caused has happened.
 
 /** Something that takes turns. */
-export interface TurnTaker {
+interface TurnTaker {
   turn(): void;
 }
 

@@ -1,5 +1,5 @@
 // What a run has under way: local functions, timers, waits, jobs elsewhere; and whether it may leave the memory.
-import { startTimer } from "../runtime/timer.ts";
+import { startTimer } from "../runtime/index.ts";
 import { type LocalWork, startLocalWork } from "./local-work.ts";
 import { OneTimer } from "./one-timer.ts";
 import type { LocalEnd, Operation } from "./operation.ts";

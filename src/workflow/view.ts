@@ -6,7 +6,7 @@ import { collectSecrets } from "../core/redaction.ts";
 import type { Redactor } from "../core/redaction.ts";
 import type { Ending } from "../core/run.ts";
 import type { RunView, StepState, StepView } from "../runtime/index.ts";
-import { maskError } from "../runtime/views.ts";
+import { maskError } from "../runtime/index.ts";
 import type { RunRecord } from "./reading.ts";
 import { type Begun, type Item, type Told, isBegun, readScript } from "./record.ts";
 
