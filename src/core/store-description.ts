@@ -34,6 +34,8 @@ export const CAPABILITIES = [
   "workflows",
   /** Orders beyond cancel, retry and remove; whatever a filter fits changed step by step; filters beyond the tag. */
   "bulk",
+  /** Jobs that wait moved to another queue. */
+  "requeue",
   /** Where a ready job stands in its queue. */
   "places",
   /** Queues that take nothing new in. */

@@ -5,7 +5,7 @@ import type { Capability } from "./store-description.ts";
 import type { JobFilter, SetPaused, Store } from "./store.ts";
 
 /** The capabilities that operators' orders need. */
-export const ORDER_CAPABILITIES: readonly Capability[] = ["bulk", "places", "drain"];
+export const ORDER_CAPABILITIES: readonly Capability[] = ["bulk", "requeue", "places", "drain"];
 
 const NEW_PARTS = [...EXAMINED_PARTS, "createdFromMs", "createdBeforeMs"] as const;
 
@@ -15,10 +15,23 @@ const NEW_PARTS = [...EXAMINED_PARTS, "createdFromMs", "createdBeforeMs"] as con
  * @throws MillraceError `UNSUPPORTED`, from every method
  */
 export function withoutOrders(kind: string): Pick<Store, "change" | "changeMatching" | "places"> {
-  const refuse = (capability: string) => async (): Promise<never> => {
-    throw lacking(kind, capability);
+  const refuse = async (): Promise<never> => {
+    throw lacking(kind, "bulk");
   };
-  return { change: refuse("bulk"), changeMatching: refuse("bulk"), places: refuse("places") };
+  return { change: refuse, changeMatching: refuse, ...withoutPlaces(kind) };
+}
+
+/**
+ * The method about places of a store that can't tell them: it rejects.
+ *
+ * @throws MillraceError `UNSUPPORTED`
+ */
+export function withoutPlaces(kind: string): Pick<Store, "places"> {
+  return {
+    places: async () => {
+      throw lacking(kind, "places");
+    },
+  };
 }
 
 /**

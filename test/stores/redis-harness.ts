@@ -1,6 +1,6 @@
 // How the suites open the Redis store: on the servers that all of them share.
 import { inject } from "vitest";
-import { CAPABILITIES, ORDER_CAPABILITIES } from "../../src/core/index.ts";
+import { CAPABILITIES } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { partitionOf } from "../../src/stores/redis/layout.ts";
 import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
@@ -12,7 +12,7 @@ function harness(url: string): StoreHarness {
     advance: clock.advance,
     isShared: true,
     capabilities: CAPABILITIES.filter(
-      (each) => ![...ORDER_CAPABILITIES, "limits", "unique", "workflows"].includes(each),
+      (each) => !["places", "drain", "requeue", "limits", "unique", "workflows"].includes(each),
     ),
   };
 }

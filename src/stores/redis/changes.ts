@@ -1,19 +1,12 @@
-// Changes of jobs by hand: cancel, retry, remove. Each reads, decides by core's transitions, and writes if nothing changed.
+// Changes of jobs by hand: each job is read, a decision made, and written if nothing changed meanwhile.
 import type { JobChange } from "../../core/events.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
-import type { CancelJobs, ChangeReply } from "../../core/store.ts";
-import {
-  type Transition,
-  cancel,
-  cancelError,
-  remove,
-  retryByHand,
-} from "../../core/transitions.ts";
-import { type Context, policyOf } from "./context.ts";
+import type { ChangeReply } from "../../core/store.ts";
+import type { Transition } from "../../core/transitions.ts";
+import type { Context } from "./context.ts";
 import { type Move, applyMoves } from "./moves.ts";
 import { type FoundJob, findJobs } from "./reading.ts";
-import { SYMBOLIC_NOW_MS } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 
 /** How often a job that changed between reading and writing is read again. */
@@ -22,7 +15,7 @@ const MAX_TRIES = 10;
 const MAX_MOVES = 200;
 
 /** A decision about one job: a move, or `null` where its state does not allow one. */
-type Decide = (job: FoundJob) => Decided | null;
+export type Decide = (job: FoundJob) => Decided | null;
 interface Decided {
   /** The state after it; of a job that is removed, the one that it had or ended in. */
   readonly state: JobState;
@@ -32,7 +25,7 @@ interface Decided {
 }
 
 /** Changes jobs, each as one act, as if one after the other: an id that comes twice is decided twice. */
-async function changeJobs(
+export async function changeJobs(
   context: Context,
   ids: readonly JobId[],
   decide: Decide,
@@ -59,95 +52,61 @@ async function changeEach(
   const replies = new Map<JobId, ChangeReply>();
   let left = ids;
   for (let tries = 0; left.length > 0 && tries < MAX_TRIES; tries += 1) {
-    const byRoom = new Map<OpenRoom, DecidedMove[]>();
     const jobs = await findJobs(context, left);
     for (const [index, id] of left.entries()) {
-      const job = jobs[index] ?? null;
-      const decided = job === null ? null : decide(job);
-      if (job === null || decided === null) {
-        replies.set(id, { changed: false, state: job?.record.state ?? null });
-        continue;
-      }
-      const { state, transition, changes, extra } = decided;
-      const moves = byRoom.get(job.room) ?? [];
-      moves.push({ move: { job, claim: null, transition, changes, ...extra }, state });
-      byRoom.set(job.room, moves);
+      if (jobs[index] == null) replies.set(id, { changed: false, state: null });
     }
-    const again: JobId[] = [];
-    await Promise.all(
-      [...byRoom].map(async ([room, moves]) => {
-        for (let from = 0; from < moves.length; from += MAX_MOVES) {
-          const part = moves.slice(from, from + MAX_MOVES);
-          const results = await applyMoves(
-            context,
-            room,
-            part.map(({ move }) => move),
-          );
-          for (const [index, { move, state }] of part.entries()) {
-            const { id } = move.job.record;
-            if (results[index] === "moved") replies.set(id, { changed: true, state });
-            else again.push(id);
-          }
-        }
-      }),
+    left = await changeFound(
+      context,
+      jobs.filter((job) => job !== null),
+      decide,
+      replies,
     );
-    left = again;
   }
   return replies;
+}
+
+/** Decides about jobs as they were read and carries it out. Gives back the ids of those that changed meanwhile. */
+export async function changeFound(
+  context: Context,
+  jobs: readonly FoundJob[],
+  decide: Decide,
+  replies: Map<JobId, ChangeReply>,
+): Promise<readonly JobId[]> {
+  const byRoom = new Map<OpenRoom, DecidedMove[]>();
+  for (const job of jobs) {
+    const decided = decide(job);
+    if (decided === null) {
+      replies.set(job.record.id, { changed: false, state: job.record.state });
+      continue;
+    }
+    const { state, transition, changes, extra } = decided;
+    const moves = byRoom.get(job.room) ?? [];
+    moves.push({ move: { job, claim: null, transition, changes, ...extra }, state });
+    byRoom.set(job.room, moves);
+  }
+  const again: JobId[] = [];
+  await Promise.all(
+    [...byRoom].map(async ([room, moves]) => {
+      for (let from = 0; from < moves.length; from += MAX_MOVES) {
+        const part = moves.slice(from, from + MAX_MOVES);
+        const results = await applyMoves(
+          context,
+          room,
+          part.map(({ move }) => move),
+        );
+        for (const [index, { move, state }] of part.entries()) {
+          const { id } = move.job.record;
+          if (results[index] === "moved") replies.set(id, { changed: true, state });
+          else again.push(id);
+        }
+      }
+    }),
+  );
+  return again;
 }
 
 interface DecidedMove {
   readonly move: Move;
   readonly state: JobState;
-}
-
-/** Cancels: what waits at once, what runs by a request to its worker. */
-export async function cancelJobs(
-  context: Context,
-  request: CancelJobs,
-): Promise<readonly ChangeReply[]> {
-  const types = await context.types.read();
-  return changeJobs(context, request.ids, (job) => {
-    const policy = policyOf(types, job.record.type, job.retention);
-    const transition = cancel(job.record, request.reason, policy, SYMBOLIC_NOW_MS);
-    if (transition.kind === "rejected") return null;
-    const { worker } = job.record;
-    if (transition.kind === "changed" && transition.job.state === "running" && worker !== null) {
-      const reason = transition.job.cancelRequest?.reason ?? request.reason;
-      const extra = { cancel: { graceMs: policy.cancelGraceMs, worker, reason } };
-      return { state: "running", transition, changes: [], extra };
-    }
-    const changes: JobChange[] = [{ kind: "cancelled", error: cancelError(request.reason) }];
-    if (transition.kind === "removed") changes.push({ kind: "removed" });
-    return { state: "cancelled", transition, changes };
-  });
-}
-
-/** Makes failed and cancelled jobs ready again. */
-export function retryJobs(
-  context: Context,
-  ids: readonly JobId[],
-): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, (job) => {
-    const transition = retryByHand(job.record, SYMBOLIC_NOW_MS);
-    if (transition.kind === "rejected") return null;
-    return {
-      state: "ready",
-      transition,
-      changes: [{ kind: "readied", why: "asked" }],
-      extra: { suspicion: { strikes: 0, company: 0 } },
-    };
-  });
-}
-
-/** Removes jobs that do not run. */
-export function removeJobs(
-  context: Context,
-  ids: readonly JobId[],
-): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, (job) => {
-    const transition = remove(job.record);
-    if (transition.kind === "rejected") return null;
-    return { state: job.record.state, transition, changes: [{ kind: "removed" }] };
-  });
 }

@@ -88,23 +88,24 @@ export function writeMove(args: Arguments, move: Move): void {
         (after.expiresAtMs === null || isEnded ? 0 : FLAG.expires) |
         (after.result === null ? 0 : FLAG.result),
     )
-    .text(laneAfter(move))
+    .text(laneAfter(move, after))
     .text(dueAfter(job.record, after))
-    .text("")
+    .text(after.input === job.record.input ? "" : `=${after.input}`)
     .text(hasExtras ? writeExtras(extras) : "")
     .text(after.result ?? "")
     .text(progressAfter(move, after))
     .text(events.join(","))
-    .text(after.expiresAtMs === null || isEnded ? "" : String(after.expiresAtMs))
+    .text(after.expiresAtMs === null || isEnded ? "" : timeText(after.expiresAtMs))
     .text(move.cancel === undefined ? "" : String(move.cancel.graceMs))
     .text(move.cancel?.worker ?? "")
     .text(move.cancel?.reason ?? "")
     .text(move.lines === undefined ? "" : JSON.stringify(move.lines));
 }
 
-function laneAfter({ job, suspicion }: Move): string {
+function laneAfter({ job, suspicion }: Move, { headStartMs }: JobRecord): string {
   const company = suspicion?.company ?? job.lane.company;
-  return company === job.lane.company ? "" : laneField({ ...job.lane, company });
+  const isSame = company === job.lane.company && headStartMs === job.lane.headStartMs;
+  return isSame ? "" : laneField({ ...job.lane, headStartMs, company });
 }
 
 /** What a held job's progress is only the store knows: it stays unless the transition took away what was read. */
@@ -115,9 +116,12 @@ function progressAfter({ job, progress }: Move, after: JobRecord): string {
 
 function dueAfter(before: JobRecord, after: JobRecord): string {
   if (after.dueAtMs === before.dueAtMs) return "";
-  return isSymbolic(after.dueAtMs)
-    ? `+${Math.round(after.dueAtMs - SYMBOLIC_NOW_MS)}`
-    : String(after.dueAtMs);
+  return timeText(after.dueAtMs);
+}
+
+/** A time for the script: from its own now where it is symbolic. */
+function timeText(atMs: number): string {
+  return isSymbolic(atMs) ? `+${Math.round(atMs - SYMBOLIC_NOW_MS)}` : String(atMs);
 }
 
 /** Carries out moves of one room. */

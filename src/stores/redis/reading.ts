@@ -1,8 +1,8 @@
 // Reads jobs, pages and counts.
 import type { JobId } from "../../core/ids.ts";
-import { JOB_STATES, type JobRecord, type JobState } from "../../core/job.ts";
+import { JOB_STATES, type JobState } from "../../core/job.ts";
+import { matches } from "../../core/matching.ts";
 import type { JobFilter, JobPage, ListRequest } from "../../core/store.ts";
-import { refuseNewParts } from "../../core/without-orders.ts";
 import type { Context } from "./context.ts";
 import { type LaneDefinition, type StoredJob, readJob, readLaneField } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
@@ -108,40 +108,78 @@ const SOURCES: Readonly<Record<JobState, readonly string[]>> = {
 };
 /** Jobs read for one page at most: a filter that next to nothing matches is continued by the cursor. */
 const MAX_READ = 20_000;
+/** Ids asked of each source at a time at most: reading so many jobs holds the server for 2 ms. */
+const MOST_IDS = 1_001;
+/** Ids have 48 bits of time. */
+const MAX_ID_TIME_MS = 0xffff_ffff_ffff;
 /** Ids asked of each source at a time: at least so many, for filters drop some. */
 const LEAST_IDS = 50;
 
 /** One page of jobs, newest first. */
 export async function listJobs(context: Context, request: ListRequest): Promise<JobPage> {
-  refuseNewParts("Redis", request.filter);
-  const rooms =
-    request.filter.queue === undefined
-      ? await context.rooms.all()
-      : await context.rooms.ofQueue(request.filter.queue);
-  const sources = new Set((request.filter.states ?? JOB_STATES).flatMap((state) => SOURCES[state]));
-  const jobs: JobRecord[] = [];
-  let before = request.cursor === undefined ? "" : readCursor(request.cursor);
-  let read = 0;
-  while (sources.size > 0) {
-    const want = Math.max(LEAST_IDS, request.limit + 1);
-    const page = await nextIds(context, rooms, { before, want, sources, tag: request.filter.tag });
-    read += page.length;
-    for (const found of await readOfRooms(context, page)) {
-      if (found === null || !fits(found.record, request.filter)) continue;
-      if (jobs.length === request.limit) return pageOf(jobs);
-      jobs.push(found.record);
-    }
-    const last = page[page.length - 1];
-    if (last === undefined || page.length < want) return { jobs };
-    before = last.id;
-    if (read >= MAX_READ) return { jobs, cursor: cursorAt(before) };
-  }
-  return { jobs };
+  const { filter, limit, cursor = null } = request;
+  const found = await searchJobs(context, filter, limit, cursor);
+  const jobs = found.jobs.map(({ record }) => record);
+  return found.cursor === null ? { jobs } : { jobs, cursor: found.cursor };
 }
 
-function pageOf(jobs: readonly JobRecord[]): JobPage {
+/** Jobs of one step of a search. */
+export interface Found {
+  readonly jobs: readonly FoundJob[];
+  readonly examined: number;
+  /** Where the next step begins, exclusively; `null` on the last one. */
+  readonly cursor: string | null;
+}
+
+/** The next jobs that a filter fits, newest first. It may find few, or none, and have a cursor nevertheless. */
+export async function searchJobs(
+  context: Context,
+  filter: JobFilter,
+  limit: number,
+  cursor: string | null,
+): Promise<Found> {
+  const rooms =
+    filter.queue === undefined
+      ? await context.rooms.all()
+      : await context.rooms.ofQueue(filter.queue);
+  const sources = new Set((filter.states ?? JOB_STATES).flatMap((state) => SOURCES[state]));
+  const lowest = filter.createdFromMs === undefined ? "" : firstIdAt(filter.createdFromMs);
+  const jobs: FoundJob[] = [];
+  let before = cursor === null ? startOf(filter) : readCursor(cursor);
+  let examined = 0;
+  while (sources.size > 0) {
+    const want = Math.max(LEAST_IDS, Math.min(limit + 1, MOST_IDS));
+    const page = await nextIds(context, rooms, { before, want, sources, tag: filter.tag });
+    examined += page.length;
+    for (const found of await readOfRooms(context, page)) {
+      if (found === null || !matches(found.record, filter)) continue;
+      if (jobs.length === limit) return { jobs, examined, cursor: cursorAfter(jobs) };
+      jobs.push(found);
+    }
+    const last = page[page.length - 1];
+    if (last === undefined || page.length < want || last.id < lowest) {
+      return { jobs, examined, cursor: null };
+    }
+    before = last.id;
+    if (examined >= MAX_READ) return { jobs, examined, cursor: cursorAt(before) };
+  }
+  return { jobs, examined, cursor: null };
+}
+
+/** The lowest id that can have been made at a time. */
+function firstIdAt(atMs: number): JobId {
+  const time = Math.min(Math.max(Math.ceil(atMs), 0), MAX_ID_TIME_MS).toString(16);
+  return readCursor(time.padStart(12, "0").padEnd(32, "0"));
+}
+
+/** Where a search begins: below the ids that are too young; "": at the youngest. */
+function startOf({ createdBeforeMs }: JobFilter): string {
+  return createdBeforeMs === undefined ? "" : firstIdAt(createdBeforeMs);
+}
+
+function cursorAfter(jobs: readonly FoundJob[]): string | null {
   const last = jobs[jobs.length - 1];
-  return last === undefined ? { jobs } : { jobs, cursor: cursorAt(last.id) };
+  return last === undefined ? null : cursorAt(last.record.id);
 }
 
 /** A cursor is the id where a page ended, as 32 hex digits. */
@@ -151,15 +189,6 @@ function cursorAt(id: JobId): string {
 
 function readCursor(cursor: string): JobId {
   return readId(Buffer.from(cursor, "hex"));
-}
-
-function fits(job: JobRecord, filter: JobFilter): boolean {
-  return (
-    (filter.states === undefined || filter.states.includes(job.state)) &&
-    (filter.type === undefined || filter.type === job.type) &&
-    (filter.queue === undefined || filter.queue === job.queue) &&
-    (filter.tag === undefined || job.tags.includes(filter.tag))
-  );
 }
 
 interface Place {
@@ -202,18 +231,18 @@ async function nextIds(
 async function readOfRooms(
   context: Context,
   places: readonly Place[],
-): Promise<readonly (StoredJob | null)[]> {
+): Promise<readonly (FoundJob | null)[]> {
   const byRoom = new Map<OpenRoom, JobId[]>();
   for (const { id, room } of places) {
     const ids = byRoom.get(room);
     if (ids === undefined) byRoom.set(room, [id]);
     else ids.push(id);
   }
-  const found = new Map<JobId, StoredJob>();
+  const found = new Map<JobId, FoundJob>();
   await Promise.all(
     [...byRoom].map(async ([room, ids]) => {
       for (const job of await readJobs(context, room, ids)) {
-        if (job !== null) found.set(job.record.id, job);
+        if (job !== null) found.set(job.record.id, { ...job, room });
       }
     }),
   );

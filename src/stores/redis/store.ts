@@ -18,8 +18,7 @@ import type {
   NewJob,
   Store,
 } from "../../core/store.ts";
-import { ORDER_CAPABILITIES, withoutOrders } from "../../core/without-orders.ts";
-import { cancelJobs, removeJobs, retryJobs } from "./changes.ts";
+import { withoutPlaces } from "../../core/without-orders.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
 import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
@@ -27,6 +26,7 @@ import { type Exchanger, createExchanger } from "./exchange.ts";
 import { addFigures, readFigures } from "./figures.ts";
 import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./idempotency.ts";
+import { cancelJobs, orderJobs, orderMatching, removeJobs, retryJobs } from "./orders.ts";
 import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.ts";
 import { findJobs, listJobs } from "./reading.ts";
 import { keepReports } from "./reporting.ts";
@@ -46,7 +46,9 @@ export interface StoreParts {
 
 /** What this store can't do yet. */
 const LACKING: ReadonlySet<string> = new Set([
-  ...ORDER_CAPABILITIES,
+  "places",
+  "drain",
+  "requeue",
   "limits",
   "unique",
   "workflows",
@@ -74,7 +76,9 @@ export function createRedisStore({ context, location, durability, clock }: Store
   return {
     capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
     ...withoutWorkflows("Redis"),
-    ...withoutOrders("Redis"),
+    ...withoutPlaces("Redis"),
+    change: (request) => open(() => orderJobs(context, check.change(request))),
+    changeMatching: (request) => open(() => orderMatching(context, check.changeMatching(request))),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchangeNoted(exchanger, workers, check.exchange(request))),

@@ -124,7 +124,7 @@ export const ordersTopic: Topic = {
     },
     {
       name: "a job that waits moves to another queue, with all that is kept of it",
-      needs: ["bulk", "tags", "logs"],
+      needs: ["bulk", "requeue", "tags", "logs"],
       async run({ store, enqueue, worker, record, job }) {
         const idempotency = { key: "k", rememberMs: HOUR_MS };
         const [id = "", later = ""] = await enqueue(

@@ -238,20 +238,32 @@ export const searchTopic: Topic = {
       },
     },
     {
+      name: "moves what a filter fits, but for what runs or ended",
+      needs: ["bulk", "requeue"],
+      async run(world) {
+        const { enqueueMany, worker } = world;
+        await enqueueMany(6);
+        const { claimOne, settle } = await worker();
+        await claimOne();
+        await settle(outcomes.succeeded(), await claimOne());
+        const { sum } = await changeAll(world, { queue: "mail" }, { kind: "move", queue: "slow" });
+        assert.deepEqual(
+          { matched: sum.matched, changed: sum.changed },
+          { matched: 6, changed: 4 },
+        );
+        assert.equal((await find(world, { queue: "slow" })).length, 4);
+      },
+    },
+    {
       name: "carries every order out on what a filter fits, but for what its state does not allow",
       needs: ["bulk"],
       async run(world) {
         const { enqueueMany, worker, store } = world;
         await enqueueMany(6);
-        const { claimOne, settle, cancels } = await worker();
+        const { claimOne, settle } = await worker();
         const running = await claimOne();
         await settle(outcomes.succeeded(), await claimOne());
-        const moved = await changeAll(world, { queue: "mail" }, { kind: "move", queue: "slow" });
-        assert.deepEqual(
-          { matched: moved.sum.matched, changed: moved.sum.changed },
-          { matched: 6, changed: 4 },
-        );
-        const all = { queue: "slow" };
+        const all = { queue: "mail" };
         const later = await changeAll(world, all, { kind: "reschedule", delayMs: HOUR_MS });
         assert.equal(later.sum.changed, 4);
         assert.equal((await find(world, { states: ["scheduled"] })).length, 4);
@@ -263,12 +275,8 @@ export const searchTopic: Topic = {
         assert.equal(removed.sum.changed, 5);
         assert.deepEqual(await find(world, {}), [running.id]);
         assert.equal(
-          (await store.queues()).find(({ name }) => name === "slow")?.counts.cancelled,
+          (await store.queues()).find(({ name }) => name === "mail")?.counts.cancelled,
           0,
-        );
-        assert.deepEqual(
-          cancels.length > 0 || (await store.get({ ids: [running.id] })).length,
-          true,
         );
       },
     },

@@ -34,6 +34,7 @@ const ordered = command(
   "order",
   fc.record({ which: fc.array(pick, { minLength: 1, maxLength: 4 }), given: order }),
   async (side, { which, given }) => {
+    if (given.kind === "move" && !side.store.capabilities.has("requeue")) return;
     const ids = side.pickIds(which);
     const expected = side.model.change(ids, given, await side.now());
     const replies = await side.store.change({ ids, order: given });

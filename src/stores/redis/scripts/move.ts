@@ -12,12 +12,12 @@ export const MOVE_ARGUMENTS = 16;
  *   4 flags: EXTRAS, TAGS, EXPIRES, RESULT
  *   5 field of another lane, or ""
  *   6 due: "+ms" from now, a time, or "" for as it was
- *   7 ms until it is removed (ended)
+ *   7 another input after "=", or "" for as it was
  *   8 extras ("\\1ms\\2" in it stands for the time that many ms from now)
  *   9 result, or ""
  *  10 progress: "" as it is, "-" none, "=" and the text
  *  11 events, or ""
- *  12 time of expiry, or ""
+ *  12 time of expiry ("+ms" from now, or a time), or ""
  *  13 ms until an unanswered cancel request is overdue, or ""
  *  14 worker that is told of a cancel request, or ""
  *  15 reason of it
@@ -88,12 +88,17 @@ local function move(at)
   if has(flags, RESULT) then write[#write + 1] = id .. 'r' write[#write + 1] = ARGV[at + 8]
   elseif has(old, RESULT) then drop[#drop + 1] = id .. 'r' end
   local head = place .. string.char(flags) .. string.char((byte(record, 3) + 1) % 256)
-  call('HSET', key, id, head .. lane .. sub(record, 6, 11) .. due6 .. sub(record, 18), unpack(write))
+  local input = ARGV[at + 6] == '' and sub(record, 18) or sub(ARGV[at + 6], 2)
+  call('HSET', key, id, head .. lane .. sub(record, 6, 11) .. due6 .. input, unpack(write))
   if drop[1] then call('HDEL', key, unpack(drop)) end
   if place == 'T' then
     call('ZADD', TIMED, 0, lane .. due6 .. id)
     call('ZADD', INDEX, 0, 'Bt' .. id)
-    if ARGV[at + 11] ~= '' then call('ZADD', TIMERS, ARGV[at + 11], 'x' .. id) end
+    local expires = ARGV[at + 11]
+    if expires ~= '' then
+      if sub(expires, 1, 1) == '+' then expires = string.format('%d', now + tonumber(expires)) end
+      call('ZADD', TIMERS, expires, 'x' .. id)
+    end
     if due6 <= now6 or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
   else
     local extras = cjson.decode(call('HGET', key, id .. 'x'))
