@@ -100,4 +100,14 @@ describe("a guarded lookup", () => {
       { address: "10.0.0.1", family: 4 },
     ]);
   });
+
+  test("judges a name anew at each call: one that changes its answer (rebinding) gains nothing", async () => {
+    const answers = ["1.1.1.1", "169.254.169.254", "::ffff:127.0.0.1"];
+    const rebinding: ReturnType<typeof answering> = (...args) => {
+      answering(answers.shift() ?? "")(...args);
+    };
+    expect(await find(rebinding)).toEqual([{ address: "1.1.1.1", family: 4 }]);
+    expect(await find(rebinding)).toMatch(/169\.254\.169\.254, which is not a public address/);
+    expect(await find(rebinding)).toMatch(/not a public address/);
+  });
 });
