@@ -15,12 +15,21 @@ import {
 } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
 
-const RING = `SELECT no FROM key_groups WHERE lane = ? AND turn IS NOT NULL AND parked_at IS NULL AND (turn, no) > (?, ?)
-  ORDER BY turn, no LIMIT ?`;
 /** Groups read ahead at least. */
 const LEAST_GROUPS = 8;
 /** Groups put aside in one claim at most: it holds up nobody for long, and the next claim goes on. */
 const MAX_PUT_ASIDE = 10_000;
+
+/** How the groups of a lane and their jobs are read. */
+export interface TurnReader {
+  /** The next groups of the ring after a place, each as its number and the columns of its first job. */
+  readonly ring: (
+    after: { readonly turn: number; readonly no: number },
+    most: number,
+  ) => readonly Row[];
+  /** The next jobs of a group. */
+  readonly heads: (group: Group, after: Row | undefined, most: number) => readonly Row[];
+}
 
 /** Heads of a group that were read ahead. */
 interface Heads {
@@ -33,7 +42,7 @@ interface Heads {
 export class Turns {
   readonly #context: Context;
   readonly #lane: Lane;
-  readonly #readHeads: (group: Group, after: Row | undefined, most: number) => readonly Row[];
+  readonly #reader: TurnReader;
   readonly #heads = new Map<Group, Heads>();
   readonly #most: number;
   /** Groups whose turn it is, in order. */
@@ -48,16 +57,11 @@ export class Turns {
   #isDry = false;
   #putAside = 0;
 
-  constructor(
-    context: Context,
-    lane: Lane,
-    most: number,
-    readHeads: (group: Group, after: Row | undefined, most: number) => readonly Row[],
-  ) {
+  constructor(context: Context, lane: Lane, most: number, reader: TurnReader) {
     this.#context = context;
     this.#lane = lane;
     this.#most = most;
-    this.#readHeads = readHeads;
+    this.#reader = reader;
   }
 
   /** The job that comes next; `undefined`: none of this lane may start. */
@@ -122,13 +126,15 @@ export class Turns {
 
   #load(): void {
     const want = Math.max(LEAST_GROUPS, this.#most);
-    const { turn, no } = this.#last;
-    const rows = this.#context.connection.all(RING, this.#lane.no, turn, no, want);
-    for (const [found] of rows) {
+    const rows = this.#reader.ring(this.#last, want);
+    for (const [found, ...head] of rows) {
       const group = this.#context.gates.group(this.#context, Number(found));
       this.#last = { turn: group.turn ?? 0, no: group.no };
-      if (!this.#known.has(group)) this.#queue.push(group);
+      if (this.#known.has(group)) continue;
       this.#known.add(group);
+      this.#queue.push(group);
+      const isEmpty = head[0] === null;
+      this.#heads.set(group, { rows: isEmpty ? [] : [head], next: 0, isDry: isEmpty });
     }
     this.#isDry = rows.length < want;
     if (rows.length === 0 && this.#served.length === 0) this.#lane.mayHaveTurns = false;
@@ -139,7 +145,7 @@ export class Turns {
     if (heads === undefined || (heads.next === heads.rows.length && !heads.isDry)) {
       const groups = this.#queue.length + this.#served.length;
       const most = this.#isDry ? Math.ceil(this.#most / groups) : 1;
-      const rows = this.#readHeads(group, heads?.rows.at(-1), most);
+      const rows = this.#reader.heads(group, heads?.rows.at(-1), most);
       heads = { rows, next: 0, isDry: rows.length < most };
       this.#heads.set(group, heads);
     }
