@@ -3,11 +3,15 @@ import { randomUUID } from "node:crypto";
 import { type ConnectionOptions, FlowProducer, Queue, QueueEvents, Worker } from "bullmq";
 import { describe, expect, inject, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
-import { type Millrace, defineJob, openMillrace } from "../../src/index.ts";
+import { type Millrace, createLogger, defineJob, openMillrace } from "../../src/index.ts";
+import { runEventQueue } from "../../examples/event-queue.ts";
+import { runBesideBullmq } from "../../examples/from-bullmq.ts";
 import type { JobEvent } from "../../src/core/index.ts";
 import { openBullmqStore } from "../../src/stores/bullmq/index.ts";
 
 const silent = false as const;
+/** As long as a busy machine may need; a wait ends when the condition holds. */
+const within = { timeout: 30_000 };
 
 /** A server's part of its own, as Millrace and as BullMQ name it. */
 function place(): { readonly url: string; readonly prefix: string; connection: ConnectionOptions } {
@@ -102,7 +106,7 @@ describe("jobs of Millrace", () => {
     const receipt = await mill.enqueue(sum, { numbers: [1] });
     await mill.start();
     await receipt.result();
-    await vi.waitFor(() => expect(heard).toEqual(["waiting", "active", "completed"]));
+    await vi.waitFor(() => expect(heard).toEqual(["waiting", "active", "completed"]), within);
   });
 });
 
@@ -116,8 +120,9 @@ describe("jobs of a plain producer", () => {
     ]);
     const mill = await open(url);
     await mill.start();
-    await vi.waitFor(async () =>
-      expect(await queue.getJobCounts("completed")).toEqual({ completed: 2 }),
+    await vi.waitFor(
+      async () => expect(await queue.getJobCounts("completed")).toEqual({ completed: 2 }),
+      within,
     );
     const results = await Promise.all(
       [plain, named].map(async (job) => (await queue.getJob(job?.id ?? ""))?.returnvalue as number),
@@ -175,13 +180,26 @@ describe("jobs of a plain producer", () => {
     });
     const job = await queue.add("sum", { numbers: [1] });
     closing(new Worker("sum", async () => 7, { prefix, connection }));
-    await vi.waitFor(() => expect(events.map(({ kind }) => kind)).toContain("succeeded"));
+    await vi.waitFor(() => expect(events.map(({ kind }) => kind)).toContain("succeeded"), within);
     await job.remove();
-    await vi.waitFor(() =>
-      expect(events.map(({ kind }) => kind)).toEqual(["enqueued", "succeeded", "removed"]),
+    await vi.waitFor(
+      () => expect(events.map(({ kind }) => kind)).toEqual(["enqueued", "succeeded", "removed"]),
+      within,
     );
     expect(new Set(events.map(({ id }) => id)).size).toBe(1);
   });
+});
+
+test("the sample of a reusable event queue runs on it, schedule and graceful shutdown included", async () => {
+  const { url } = place();
+  const logger = createLogger("silent");
+  expect(await runEventQueue(url, logger)).toMatchObject({ sent: true, file: "cat-200.png" });
+});
+
+test("the guide's sample runs jobs of both producers", async () => {
+  const { url, ...bullmq } = place();
+  const results = await runBesideBullmq(bullmq, url, createLogger("silent"));
+  expect(results).toEqual([{ sentTo: "ada" }, { sentTo: "grace" }]);
 });
 
 test("a queue that is paused by Millrace is paused for plain workers, and the other way round", async () => {
@@ -212,4 +230,24 @@ test("what BullMQ has no way for is refused when it is opened, and by whom it co
   await expect(
     openBullmqStore({ url, namespace: "default", durability: "replicated" }),
   ).rejects.toMatchObject({ code: "UNSUPPORTED" });
+});
+
+test("jobs that nobody's type is for keep no worker busy, and hold up no others of their queue", async () => {
+  const { url, prefix, connection } = place();
+  const queue = closing(new Queue("sum", { prefix, connection }));
+  const listener = closing(new QueueEvents("sum", { prefix, connection }));
+  await listener.waitUntilReady();
+  let claims = 0;
+  listener.on("active", () => {
+    claims += 1;
+  });
+  await queue.add("someone-elses", {});
+  const mill = await open(url);
+  await mill.start();
+  const receipt = await mill.enqueue(sum, { numbers: [1, 1] });
+  expect(await receipt.result()).toBe(2);
+  const last = await mill.enqueue(sum, { numbers: [2, 2] });
+  expect(await last.result()).toBe(4);
+  expect(claims).toBeLessThanOrEqual(4);
+  expect(await queue.getJobCounts("waiting", "delayed")).toEqual({ waiting: 0, delayed: 1 });
 });

@@ -13,6 +13,13 @@ const MAX_LOOKED_AT = MAX_CLAIM_BATCH;
 /** BullMQ's scores of delayed jobs: the time, and 12 bits for the order within a millisecond. */
 const DELAYED_SCALE = 0x1000;
 
+/**
+ * A job goes back behind a delay, or this very worker would be handed it again at once: a short one where it has no room
+ * for the job now, a longer one where it does not serve the type, which is for others to do.
+ */
+const BUSY_HOLD_MS = 500;
+const UNSERVED_HOLD_MS = 15_000;
+
 /** What a claim gave. */
 export interface Claim {
   readonly claimed: readonly ClaimedJob[];
@@ -161,7 +168,8 @@ function isLate({ record }: Found): boolean {
 }
 
 /** Gives back what was not taken, and ends what came too late or what BullMQ wants failed. */
-async function putBack({ context, back }: Claiming): Promise<void> {
+async function putBack(claiming: Claiming): Promise<void> {
+  const { context, back } = claiming;
   if (back.length === 0) return;
   const { link } = context;
   await link.guard("claim", async (turn) => {
@@ -176,7 +184,7 @@ async function putBack({ context, back }: Claiming): Promise<void> {
     for (const [index, job] of found.entries()) {
       if (job === null || job.list !== "active" || job.lock !== back[index]?.lock) continue;
       const policy = policyOf(types, job.record.type, job.retention);
-      moves.push(returnOf(job, policy, nowMs));
+      moves.push({ ...returnOf(job, policy, nowMs), holdMs: holdMsOf(claiming, job) });
     }
     return turn.commit((writes) => {
       writeMoves(link, turn, writes, moves, nowMs);
@@ -187,6 +195,14 @@ async function putBack({ context, back }: Claiming): Promise<void> {
       }
     }, undefined);
   });
+}
+
+/** How long a job that goes back is kept from being handed out again. */
+function holdMsOf({ request, taken }: Claiming, { record }: Found): number {
+  // Beside a suspect this worker takes nothing: others may, at once.
+  if (taken.some(({ extras }) => extras.isSuspect === true)) return 0;
+  const isServed = request.offers.some((offer) => laneOf(offer) === laneOf(record));
+  return isServed ? BUSY_HOLD_MS : UNSERVED_HOLD_MS;
 }
 
 function returnOf(found: Found, policy: ReturnType<typeof policyOf>, nowMs: number): Move {

@@ -19,6 +19,8 @@ export interface Move {
   /** The token whose word it is. */
   readonly settledBy?: string;
   readonly logs?: readonly NewLogLine[];
+  /** Back to those that wait, but not handed out again for so long. */
+  readonly holdMs?: number;
 }
 
 /** How long the lock stands under which a waiting job is ended: the act itself. */
@@ -63,6 +65,12 @@ function writeMove(link: Link, turn: Turn, writes: Writes, move: Move, nowMs: nu
       "moveToDelayed",
       backend.moveToDelayedArgs(found.bullId, nowMs, token, delayMs, { skipAttempt: true }),
     );
+  } else if (goesBack(move) && (move.holdMs ?? 0) > 0) {
+    const token = found.lock ?? "0";
+    const holding = backend.moveToDelayedArgs(found.bullId, nowMs, token, move.holdMs ?? 0, {
+      skipAttempt: true,
+    });
+    writes.script(backend, "moveToDelayed", holding);
   } else if (goesBack(move)) {
     const token = found.lock ?? "0";
     writes.script(backend, "retryJob", backend.retryJobArgs(found.bullId, true, token));

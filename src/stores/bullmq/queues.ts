@@ -7,7 +7,7 @@ import type { Sent } from "./link.ts";
 import { readUnbounded, writeUnbounded } from "./records.ts";
 import { registerQueues } from "./registry.ts";
 
-const READS = 10;
+const READS = 11;
 
 /** Every queue with its counts. */
 export async function listQueues(context: Context): Promise<readonly QueueRecord[]> {
@@ -26,14 +26,17 @@ export async function listQueues(context: Context): Promise<readonly QueueRecord
       ["SCARD", keys.cancelled(queue)],
       ["HGETALL", keys.bull(queue, "meta")],
       ["HGET", keys.pauses, queue],
+      ["EXISTS", keys.bull(queue, "id")],
     ]),
   );
   await forgetPauses(context, names, replies);
   return names.flatMap((queue, index) => {
     const read = replies.slice(index * READS, (index + 1) * READS);
     const meta = read[8] as readonly string[];
-    // A queue exists for BullMQ once it has this key.
-    return meta.length === 0 ? [] : [recordOf(queue, read.slice(0, 8).map(Number), meta, read[9])];
+    // A queue exists for BullMQ once it has one of these keys; for Bull 4, the second.
+    return meta.length === 0 && read[10] === 0
+      ? []
+      : [recordOf(queue, read.slice(0, 8).map(Number), meta, read[9])];
   });
 }
 
@@ -44,7 +47,7 @@ async function forgetPauses(
   replies: readonly unknown[],
 ): Promise<void> {
   const over = names.filter((_, index) => {
-    const [meta, pause] = replies.slice(index * READS + 8, (index + 1) * READS);
+    const [meta, pause] = replies.slice(index * READS + 8, index * READS + 10);
     return pause !== null && !isPaused(meta as readonly string[]);
   });
   if (over.length > 0) await link.read([["HDEL", link.keys.pauses, ...over]]);

@@ -59,11 +59,11 @@ export function createDiscovery(context: Context): () => Promise<void> {
   };
 }
 
-/** Every queue of BullMQ's has a key `meta`. */
+/** Every queue of BullMQ's has a key `meta`, and once it had a job `id`; those of Bull 4 have the second alone. */
 async function discover(context: Context): Promise<void> {
   const { link } = context;
   const { prefix } = link.keys;
-  const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}:*:meta`;
+  const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}:*:[im][de]*`;
   const found = new Set<string>();
   let cursor = "0";
   do {
@@ -71,7 +71,7 @@ async function discover(context: Context): Promise<void> {
     const [next, names] = reply as [string, string[]];
     cursor = next;
     for (const name of names) {
-      const queue = name.slice(prefix.length + 1, -":meta".length);
+      const queue = /^(.*):(?:id|meta)$/.exec(name.slice(prefix.length + 1))?.[1] ?? "";
       // A colon is of another namespace's prefix, or of Millrace's own keys.
       if (queue !== "" && !queue.includes(":")) found.add(queue);
     }
