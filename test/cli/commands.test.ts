@@ -77,9 +77,7 @@ describe.each(WAYS)("against %s", (where) => {
     const { jobs }: { jobs: { id: string; priorityHeadStartMs: number }[] } = json(list.out);
     expect(jobs.map((job) => job.priorityHeadStartMs)).toEqual([600_000, 600_000]);
     const why = await ask("why", jobs[0]?.id ?? "");
-    expect(why.out).toMatch(
-      /^It is due in (1h59m|2h).*; none of 1 worker takes jobs of type Sleep/,
-    );
+    expect(why.out).toMatch(/^It is due in .*; none of 1 worker takes jobs of type Sleep/);
     expect((await ask("cancel", "--tag", tag)).out).toBe("3 cancelled\n");
     expect((await ask("dead", "list", "--tag", tag)).out).toBe("no jobs\n");
     const bare = await ask("remove");
