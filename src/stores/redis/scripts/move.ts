@@ -46,7 +46,8 @@ local function move(at)
     call('HSET', key, id .. 'x', stamp(ARGV[at + 7]))
     call('HSET', RUNNING, id, string.char(old - (has(old, EXTRAS) and EXTRAS or 0) - (has(old, CANCEL) and CANCEL or 0) + EXTRAS + CANCEL) .. sub(run, 2))
     local overdue = now + ARGV[at + 12]
-    call('ZADD', TIMERS, overdue, 'c' .. id)
+    -- Asked for again it is due when it was: the first request stands.
+    call('ZADD', TIMERS, 'NX', overdue, 'c' .. id)
     -- Until then keepers look for requests that their worker was not told of.
     if overdue > tonumber(call('HGET', META, 'C') or 0) then call('HSET', META, 'C', overdue) end
     call('PUBLISH', 'mr1|w|' .. ARGV[at + 13], 'c' .. META .. '\\0' .. id .. ARGV[at + 14])
