@@ -96,6 +96,7 @@ export const ordersTopic: Topic = {
     },
     {
       name: "a job that waits gets another head start",
+      isAboutOrder: true,
       needs: ["bulk"],
       async run({ store, enqueueMany, enqueue, worker, record }) {
         const [first = "", second = "", third = ""] = await enqueueMany(3);

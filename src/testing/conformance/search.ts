@@ -87,6 +87,7 @@ export const searchTopic: Topic = {
     },
     {
       name: "finds jobs by the fingerprint of their error, whatever numbers it holds",
+      isAboutOrder: true,
       needs: ["bulk"],
       async run(world) {
         const ids = await world.enqueueMany(6);
@@ -135,6 +136,7 @@ export const searchTopic: Topic = {
     },
     {
       name: "finds jobs by the times of their ids and ends",
+      isAboutOrder: true,
       needs: ["bulk"],
       async run(world) {
         const ids = await world.enqueueMany(4);
@@ -221,6 +223,7 @@ export const searchTopic: Topic = {
     },
     {
       name: "brings what a filter fits back at a rate that goes on from step to step",
+      isAboutOrder: true,
       needs: ["bulk"],
       async run(world) {
         const ids = await world.enqueueMany(7);
