@@ -36,6 +36,7 @@ export interface Working {
 
 export function createWorking(parts: WorkingParts): Working {
   const { store, logger, settings, registry, launchers, values, ended, onSettled } = parts;
+  const own = { store, logger, launchers, settings, values, ended, onSettled };
   const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
   let worker: Worker | undefined;
   return {
@@ -52,12 +53,7 @@ export function createWorking(parts: WorkingParts): Working {
       }
       checkAny(mine, settings);
       await Promise.all(mine.map((each) => launchers.prepare(each)));
-      const starting =
-        worker ??
-        new Worker({
-          ...{ store, logger, launchers, settings, values, ended, onSettled },
-          runs: parts.runs(),
-        });
+      const starting = worker ?? new Worker({ ...own, runs: parts.runs() });
       for (const each of mine) starting.serve(each);
       if (worker === undefined) {
         await starting.start();
