@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { type RedisServer, startOnFreePort } from "./redis-server.ts";
+import { type RedisServer, endsWithUs, startOnFreePort } from "./redis-server.ts";
 
 /** The name under which the Sentinel knows its primary. */
 const PRIMARY = "main";
@@ -42,8 +42,7 @@ async function startOnce(port: number, primary: RedisServer): Promise<RedisSenti
   await writeFile(file, `${lines.join("\n")}\n`);
   const child = spawn("redis-server", [file, "--sentinel"], { stdio: "ignore" });
   const ended = once(child, "exit");
-  const endWithUs = (): void => void child.kill("SIGKILL");
-  process.once("exit", endWithUs);
+  endsWithUs(child);
   const client = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: null });
   client.on("error", () => {});
   const sentinel: RedisSentinel = {
@@ -54,7 +53,6 @@ async function startOnce(port: number, primary: RedisServer): Promise<RedisSenti
     },
     [Symbol.asyncDispose]: async () => {
       client.disconnect();
-      process.removeListener("exit", endWithUs);
       child.kill("SIGKILL");
       await ended;
       await rm(directory, { recursive: true, force: true });

@@ -41,6 +41,17 @@ export interface RedisServerOptions {
   readonly under?: readonly string[];
 }
 
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
+
+/** A test run that ends badly takes its servers with it. */
+export function endsWithUs(child: ChildProcess): void {
+  living.add(child);
+  child.once("exit", () => living.delete(child));
+}
+
 /** Whether there is a server to start; on Debian and Ubuntu as root it is installed when it is missing. */
 function ensureRedisServer(): void {
   if (hasServer()) return;
@@ -117,9 +128,7 @@ async function startOnce(port: number, options: RedisServerOptions): Promise<Red
   const ended = new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
   });
-  // A test run that ends badly takes its servers with it.
-  const endWithUs = (): void => void child.kill("SIGKILL");
-  process.once("exit", endWithUs);
+  endsWithUs(child);
   const client = new Redis({
     port,
     host: "127.0.0.1",
@@ -131,7 +140,6 @@ async function startOnce(port: number, options: RedisServerOptions): Promise<Red
     client.disconnect();
     child.kill("SIGKILL");
     await ended;
-    process.removeListener("exit", endWithUs);
   };
   try {
     await answers(client, child);

@@ -84,8 +84,7 @@ function make(
     db,
     enableOfflineQueue: isQueueing,
     retryStrategy: reconnectDelayMs,
-    // A primary that was made a replica answers READONLY: the address may lead to the new one.
-    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+    reconnectOnError: createReadonlyCheck(),
   };
   if (form === "sentinel") {
     return new driver.Redis({
@@ -122,6 +121,20 @@ function nodeOptions(
     ...(location.username === undefined ? {} : { username: location.username }),
     ...(location.password === undefined ? {} : { password: location.password }),
     ...(location.isEncrypted ? { tls: {} } : {}),
+  };
+}
+
+/**
+ * A primary that was made a replica answers READONLY: the address may lead to the new one. One answer of many calls is
+ * enough, for the driver would break the connection once for each.
+ */
+function createReadonlyCheck(): (error: Error) => boolean {
+  let lastAtMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (!error.message.startsWith("READONLY")) return false;
+    if (performance.now() - lastAtMs < LEAST_RECONNECT_MS) return false;
+    lastAtMs = performance.now();
+    return true;
   };
 }
 

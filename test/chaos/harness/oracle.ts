@@ -52,6 +52,11 @@ export class TransitionCounter {
     return this.#terminal.size;
   }
 
+  /** Whether a job was seen to end. */
+  hasSeen(id: string): boolean {
+    return this.#terminal.has(id);
+  }
+
   /** Jobs that ended more than once. */
   get repeated(): readonly string[] {
     return [...this.#terminal].filter(([, times]) => times > 1).map(([id]) => id);

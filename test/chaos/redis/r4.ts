@@ -5,7 +5,7 @@ import type { Scenario } from "../harness/scenario.ts";
 import { TcpProxy } from "../harness/tcp-proxy.ts";
 import { startLoad } from "./load.ts";
 import { MortalServer } from "./server.ts";
-import { mustHaveKept, untilDone } from "./verdict.ts";
+import { STEADY_WORKER, mustHaveKept, untilDone } from "./verdict.ts";
 
 /** A deadline may be noticed so late, on a machine that others use too. */
 const LATE_MS = 1_000;
@@ -20,8 +20,8 @@ export const scenario: Scenario = {
     const url = `redis://127.0.0.1:${proxy.port}`;
     const place = new Place(chaos, "place", { url });
     const observer = await place.observe();
-    // Leases so long that none ends because its keeper was cut off: whatever runs twice was handed out twice.
-    await place.workHere({ concurrency: 10, leaseDuration: "30s", sweepInterval: "1s" });
+    // No lease ends because its keeper was cut off: whatever runs twice was handed out twice.
+    await place.workHere(STEADY_WORKER);
     const load = startLoad(chaos, observer, { callers: 10 });
     while (proxy.lost < losses) {
       const before = { lost: proxy.lost, kept: load.kept.length };

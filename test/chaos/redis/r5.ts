@@ -4,7 +4,7 @@ import { Place } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { startLoad } from "./load.ts";
 import { MortalServer } from "./server.ts";
-import { mustHaveKept, untilDone } from "./verdict.ts";
+import { STEADY_WORKER, mustBeQuiet, mustHaveKept, untilDone } from "./verdict.ts";
 
 const EVERY_MS = 100;
 
@@ -16,7 +16,7 @@ export const scenario: Scenario = {
     const server = chaos.use(await MortalServer.start());
     const place = new Place(chaos, "place", { url: server.url });
     const observer = await place.observe();
-    await place.workHere();
+    await place.workHere(STEADY_WORKER);
     const load = startLoad(chaos, observer, { callers: 10, restMs: 2 });
     for (let flush = 0; flush < flushes; flush += 1) {
       await sleep(EVERY_MS, undefined, chaos);
@@ -27,6 +27,6 @@ export const scenario: Scenario = {
 
     chaos.figure("flushes", flushes);
     chaos.must("run twice", mustHaveKept(chaos, place, observer, load), { exactly: 0 });
-    chaos.must("warnings and errors of workers", place.told.length, { exactly: 0 });
+    mustBeQuiet(chaos, place);
   },
 };

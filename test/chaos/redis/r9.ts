@@ -1,20 +1,17 @@
 // R9: the server is stopped (SIGSTOP) for three leases; and then only one worker is cut off for as long.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { WorkerOptions } from "millrace";
 import { type Effect, readEffects } from "../harness/effect-log.ts";
-import {
-  LEASE_MS,
-  type Observer,
-  Place,
-  QUICK_WORKER,
-  mustKeepPromises,
-  until,
-} from "../harness/place.ts";
+import { type Observer, Place, QUICK_WORKER, mustKeepPromises, until } from "../harness/place.ts";
 import type { Chaos, Scenario } from "../harness/scenario.ts";
 import { TcpProxy } from "../harness/tcp-proxy.ts";
 import { startLoad } from "./load.ts";
 import { MortalServer } from "./server.ts";
 import { untilDone } from "./verdict.ts";
 
+/** Long enough that the keeper gets its turn on a busy machine. */
+const LEASE_MS = 2_000;
+const WORKER: WorkerOptions = { ...QUICK_WORKER, leaseDuration: LEASE_MS };
 const AWAY_MS = 3 * LEASE_MS;
 const WORK_MS = 400;
 
@@ -26,7 +23,7 @@ export const scenario: Scenario = {
     const server = chaos.use(await MortalServer.start());
     const place = new Place(chaos, "place", { url: server.url });
     const observer = await place.observe();
-    const worker = await place.workHere();
+    const worker = await place.workHere(WORKER);
     const load = startLoad(chaos, observer, { workMs: 100 });
     for (let stop = 0; stop < rounds; stop += 1) {
       await sleep(chaos.random.integer(300, 1_000));
@@ -70,7 +67,7 @@ async function cutWorkersOff(
   let overwritten = 0;
   for (let round = 0; round < rounds; round += 1) {
     const proxy = chaos.use(await TcpProxy.start(server.target));
-    const cutOff = await place.workHere(QUICK_WORKER, `redis://127.0.0.1:${proxy.port}`);
+    const cutOff = await place.workHere(WORKER, `redis://127.0.0.1:${proxy.port}`);
     const number = FIRST_CUT + round;
     log.intend(number);
     const receipt = await mill.enqueue(types.deaf, { number, workMs: WORK_MS });
@@ -81,7 +78,7 @@ async function cutWorkersOff(
     const refusedBefore = place.told.filter(isOfLateWord).length;
     proxy.stall();
     const stalledAtMs = performance.now();
-    const other = await place.workHere();
+    const other = await place.workHere(WORKER);
     const standing = await receipt.result();
     await sleep(Math.max(0, AWAY_MS - (performance.now() - stalledAtMs)));
     await until(chaos, "both effects", () => seen("effect") === 2);

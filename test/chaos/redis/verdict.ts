@@ -1,4 +1,5 @@
 // What must hold after every fault of Redis, and how it is told.
+import type { WorkerOptions } from "millrace";
 import { type Observer, type Place, countJobs, mustKeepPromises, until } from "../harness/place.ts";
 import type { Chaos } from "../harness/scenario.ts";
 import type { Load } from "./load.ts";
@@ -22,4 +23,18 @@ export function mustHaveKept(chaos: Chaos, place: Place, observer: Observer, loa
   chaos.must("refused", load.refusals.length, { exactly: 0 });
   chaos.figure("slowest call, ms", load.longestMs());
   return verdict.duplicates;
+}
+
+/** Leases so long that none ends because its keeper had to wait for a processor. */
+export const STEADY_WORKER: WorkerOptions = {
+  concurrency: 10,
+  leaseDuration: "30s",
+  sweepInterval: "1s",
+};
+
+/** Workers had nothing to warn of. */
+export function mustBeQuiet(chaos: Chaos, { told }: Place): void {
+  const [first] = told;
+  if (first !== undefined) chaos.figure("first warning", first);
+  chaos.must("warnings and errors of workers", told.length, { exactly: 0 });
 }
