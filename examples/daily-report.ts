@@ -70,7 +70,7 @@ export async function runDailyReport(store: string, directory: string): Promise<
   const ticks = await mill.schedules.preview("daily-report", { count: 3 });
   console.log(`${schedule?.description}: ${ticks.map(({ local }) => local).join(", ")}`);
   const receipt = await mill.schedules.run("daily-report");
-  console.log(await receipt.result({ timeout: "10s" }));
+  console.log(await receipt.result({ timeout: "30s" }));
 }
 
 if (import.meta.main) {

@@ -32,7 +32,7 @@ export async function startShop(
     // A page of one's own, which enqueues by the same object, typed, without HTTP in between.
     mill
       .enqueue(resizeImage, { file: "cat.png", width: 200 })
-      .then(async (receipt) => receipt.result({ timeout: "10s" }))
+      .then(async (receipt) => receipt.result({ timeout: "30s" }))
       .then(
         ({ file }) => response.end(`resized: ${file}\n`),
         () => response.writeHead(500).end("could not resize\n"),

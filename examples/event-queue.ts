@@ -63,9 +63,9 @@ export async function runEventQueue(
 
   // Begin processing one job type, then all of them.
   await mill.start(sendReceipt);
-  const { sent, receiptId } = await receipt.result({ timeout: "10s" });
+  const { sent, receiptId } = await receipt.result({ timeout: "30s" });
   await mill.start();
-  const { file } = await image.result({ timeout: "10s" });
+  const { file } = await image.result({ timeout: "30s" });
 
   // Stop gracefully, one type or all: take nothing new, finish what runs. Leaving the block closes the store.
   await mill.stop(sendReceipt);

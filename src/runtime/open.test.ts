@@ -54,7 +54,7 @@ describe("a job", () => {
     const mill = await open([brief]);
     await mill.start();
     const receipt = await mill.enqueue(brief, null);
-    expect(await receipt.result({ timeout: "10s" })).toBe("done");
+    expect(await receipt.result({ timeout: "30s" })).toBe("done");
     expect(await mill.job(receipt.id)).toBeNull();
   });
 

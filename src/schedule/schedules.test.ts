@@ -40,7 +40,7 @@ const passTime = async (durationMs: number): Promise<void> => {
     async () => {
       expect((await store.schedules({ kind: "due", limit: 1 })).schedules).toEqual([]);
     },
-    { timeout: 10_000 },
+    { timeout: 30_000 },
   );
 };
 

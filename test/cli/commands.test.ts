@@ -14,7 +14,7 @@ describe.each(WAYS)("against %s", (where) => {
   const ask = (...args: readonly string[]) => place.ask(where, ...args);
 
   test("enqueue prints the id; jobs and job show it", async () => {
-    const { code, out } = await ask("enqueue", "Sleep", SLEEP, "--tag", "shown", "--wait", "20s");
+    const { code, out } = await ask("enqueue", "Sleep", SLEEP, "--tag", "shown", "--wait", "30s");
     expect({ code, out: json(out) }).toEqual({ code: 0, out: { message: "from the test" } });
     const list = await ask("jobs", "--tag", "shown", "--state", "succeeded", "--json");
     const { jobs }: { jobs: { id: string }[] } = json(list.out);

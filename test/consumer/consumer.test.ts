@@ -76,7 +76,7 @@ test("jobs run on a file, in process and in a thread, from the build, and the pr
     await using mill = await openMillrace({ store: "sqlite:jobs.db", jobs, logger: false });
     const receipts = [await mill.enqueue(double, { number: 21 }), await mill.enqueue(triple, { number: 4 })];
     await mill.start();
-    for (const receipt of receipts) console.log(await receipt.result({ timeout: "20s" }));`;
+    for (const receipt of receipts) console.log(await receipt.result({ timeout: "30s" }));`;
   writeFileSync(join(consumer.directory, "job.mjs"), program);
   expect(run("job.mjs")).toEqual({ output: "42\n12\n", exitCode: 0 });
 });

@@ -112,7 +112,7 @@ test("begin processing, and stop gracefully before shutdown, for all job types o
   const stopping = mill.stop(slow);
   const late = await mill.enqueue(slow, {});
   const other = await mill.enqueue(resizeImage, { file: "a.png", width: 10 });
-  expect(await other.result({ timeout: "5s" })).toEqual({ file: "a-10.png" });
+  expect(await other.result({ timeout: "30s" })).toEqual({ file: "a-10.png" });
   finish.resolve();
   await stopping;
   expect(await running.result()).toBe("finished");

@@ -79,7 +79,7 @@ test("interrupted: what came is told, exit code 130, no process left", async () 
   const tag = uniqueTag();
   const child = start(worker("-pace", "50", "-seed", tag), "--samples", "10000");
   const ended = finish(child);
-  await vi.waitFor(() => expect(processesWith(tag).length).toBeGreaterThan(3), 10_000);
+  await vi.waitFor(() => expect(processesWith(tag).length).toBeGreaterThan(3), 30_000);
   child.kill("SIGINT");
   const run = await ended;
   expect(run.code).toBe(130);

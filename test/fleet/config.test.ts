@@ -17,7 +17,7 @@ test("millrace worker starts the config's fleets, tells of them in its log and e
   expect(processesWith(tag)).toHaveLength(2);
   process.kill(processesWith(tag)[0] ?? 0, "SIGKILL");
   await working.line(/"reason":"killed by SIGKILL".*fleet: crashed/);
-  await vi.waitFor(() => expect(processesWith(tag)).toHaveLength(2), 10_000);
+  await vi.waitFor(() => expect(processesWith(tag)).toHaveLength(2), 30_000);
   expect(await working.stop()).toBe(0);
   expect(processesWith(tag)).toEqual([]);
 });

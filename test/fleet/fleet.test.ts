@@ -61,10 +61,10 @@ describe("restarts", () => {
       restartLimit: 3,
       backoff: { initial: 1, max: 5 },
     });
-    await vi.waitFor(() => expect(events.map((event) => event.type)).toContain("degraded"), 20_000);
-    await vi.waitFor(() =>
-      expect(fleet.members().map((member) => member.phase)).toEqual(["degraded", "ready", "ready"]),
-    );
+    await vi.waitFor(() => expect(events.map((event) => event.type)).toContain("degraded"), 30_000);
+    await expect
+      .poll(() => fleet.members().map((member) => member.phase))
+      .toEqual(["degraded", "ready", "ready"]);
     expect(fleet.members()[0]).toMatchObject({ start: 4, crashes: 4, restarts: 3 });
     expect(fleet.members()[1]).toMatchObject({ start: 1, crashes: 0 });
   });
@@ -104,7 +104,7 @@ describe("restarts", () => {
       health: { every: 20, failures: 2, check: { http: "http://localhost:{port}/" } },
       backoff: { initial: 1 },
     });
-    await vi.waitFor(() => expect(fleet.members()[0]?.start).toBeGreaterThan(1), 10_000);
+    await vi.waitFor(() => expect(fleet.members()[0]?.start).toBeGreaterThan(1), 30_000);
     expect(events).toContainEqual(
       expect.objectContaining({ type: "failed", reason: "failed 2 health checks in a row" }),
     );
@@ -134,7 +134,7 @@ describe("size", () => {
     await fleet.allReady();
     expect(fleet.members()).toHaveLength(3);
     fleet.scale(1);
-    await vi.waitFor(() => expect(fleet.members()).toHaveLength(1));
+    await expect.poll(() => fleet.members()).toHaveLength(1);
     const removed = events.flatMap((event) => (event.type === "removed" ? [event.member] : []));
     expect(new Set(removed)).toEqual(new Set([2, 3]));
   });
@@ -161,7 +161,7 @@ describe("stopping", () => {
     const tag = uniqueTag();
     for (let trial = 0; trial < 10; trial++) {
       const { fleet, events } = open({ command: worker("-seed", tag), size: 4 });
-      await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(trial % 5));
+      await expect.poll(() => events.length).toBeGreaterThanOrEqual(trial % 5);
       await Promise.all([fleet.stop(), fleet.stop()]);
       expect(processesWith(tag)).toEqual([]);
       expect(fleet.members().every((member) => member.phase === "stopped")).toBe(true);
@@ -178,7 +178,7 @@ describe("what is kept of a member", () => {
       outputBytes: 1_000,
     });
     await fleet.allReady();
-    await vi.waitFor(() => expect(fleet.output(1).droppedBytes).toBe(4_001));
+    await expect.poll(() => fleet.output(1).droppedBytes).toBe(4_001);
     expect(fleet.output(1)).toMatchObject({ stdout: "up\n", stderr: `${"x".repeat(999)}\n` });
   });
 

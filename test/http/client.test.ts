@@ -19,7 +19,7 @@ test("a job enqueued by the client gives its result, and is shown as the store s
     { type: "echo", input: { text: "hi" }, options: { tags: ["a"], delay: "10ms" } },
   ]);
   expect(receipt).toMatchObject({ type: "echo", isNew: true, state: "scheduled" });
-  expect(await receipt?.result({ timeout: "10s" })).toEqual({ text: "hi" });
+  expect(await receipt?.result({ timeout: "30s" })).toEqual({ text: "hi" });
   const id = receipt?.id ?? "";
   expect(await client.job(id)).toEqual(await service.mill.job(id));
   expect(await client.jobs({ tag: "a" })).toEqual(await service.mill.jobs({ tag: "a" }));

@@ -110,10 +110,10 @@ test("the client follows over a restart of the service, and says that it may hav
   await expect.poll(() => events.at(-1)?.kind).toBe("succeeded");
   await first[Symbol.asyncDispose]();
   await using second = await startService({ port });
-  await expect.poll(() => gaps.length, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => gaps.length, { timeout: 30_000 }).toBeGreaterThan(0);
   const [receipt] = await second.mill.enqueueEntries([{ type: "echo", input: { text: "after" } }]);
   await expect
-    .poll(() => events.at(-1), { timeout: 10_000 })
+    .poll(() => events.at(-1), { timeout: 30_000 })
     .toMatchObject({
       kind: "succeeded",
       id: receipt?.id,

@@ -48,7 +48,7 @@ test("it is paused by the token's name, resumed, and previewed by name and by rh
 
 test("its job is run now, and its result awaited", async () => {
   const receipt = await client.schedules.run("team/night");
-  expect(await receipt.result({ timeout: "10s" })).toEqual({ text: "hi" });
+  expect(await receipt.result({ timeout: "30s" })).toEqual({ text: "hi" });
 });
 
 test("it is removed once, and then nobody knows it", async () => {

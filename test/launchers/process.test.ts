@@ -43,7 +43,7 @@ async function open(
   return async (input) => {
     const receipt = await opened.enqueue(type, input);
     const outcome: unknown = await receipt
-      .result({ timeout: "20s" })
+      .result({ timeout: "30s" })
       .catch((error: unknown) => error);
     return { outcome, job: await opened.job(receipt.id), id: receipt.id };
   };
@@ -210,7 +210,7 @@ async function stateAfter(act: string): Promise<JobView | null> {
   const [receipt] = (await mill?.enqueueEntries([{ type: "program", input: { act } }])) ?? [];
   const id = receipt?.id ?? "";
   await expect
-    .poll(async () => (await mill?.job(id))?.state, { timeout: 10_000 })
+    .poll(async () => (await mill?.job(id))?.state, { timeout: 30_000 })
     .not.toMatch(/ready|running/);
   return (await mill?.job(id)) ?? null;
 }

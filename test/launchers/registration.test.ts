@@ -79,7 +79,7 @@ test("a registered program runs where the process works; its options are checked
   expect(put.status).toBe(200);
   await mill.start();
   const [receipt] = await mill.enqueueEntries([{ type: "echo", input: { name: "you" } }]);
-  expect(await receipt?.result({ timeout: "20s" })).toBe("hello you");
+  expect(await receipt?.result({ timeout: "30s" })).toBe("hello you");
 });
 
 function registerSay(word: string): Promise<Reply> {
@@ -90,7 +90,7 @@ function registerSay(word: string): Promise<Reply> {
 }
 async function say(): Promise<unknown> {
   const [receipt] = await mill.enqueueEntries([{ type: "say", input: null }]);
-  return receipt?.result({ timeout: "20s" });
+  return receipt?.result({ timeout: "30s" });
 }
 
 test("other processes that work already learn of a registered type, and of its changes", async () => {

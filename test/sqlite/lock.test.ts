@@ -42,7 +42,7 @@ it("a worker whose lease could not be renewed meanwhile keeps it, and its jobs",
   const other = place.connect();
   other.exec("BEGIN IMMEDIATE");
   const [held] = await store.workers();
-  await vi.waitUntil(() => Date.now() > (held?.leaseUntilMs ?? 0) + leaseDurationMs);
+  await vi.waitUntil(() => Date.now() > (held?.leaseUntilMs ?? 0) + leaseDurationMs, 30_000);
   // Asked for while the lease is over and the lock taken: the sweep must not come before the renewal.
   const sweeping = store.sweep({ limit: 100 });
   other.exec("ROLLBACK");
