@@ -6,6 +6,8 @@ import { processesWith, uniqueTag, worker } from "./programs.ts";
 
 /** A second of the real worker in 20 ms. */
 const PACE_MS = 20;
+/** A silence that is a stall, and no mere wait for a processor: on a busy machine those come near a second. */
+const STALL_TIMEOUT = "1500ms";
 
 function options(...faults: string[]): CollectOptions<number> {
   return {
@@ -13,7 +15,7 @@ function options(...faults: string[]): CollectOptions<number> {
     url: "http://localhost:{port}/rnd?n={n}",
     samples: 60,
     workers: 4,
-    stallTimeout: "300ms",
+    stallTimeout: STALL_TIMEOUT,
     backoff: { initial: 1, max: 20 },
   };
 }
@@ -60,19 +62,22 @@ describe("a collection", () => {
   });
 
   test("is exact with members of random life", async () => {
-    const result = await collect(options("-crashMean", "150"));
+    // Longer than a start takes on a busy machine: else no life would be long enough for a sample.
+    const result = await collect({ ...options("-crashMean", "600"), restartLimit: 100 });
     expect(result.outcome).toBe("complete");
     expectExactly(result, 60);
   });
 
   test("L4: a stream that goes silent is noticed, and others give its share", async () => {
-    const result = await collect(options("-only", "1", "-stallAfter", "2"));
-    expectExactly(result, 60);
+    // So many that the others are still at work when the silence has lasted long enough to be a stall.
+    const samples = 400;
+    const result = await collect({ ...options("-only", "1", "-stallAfter", "2"), samples });
+    expectExactly(result, samples);
     const [silent, ...others] = result.members;
     expect(silent?.stalls).toBeGreaterThanOrEqual(1);
     expect(others.map((member) => member.stalls)).toEqual([0, 0, 0]);
     expect(Math.min(...others.map((member) => member.samples))).toBeGreaterThan(
-      silent?.samples ?? 60,
+      silent?.samples ?? samples,
     );
   });
 
