@@ -5,7 +5,7 @@ import { startTimer } from "./timer.ts";
 
 /** Most jobs handled in one step: a step of this size takes a few milliseconds, so work goes on beside it. */
 const SWEEP_LIMIT = 500;
-/** Processes that start together must not sweep together. */
+/** Processes that start together must not sweep together: each interval is up to this much shorter, never longer. */
 const JITTER = 0.2;
 
 export interface Sweeper {
@@ -35,7 +35,7 @@ export function createSweeper(options: {
   };
   const plan = (): void => {
     if (isStopped) return;
-    const jitter = 1 + JITTER * (Math.random() * 2 - 1);
+    const jitter = 1 - JITTER * Math.random();
     cancelTimer = startTimer(options.intervalMs * jitter, () => {
       sweeping = sweep().then(plan);
     });

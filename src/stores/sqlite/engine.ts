@@ -3,15 +3,15 @@ import { MillraceError } from "../../core/errors.ts";
 import { Attachments } from "./attachments.ts";
 import { clockReader } from "../clock.ts";
 import { type Connection, openConnection, reopenConnection } from "./connection.ts";
-import { forget, noEffects, openContext, refresh, writeGathered } from "./context.ts";
-import { isBusy, isFatal, isFull, toPlainError, toStoreError } from "./faults.ts";
+import { writeGathered } from "./context.ts";
+import { isBusy, isFatal, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
 import { type Pending, cutGroup } from "./group.ts";
 import { detach } from "./leases.ts";
 import { Lockout } from "./lockout.ts";
 import type { Call, EngineOptions, FromEngine, Notice, Reply } from "./messages.ts";
-import { type Session, answer, isPromise, isWrite } from "./methods.ts";
-import { checkVersion } from "./schema.ts";
+import { answer, isWrite } from "./methods.ts";
+import { Transactions } from "./transactions.ts";
 
 /** How often other processes' commits are looked for: a few milliseconds' delay, for 0.1% of a core (3 µs a look). */
 const POLL_MS = 5;
@@ -24,9 +24,6 @@ const LOCK_RETRY_MAX_MS = 20;
 const LOCK_DEADLINE_MS = 30_000;
 /** Between attempts to open a file again that had failed. */
 const REOPEN_MS = 500;
-/** No version of a file. */
-const NOTHING_SEEN = -1;
-
 export interface Engine {
   receive(calls: readonly Call[]): void;
 }
@@ -66,11 +63,7 @@ class SqliteEngine implements Engine {
   readonly #attachments = new Attachments((notice) => this.#notices.push(notice));
   readonly #followers = new Followers((notice) => this.#notices.push(notice));
   #connection: Connection;
-  #session: Session;
-  /** None as yet: the first look reads what others did before, their wish to follow included. */
-  #dataVersion = NOTHING_SEEN;
-  /** Whether others committed something that the workers attached here have not been looked after for. */
-  #hasNews = false;
+  #transactions: Transactions;
   #writes: Pending[] = [];
   #reads: Pending[] = [];
   #replies: Reply[] = [];
@@ -81,8 +74,6 @@ class SqliteEngine implements Engine {
   #pollTimer: NodeJS.Timeout | undefined;
   #reopenTimer: NodeJS.Timeout | undefined;
   readonly #lockout = new Lockout();
-  /** Whether the disk was full of late. */
-  #isTight = false;
   /** Why nothing can be done at present. */
   #failure: MillraceError | null = null;
   #isClosed = false;
@@ -92,7 +83,7 @@ class SqliteEngine implements Engine {
     this.#post = post;
     this.#now = clockReader(options.clock);
     this.#connection = connection;
-    this.#session = this.#openSession();
+    this.#transactions = this.#openTransactions();
   }
 
   receive(calls: readonly Call[]): void {
@@ -111,17 +102,14 @@ class SqliteEngine implements Engine {
     this.#flush();
   }
 
-  #openSession(): Session {
-    const { path, namespace } = this.#options;
-    const context = openContext(this.#connection, path, namespace);
-    context.isAttached = (workerNo) => this.#attachments.has(workerNo);
-    return {
-      context,
-      durability: this.#options.durability,
+  #openTransactions(): Transactions {
+    return new Transactions(this.#connection, {
+      options: this.#options,
       attachments: this.#attachments,
       followers: this.#followers,
-      afterCommit: [],
-    };
+      lockout: this.#lockout,
+      now: this.#now,
+    });
   }
 
   #runReads(): void {
@@ -134,26 +122,14 @@ class SqliteEngine implements Engine {
 
   #read(pending: Pending): void {
     try {
-      const value = this.#inSnapshot(() => answer(this.#session, pending.call));
+      const { session } = this.#transactions;
+      const value = this.#transactions.read(() => answer(session, pending.call));
       this.#replies.push({ no: pending.call.no, value });
     } catch (error) {
       // Only while another process opens or closes the file, for a moment.
       if (isBusy(error)) return this.#waitForLock([pending], this.#reads);
       this.#reject(pending.call, error);
       if (isFatal(error)) this.#fail(error);
-    }
-  }
-
-  /** Reads that belong together see one state of the file, whatever other processes commit meanwhile. */
-  #inSnapshot<Result>(body: () => Result): Result {
-    const { db } = this.#connection;
-    db.exec("BEGIN");
-    try {
-      this.#session.context.nowMs = this.#now();
-      this.#lookForOthers();
-      return body();
-    } finally {
-      if (db.isTransaction) db.exec("ROLLBACK");
     }
   }
 
@@ -170,7 +146,7 @@ class SqliteEngine implements Engine {
     if (this.#failure !== null) return this.#rejectAll(group, this.#failure);
     const calls = group.map(({ call }) => call);
     try {
-      this.#replies.push(...this.#makeRoom(() => this.#transact(calls)));
+      this.#replies.push(...this.#transactions.write(calls));
     } catch (error) {
       if (isBusy(error)) this.#waitForLock(group, this.#writes);
       else if (isFatal(error)) {
@@ -179,74 +155,6 @@ class SqliteEngine implements Engine {
       } else if (group.length === 1) this.#rejectAll(group, error);
       // One of them can't be done: each on its own, so that it fails alone.
       else for (const entry of group) this.#runGroup([entry]);
-    }
-  }
-
-  /** Where the disk is full, the log may hold what the database has no need of: then it is tried once more. */
-  #makeRoom<Result>(body: () => Result): Result {
-    try {
-      const result = body();
-      // The log is emptied as soon as there is room, before it grows into it.
-      if (this.#isTight) this.#isTight = !this.#connection.checkpoint();
-      return result;
-    } catch (error) {
-      if (!isFull(error)) throw error;
-      this.#isTight = true;
-      if (!this.#connection.checkpoint()) throw error;
-      return body();
-    }
-  }
-
-  /** Runs calls in one transaction: one commit, and one wait for the disk, for all of them. */
-  #transact(calls: readonly Call[]): Reply[] {
-    const { context, followers } = this.#session;
-    const replies = this.#commit(calls.some(isPromise), () => {
-      context.isFollowed = followers.isFollowed(context.nowMs);
-      const answers = calls.map((call): Reply => ({
-        no: call.no,
-        value: answer(this.#session, call),
-      }));
-      writeGathered(context);
-      followers.keep(context);
-      return answers;
-    });
-    followers.tell(context.effects.events);
-    this.#attachments.wakeFor(context);
-    context.effects = noEffects();
-    return replies;
-  }
-
-  /** Nothing is acknowledged, told or remembered before COMMIT has returned. */
-  #commit<Result>(isPromised: boolean, body: () => Result): Result {
-    const { db } = this.#connection;
-    const { context, afterCommit } = this.#session;
-    this.#connection.setSynced(isPromised);
-    db.exec("BEGIN IMMEDIATE");
-    context.leaseExtensionMs = this.#lockout.end(performance.now());
-    let result: Result;
-    try {
-      context.nowMs = this.#now();
-      this.#lookForOthers();
-      this.#keepLeases();
-      result = body();
-      db.exec("COMMIT");
-    } catch (error) {
-      afterCommit.length = 0;
-      this.#undo(error);
-      throw error;
-    }
-    for (const act of afterCommit.splice(0)) act();
-    return result;
-  }
-
-  #undo(error: unknown): void {
-    const { db } = this.#connection;
-    try {
-      if (db.isTransaction) db.exec("ROLLBACK");
-      forget(this.#session.context);
-    } catch (second) {
-      // A connection that is given up has nothing to be put right.
-      if (!isFatal(error)) throw second;
     }
   }
 
@@ -266,18 +174,6 @@ class SqliteEngine implements Engine {
     }, retryDelayMs());
   }
 
-  /** If another connection committed since the last look, what is remembered of the file is read again. */
-  #lookForOthers(): void {
-    const version = this.#connection.dataVersion();
-    if (version === this.#dataVersion) return;
-    const { context, followers } = this.#session;
-    checkVersion(this.#connection.db, context.path);
-    refresh(context);
-    followers.refresh(context);
-    this.#dataVersion = version;
-    this.#hasNews = true;
-  }
-
   #setPolling(): void {
     const isNeeded = !this.#isClosed && (this.#attachments.size > 0 || this.#followers.hasLocal);
     if (!isNeeded) {
@@ -292,14 +188,11 @@ class SqliteEngine implements Engine {
   #poll(): void {
     if (this.#failure !== null) return;
     try {
-      this.#attachments.watch();
-      if (this.#hasNews || this.#connection.dataVersion() !== this.#dataVersion) {
-        this.#inSnapshot(() => this.#attachments.look(this.#session.context));
-        this.#hasNews = false;
-      }
+      this.#transactions.lookAfterWorkers();
       // Where calls wait for the lock, their transaction renews the leases first.
-      if (this.#lockTimer === undefined && this.#isRenewalDue())
-        this.#commit(false, () => undefined);
+      if (this.#lockTimer === undefined && this.#transactions.isRenewalDue()) {
+        this.#transactions.commit(false, () => undefined);
+      }
     } catch (error) {
       // Where the lock is held elsewhere, the next poll tries again.
       if (isBusy(error)) this.#lockout.begin(performance.now());
@@ -307,17 +200,6 @@ class SqliteEngine implements Engine {
     }
     this.#setPolling();
     this.#flush();
-  }
-
-  #isRenewalDue(): boolean {
-    return this.#attachments.isDue() || this.#followers.isRenewalDue(this.#now());
-  }
-
-  /** Inside every transaction: whoever holds the lock renews what is due, however busy the lock is. */
-  #keepLeases(): void {
-    const { context, followers, afterCommit } = this.#session;
-    if (this.#attachments.isDue()) afterCommit.push(this.#attachments.keep(context));
-    if (followers.isRenewalDue(context.nowMs)) afterCommit.push(followers.renew(context));
   }
 
   #reject(call: Call, error: unknown): void {
@@ -366,8 +248,7 @@ class SqliteEngine implements Engine {
   #reopen(): void {
     try {
       this.#connection = reopenConnection(this.#options.path, this.#options.durability);
-      this.#session = this.#openSession();
-      this.#dataVersion = NOTHING_SEEN;
+      this.#transactions = this.#openTransactions();
       this.#failure = null;
     } catch {
       this.#reopenTimer = setTimeout(() => this.#reopen(), REOPEN_MS);
@@ -400,10 +281,10 @@ class SqliteEngine implements Engine {
   /** Gives back what is still held. Where the lock is not to be had, the leases end by themselves. */
   #endLeases(): void {
     if (this.#failure !== null) return;
-    const { attachments, followers, context } = this.#session;
+    const { attachments, followers, context } = this.#transactions.session;
     if (attachments.size === 0 && !followers.hasLocal) return;
     try {
-      this.#commit(true, () => {
+      this.#transactions.commit(true, () => {
         for (const key of attachments.keys()) {
           const found = attachments.find(key);
           if (found !== undefined) while (!detach(context, found.workerNo));
