@@ -1,4 +1,5 @@
 // What people type: JSON inputs and numbers.
+import { readFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
 import { MillraceError } from "../core/index.ts";
 
@@ -24,6 +25,31 @@ export async function readInput(text: string | undefined): Promise<unknown> {
   } catch (cause) {
     throw new MillraceError("INVALID_INPUT", {
       message: `the input is not JSON: ${cause instanceof Error ? cause.message : ""}. Quote it for the shell, as in '{"a": 1}'`,
+      cause,
+    });
+  }
+}
+
+/**
+ * A JSON document in a file; `-` reads it from standard input.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` where the file can't be read, `INVALID_INPUT` where it is not JSON
+ */
+export async function readDocument(path: string): Promise<unknown> {
+  let source: string;
+  try {
+    source = path === "-" ? await readStandardInput() : await readFile(path, "utf8");
+  } catch (cause) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `${path} can't be read: ${cause instanceof Error ? cause.message : ""}`,
+      cause,
+    });
+  }
+  try {
+    return JSON.parse(source) as unknown;
+  } catch (cause) {
+    throw new MillraceError("INVALID_INPUT", {
+      message: `${path === "-" ? "standard input" : path} is not JSON: ${cause instanceof Error ? cause.message : ""}`,
       cause,
     });
   }

@@ -53,7 +53,8 @@ export function paintState(state: JobState): string {
 // oxlint-disable-next-line no-control-regex -- the escape sequences of colours have no width
 const COLOUR = /\u001b\[[0-9;]*m/g;
 
-function widthOf(text: string): number {
+/** Columns that a text takes on a terminal. */
+export function widthOf(text: string): number {
   return text.replaceAll(COLOUR, "").length;
 }
 

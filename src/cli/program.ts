@@ -13,6 +13,7 @@ import { registerLimits } from "./commands/limits.ts";
 import { registerQueues, registerTypes, registerWorkers } from "./commands/listings.ts";
 import { registerDead, registerOrders } from "./commands/orders.ts";
 import { registerRollup } from "./commands/rollup.ts";
+import { registerGraph, registerRun, registerSignal } from "./commands/runs.ts";
 import { registerSchedule, registerSchedules } from "./commands/schedules.ts";
 import { registerServe, registerStart, registerWorker } from "./commands/start.ts";
 import { registerStats } from "./commands/stats.ts";
@@ -41,6 +42,9 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerPause,
   registerDrain,
   registerResume,
+  registerRun,
+  registerSignal,
+  registerGraph,
   registerSchedules,
   registerSchedule,
   registerTypes,

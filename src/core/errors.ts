@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   INVALID_DURATION: "A duration can't be read.",
   INVALID_INPUT: "The input does not fit the job type's schema.",
   INVALID_OUTPUT: "A handler's output does not fit the job type's schema or is not JSON.",
+  INVALID_GRAPH: "The graph can't run as it is.",
   INVALID_SCHEDULE: "The schedule can't be read, or could never fire.",
   SCHEDULE_NOT_FOUND: "No schedule with this name is kept.",
   UNKNOWN_TYPE: "No such job type is registered here.",

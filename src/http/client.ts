@@ -21,6 +21,7 @@ import type {
 } from "../runtime/index.ts";
 import { followEvents } from "./event-client.ts";
 import { orderOperations, searchOfSelection } from "./order-client.ts";
+import { runOperations } from "./run-client.ts";
 import { scheduleOperations } from "./schedule-client.ts";
 import { limitOperations } from "./limit-client.ts";
 import { MAX_WAIT_MS } from "./job-schemas.ts";
@@ -50,6 +51,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
   const jobs = jobOperations(send);
   return {
     ...jobs,
+    runs: runOperations(send),
     schedules: scheduleOperations(send, (accepted) => receiptOf(jobs.wait, accepted)),
     ...changeOperations(send),
     ...orderOperations(send),

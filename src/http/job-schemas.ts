@@ -147,7 +147,7 @@ export const compatAccepted: z.ZodType = named(
   z.object({ id: z.string(), state: acceptedState }),
 );
 
-const errorRecord: z.ZodType<ErrorRecord> = named(
+export const errorRecord: z.ZodType<ErrorRecord> = named(
   "ErrorRecord",
   "What was thrown, as plain data, with what led to it.",
   z.object({

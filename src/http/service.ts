@@ -24,6 +24,7 @@ import { jobRoutes } from "./routes/jobs.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { remoteRoutes } from "./routes/remote.ts";
 import { limitRoutes } from "./routes/limits.ts";
+import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { typeRoutes } from "./routes/types.ts";
@@ -85,6 +86,7 @@ export function createJobService(options: JobServiceOptions): JobService {
     ...orderRoutes(operations),
     ...eventRoutes(operations, { open, hubs, heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS }),
     ...remoteRoutes(operations.remote),
+    ...runRoutes(operations),
     ...scheduleRoutes(operations),
     ...typeRoutes(operations.typeRegistration),
     ...systemRoutes(operations),

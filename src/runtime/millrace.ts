@@ -220,6 +220,8 @@ export type FigureOperations = (query?: FigureQuery) => Promise<readonly FigureV
 /** What can be done by an operator, and over HTTP alike: plain data in, plain data out, everything masked. */
 export interface Operations extends OrderOperations, LimitOperations {
   readonly schedules: ScheduleOperations;
+  /** Workflow runs: looked at, and signalled. */
+  readonly runs: RunOperations;
   /** Enqueues jobs of types known by name. Nothing is kept unless all of them are valid. */
   enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;
   job(id: JobId): Promise<JobView | null>;
@@ -260,8 +262,6 @@ export type TypeRegistration = Pick<DeclaredTypes, "declare" | "startsPrograms">
 export interface Millrace extends Operations, AsyncDisposable {
   /** What a service does for workers elsewhere. */
   readonly remote: RemoteOperations;
-  /** Workflow runs: looked at, and signalled. */
-  readonly runs: RunOperations;
   /** Registers job types by data, as the service's `PUT /v1/types/{name}` does. */
   readonly typeRegistration: TypeRegistration;
   /** Makes more job types known, for enqueuing and, when started, for running. */

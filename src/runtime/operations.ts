@@ -26,7 +26,7 @@ export interface OperationParts {
 /** Makes the operations, enqueuing aside. */
 export function createOperations(
   parts: OperationParts,
-): Omit<Operations, "enqueueEntries" | "figures" | "schedules"> {
+): Omit<Operations, "enqueueEntries" | "figures" | "schedules" | "runs"> {
   const { store, registry, results } = parts;
   const view = async (records: readonly JobRecord[]): Promise<readonly JobView[]> => {
     await learnTypes(

@@ -39,7 +39,7 @@ export interface WorkflowBody<Parsed = unknown, Output = unknown> {
 }
 
 /** Name of the launcher that workflows show. */
-const WORKFLOW_LAUNCHER = "workflow";
+export const WORKFLOW_LAUNCHER = "workflow";
 
 /**
  * Declares a workflow: an async function whose steps are recorded, so that it survives crashes. `await` is sequence,

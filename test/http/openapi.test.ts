@@ -1,5 +1,5 @@
 // Every operation of the OpenAPI document answers as the document says.
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Reply, type TestService, startService } from "./service.ts";
 
 let service: TestService;
@@ -118,6 +118,25 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
     () => service.call("PUT", "/v1/queues/idle/limits/queue", { body: { rate: "100/s" } }),
   ],
   resetLimit: [200, () => service.call("DELETE", "/v1/queues/idle/limits/queue")],
+  showRun: [200, async () => service.call("GET", `/v1/runs/${await running()}`)],
+  signalRun: [
+    202,
+    async () =>
+      service.call("POST", `/v1/runs/${await running()}/signals/approved`, {
+        body: { payload: { by: "ada" } },
+      }),
+  ],
+  runGraph: [
+    202,
+    () =>
+      service.call("POST", "/v1/graphs", {
+        body: {
+          graph: { steps: { once: { type: "echo", input: { text: { $from: "input.text" } } } } },
+          input: { text: "a" },
+          tags: ["a"],
+        },
+      }),
+  ],
   putSchedule: [
     200,
     () =>
@@ -170,6 +189,18 @@ function ids(reply: Reply): string[] {
 async function waiting(type = "idle"): Promise<string> {
   const [receipt] = await service.mill.enqueueEntries([{ type, input: { a: 1 } }]);
   return receipt?.id ?? "";
+}
+
+/** A run that waits for its signal. */
+async function running(): Promise<string> {
+  const id = await waiting("approval");
+  await vi.waitFor(
+    async () => {
+      expect((await service.mill.runs.get(id))?.steps).toHaveLength(1);
+    },
+    { timeout: 30_000 },
+  );
+  return id;
 }
 
 function claim(): Promise<Reply> {

@@ -2,7 +2,14 @@
 import { createServer } from "node:net";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { type Millrace, defineJob, openMillrace, silentLogger } from "millrace";
+import {
+  type Millrace,
+  defineJob,
+  defineWorkflow,
+  graphs,
+  openMillrace,
+  silentLogger,
+} from "millrace";
 import { type ListeningService, listenJobService } from "millrace/http";
 import { z } from "zod";
 
@@ -35,6 +42,11 @@ const failing = defineJob({
 const idle = defineJob({ name: "idle" });
 /** Taken by remote workers alone. */
 const elsewhere = defineJob({ name: "elsewhere", launch: { launcher: "remote" } });
+/** Waits to be told. */
+const approval = defineWorkflow({
+  name: "approval",
+  run: ({ step }) => step.waitForSignal("approved"),
+});
 
 export const TOKENS = [
   { name: "reader", token: "read-0123456789abcdef", scopes: ["read"] },
@@ -71,7 +83,7 @@ export async function startService(
   const { works = true, store = "memory:", ...rest } = options;
   const mill = await openMillrace({
     store,
-    jobs: [echo, endless, failing, idle, elsewhere],
+    jobs: [echo, endless, failing, idle, elsewhere, approval, graphs([echo])],
     logger: silentLogger,
     worker: { shutdownGrace: 0 },
   });

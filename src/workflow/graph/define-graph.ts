@@ -1,0 +1,123 @@
+// Graphs as workflows: one that is declared with its graph, and the one that runs whatever graph it is given.
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { type AnyJobType, defineJob } from "../../core/define-job.ts";
+import { MillraceError } from "../../core/errors.ts";
+import { type WorkflowOptions, type WorkflowType, defineWorkflow } from "../define-workflow.ts";
+import type { Graph } from "./graph.ts";
+import { type GraphPlan, planGraph } from "./plan.ts";
+import { runGraph } from "./run-graph.ts";
+
+/** Name of the workflow that runs graphs which come as data. */
+export const GRAPH_WORKFLOW = "graph";
+
+/** The input of a run of that workflow. Make one by {@link prepareGraph}, which checks it. */
+export interface PostedGraph {
+  readonly graph: Graph;
+  readonly input: unknown;
+  /** Queues of the types that the graph names, as they were when it was posted. */
+  readonly queues: Readonly<Record<string, string>>;
+}
+
+/** What a developer says of a workflow whose body is a graph. */
+export interface GraphOptions<InputSchema extends StandardSchemaV1> extends WorkflowOptions<
+  InputSchema,
+  unknown
+> {
+  readonly graph: Graph;
+  /** The job types that it names. */
+  readonly jobs: readonly AnyJobType[];
+}
+
+/**
+ * Declares a workflow by a graph.
+ *
+ * @throws MillraceError `INVALID_GRAPH`, and what `defineWorkflow` throws
+ * @example
+ * const provision = defineGraph({
+ *   name: "provision",
+ *   jobs: [createNetwork, createDatabase, createBucket, register],
+ *   graph: diamond(
+ *     { type: "create-network" },
+ *     [{ type: "create-database" }, { type: "create-bucket" }],
+ *     { type: "register" },
+ *   ),
+ * });
+ */
+export function defineGraph<InputSchema extends StandardSchemaV1 = StandardSchemaV1>(
+  options: GraphOptions<InputSchema>,
+): WorkflowType<
+  StandardSchemaV1.InferInput<InputSchema>,
+  StandardSchemaV1.InferOutput<InputSchema>
+> {
+  const { graph, jobs, ...rest } = options;
+  const types = byName(jobs);
+  const plan = planGraph(graph, (name) => types.has(name));
+  return defineWorkflow<InputSchema>({
+    ...(rest as WorkflowOptions<InputSchema, unknown>),
+    run: async ({ input, step }) =>
+      runGraph({ plan, input, steps: step, typeOf: (name) => types.get(name) as AnyJobType }),
+  });
+}
+
+/**
+ * The workflow that runs graphs which come as data. Types that `jobs` does not have run wherever they are known.
+ *
+ * @example
+ * await openMillrace({ jobs: [...jobs, graphs(jobs)] });
+ */
+export function graphs(jobs: readonly AnyJobType[]): WorkflowType<PostedGraph, PostedGraph> {
+  const types = byName(jobs);
+  // A graph was planned when it was posted; a run that is replayed plans it again.
+  const planOf = ({ graph, queues }: PostedGraph): GraphPlan =>
+    planGraph(graph, (name) => types.has(name) || Object.hasOwn(queues, name));
+  return defineWorkflow<StandardSchemaV1<PostedGraph, PostedGraph>>({
+    name: GRAPH_WORKFLOW,
+    run: async ({ input: posted, step }) =>
+      runGraph({
+        plan: planOf(posted),
+        input: posted.input,
+        steps: step,
+        typeOf: (name) => types.get(name) ?? elsewhere(name, posted.queues[name] ?? name),
+      }),
+  });
+}
+
+/**
+ * Checks a graph and makes the input of a run of {@link GRAPH_WORKFLOW} of it.
+ *
+ * @param types - the job types that are known, here or elsewhere
+ * @throws MillraceError `INVALID_GRAPH`; `UNKNOWN_TYPE` where no process has {@link graphs} among its job types
+ */
+export function prepareGraph(
+  graph: unknown,
+  input: unknown,
+  types: readonly Pick<AnyJobType, "name" | "queue">[],
+): PostedGraph {
+  const queues = new Map(types.map(({ name, queue }) => [name, queue]));
+  const plan = planGraph(graph, (name) => queues.has(name));
+  if (!queues.has(GRAPH_WORKFLOW)) {
+    throw new MillraceError("UNKNOWN_TYPE", {
+      message:
+        "no process here runs graphs; have the workflow that does among the job types: jobs: [...jobs, graphs(jobs)]",
+      details: { type: GRAPH_WORKFLOW },
+    });
+  }
+  const named = plan.steps.flatMap(({ type, undo }) => [
+    type,
+    ...(undo === undefined ? [] : [undo.type]),
+  ]);
+  return {
+    graph: graph as Graph,
+    input,
+    queues: Object.fromEntries(named.map((name) => [name, queues.get(name) ?? name])),
+  };
+}
+
+/** A type that another process has: its input is checked where it runs. */
+function elsewhere(name: string, queue: string): AnyJobType {
+  return defineJob({ name, queue, launch: { launcher: "elsewhere" } });
+}
+
+function byName(jobs: readonly AnyJobType[]): ReadonlyMap<string, AnyJobType> {
+  return new Map(jobs.map((type) => [type.name, type]));
+}
