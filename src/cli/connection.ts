@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { MillraceConfig } from "../config/index.ts";
-import { MillraceError } from "../core/index.ts";
-import type { Operations } from "../runtime/index.ts";
+import { type AnyJobType, MillraceError, isMillraceError } from "../core/index.ts";
+import type { Millrace, Operations } from "../runtime/index.ts";
 
 /** The options that every command has which asks a store or a service. */
 export interface ConnectionOptions {
@@ -80,13 +80,23 @@ export async function connect(
   if (!mayCreate) refuseMissing(where);
   const { openMillrace } = await import("../millrace/index.ts");
   const { silentLogger } = await import("../runtime/index.ts");
-  const mill = await openMillrace({
-    store: where,
-    ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
-    ...(config.durability === undefined ? {} : { durability: config.durability }),
-    ...(config.jobs === undefined ? {} : { jobs: config.jobs }),
-    logger: silentLogger,
-  });
+  const open = (jobs: readonly AnyJobType[]): Promise<Millrace> =>
+    openMillrace({
+      store: where,
+      ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+      ...(config.durability === undefined ? {} : { durability: config.durability }),
+      jobs,
+      logger: silentLogger,
+    });
+  const jobs = config.jobs ?? [];
+  let mill: Millrace;
+  try {
+    mill = await open(jobs);
+  } catch (thrown) {
+    // A command runs nothing: a store that can't keep the config's workflows can still be asked.
+    if (!isMillraceError(thrown, "UNSUPPORTED")) throw thrown;
+    mill = await open(jobs.filter((type) => type.workflow === undefined));
+  }
   return { operations: mill, where, [Symbol.asyncDispose]: () => mill.close() };
 }
 
