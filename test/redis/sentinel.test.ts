@@ -26,7 +26,9 @@ test(
     await mill.start();
     const before = await mill.enqueue(double, 1);
     expect(await before.result()).toBe(2);
-    // What only the primary has would be lost with it: see durability `replicated`.
+    // What only the primary has would be lost with it: see durability `replicated`. WAIT is about the writes of its own
+    // connection, so there must be one.
+    await primary.client.set("after the job", 1);
     await primary.client.wait(1, 0);
 
     await primary.kill();

@@ -95,8 +95,9 @@ function make(
         ? {}
         : { sentinelPassword: location.sentinelPassword }),
       enableTLSForSentinelMode: location.isEncrypted,
+      // No failover detector: it closes a connection that is just being made, and ioredis 6 takes that for its end. A
+      // primary that was replaced shows by a closed connection, by silence, or by READONLY.
       sentinelRetryStrategy: reconnectDelayMs,
-      failoverDetector: true,
     });
   }
   const [address = { host: "localhost", port: 6_379 }] = addresses;
