@@ -9,13 +9,21 @@ import type { Reporter } from "./reporter.ts";
 import type { HeldRun, RunDriver, RunWord } from "./runs.ts";
 
 /** Most runs in one worker's memory. Beyond it those that only wait are put out of memory, so that others are claimed. */
-export const MAX_HELD_RUNS = 1_000;
+const MAX_HELD_RUNS = 1_000;
 /** Most words of runs in one exchange: bounds the message and the time of the transaction. */
 const MAX_WORDS = 500;
 /** A run that has only waited for so long gives its place to others where the memory is full. */
 const LEAST_IDLE_MS = 500;
 /** Share of the memory beyond which room is made. */
 const CROWDED = 0.9;
+
+/**
+ * Runs that are at work at once, as a multiple of the worker's slots: enough to keep them full. More would only queue
+ * steps behind each other: with a backlog of 1,100 runs of two steps claimed at once 190 runs/s ended.
+ */
+const RUNS_A_SLOT = 2;
+/** A worker that holds back looks again so often: by then runs that only wait have given their places. */
+export const HELD_BACK_LOOK_MS: number = LEAST_IDLE_MS;
 
 /** What the runs need of their worker. */
 export interface HeldRunsParts {
@@ -194,6 +202,18 @@ export class HeldRuns {
       }
     }
     resolve(reply);
+  }
+
+  /** Runs that may be claimed now by a worker with so many slots; `isHeldBack`: later it may be more. */
+  room(slots: number, nowMs: number): { readonly room: number; readonly isHeldBack: boolean } {
+    let atWork = 0;
+    for (const { held } of this.#runs.values()) {
+      const { idleSinceMs } = held;
+      if (idleSinceMs === null || nowMs - idleSinceMs < LEAST_IDLE_MS) atWork += 1;
+    }
+    const inMemory = MAX_HELD_RUNS - this.#runs.size;
+    const atOnce = Math.max(0, slots * RUNS_A_SLOT - atWork);
+    return { room: Math.min(inMemory, atOnce), isHeldBack: atOnce < inMemory };
   }
 
   /** Where the memory is crowded, runs that only wait make room. */

@@ -21,7 +21,7 @@ import { type Logger, isEnabled } from "./logger.ts";
 import { Reporter } from "./reporter.ts";
 import { Signal } from "./signal.ts";
 import type { RunDriver } from "./runs.ts";
-import { HeldRuns, MAX_HELD_RUNS, type Sent, claimOf } from "./held-runs.ts";
+import { HELD_BACK_LOOK_MS, HeldRuns, type Sent, claimOf } from "./held-runs.ts";
 import { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
 
@@ -80,6 +80,8 @@ export class Worker {
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
   #nextToken = 1;
+  /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
+  #isHeldBack = false;
   #mayHaveWork = true;
   #isClosing = false;
   #loop: Promise<void> | undefined;
@@ -202,7 +204,11 @@ export class Worker {
       const claim = this.#mayHaveWork ? this.#claimRequest() : undefined;
       if (batch.length === 0 && words.length === 0 && claim === undefined) {
         if (this.#isClosing) return;
-        const isWoken = await this.#signal.wait(this.#parts.settings.pollIntervalMs);
+        const { pollIntervalMs } = this.#parts.settings;
+        const waitMs = this.#isHeldBack
+          ? Math.min(HELD_BACK_LOOK_MS, pollIntervalMs)
+          : pollIntervalMs;
+        const isWoken = await this.#signal.wait(waitMs);
         // A look without a wake-up, in case one was lost.
         if (!isWoken) this.#mayHaveWork = true;
         // Jobs that end in one turn of the loop are settled by one exchange.
@@ -232,8 +238,11 @@ export class Worker {
 
   #claimRequest(): ClaimRequest | undefined {
     if (!this.#lease.isHeld) return undefined;
-    this.#runs.makeRoom(performance.now());
-    const room = this.#slots.offers(MAX_HELD_RUNS - this.#runs.size);
+    const nowMs = performance.now();
+    this.#runs.makeRoom(nowMs);
+    const runs = this.#runs.room(this.#parts.settings.concurrency, nowMs);
+    this.#isHeldBack = runs.isHeldBack && this.#runs.size > 0;
+    const room = this.#slots.offers(runs.room);
     if (room === undefined) return undefined;
     return {
       ...room,
