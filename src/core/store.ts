@@ -1,4 +1,5 @@
-// The seam: what the runtime asks of a store, and all that it may know of one.
+// The seam: what the runtime asks of a store, and all that it may know of one. In one file, long as it is, so that whoever
+// writes a store reads it whole.
 import type { ErrorRecord } from "./errors.ts";
 import type { Figures, FiguresRequest, NewFigures } from "./figures.ts";
 import type {

@@ -1,4 +1,4 @@
-// Every operation of the OpenAPI document answers as the document says.
+// Every operation of the OpenAPI document answers as the document says: one table of calls, a line or two an operation.
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Reply, type TestService, startService } from "./service.ts";
 
