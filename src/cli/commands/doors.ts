@@ -1,5 +1,6 @@
 // `millrace pause`, `drain` and `resume`: close the doors of a queue, and open them.
 import type { Command } from "commander";
+import type { Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { print, printJson } from "../output.ts";
 import { whoami } from "../whoami.ts";
@@ -8,43 +9,39 @@ interface ReasonOptions extends ConnectionOptions {
   readonly reason?: string;
 }
 
+/** A command that closes one door of a queue. */
+interface DoorCommand {
+  readonly name: "pause" | "drain";
+  readonly description: string;
+  readonly exampleReason: string;
+  /** What has become of the queue, as data and in words. */
+  readonly state: Readonly<Record<string, boolean>>;
+  readonly done: string;
+}
+
+const PAUSE: DoorCommand = {
+  name: "pause",
+  description: "pause a queue: nothing of it is started, what runs goes on",
+  exampleReason: "provider is down",
+  state: { paused: true },
+  done: "paused",
+};
+const DRAIN: DoorCommand = {
+  name: "drain",
+  description: "let a queue take nothing new in, while what is there runs out",
+  exampleReason: "moves to the new host",
+  state: { draining: true },
+  done: "takes nothing new in",
+};
+
 /** Registers `pause`. */
 export function registerPause(program: Command): void {
-  const command = program
-    .command("pause")
-    .description("pause a queue: nothing of it is started, what runs goes on")
-    .argument("<queue>", "the queue's name")
-    .option("--reason <text>", "why, for whoever looks later")
-    .addHelpText("after", '\nExample:\n  $ millrace pause mail --reason "provider is down"');
-  withConnectionOptions(command).action(async (queue: string, options: ReasonOptions) => {
-    await using connection = await connect(options);
-    const { reason } = options;
-    await connection.operations.pause(queue, {
-      by: whoami(),
-      ...(reason === undefined ? {} : { reason }),
-    });
-    tellQueue(queue, true, options);
-  });
+  registerDoor(program, PAUSE);
 }
 
 /** Registers `drain`. */
 export function registerDrain(program: Command): void {
-  const command = program
-    .command("drain")
-    .description("let a queue take nothing new in, while what is there runs out")
-    .argument("<queue>", "the queue's name")
-    .option("--reason <text>", "why, for whoever looks later")
-    .addHelpText("after", '\nExample:\n  $ millrace drain mail --reason "moves to the new host"');
-  withConnectionOptions(command).action(async (queue: string, options: ReasonOptions) => {
-    await using connection = await connect(options);
-    const { reason } = options;
-    await connection.operations.drain(queue, {
-      by: whoami(),
-      ...(reason === undefined ? {} : { reason }),
-    });
-    if (options.json === true) printJson({ name: queue, draining: true });
-    else print(`${queue} takes nothing new in`);
-  });
+  registerDoor(program, DRAIN);
 }
 
 /** Registers `resume`. */
@@ -57,11 +54,29 @@ export function registerResume(program: Command): void {
   withConnectionOptions(command).action(async (queue: string, options: ConnectionOptions) => {
     await using connection = await connect(options);
     await connection.operations.resume(queue, { by: whoami() });
-    tellQueue(queue, false, options);
+    if (options.json === true) printJson({ name: queue, paused: false });
+    else print(`${queue} resumed`);
   });
 }
 
-function tellQueue(name: string, paused: boolean, { json }: ConnectionOptions): void {
-  if (json === true) printJson({ name, paused });
-  else print(`${name} ${paused ? "paused" : "resumed"}`);
+function registerDoor(program: Command, door: DoorCommand): void {
+  const command = program
+    .command(door.name)
+    .description(door.description)
+    .argument("<queue>", "the queue's name")
+    .option("--reason <text>", "why, for whoever looks later")
+    .addHelpText(
+      "after",
+      `\nExample:\n  $ millrace ${door.name} mail --reason "${door.exampleReason}"`,
+    );
+  withConnectionOptions(command).action(async (queue: string, options: ReasonOptions) => {
+    await using connection = await connect(options);
+    const operations: Operations = connection.operations;
+    await operations[door.name](queue, {
+      by: whoami(),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    });
+    if (options.json === true) printJson({ name: queue, ...door.state });
+    else print(`${queue} ${door.done}`);
+  });
 }
