@@ -12,7 +12,7 @@ function harness(url: string): StoreHarness {
     advance: clock.advance,
     isShared: true,
     capabilities: CAPABILITIES.filter(
-      (each) => !["places", "drain", "requeue", "limits", "unique", "workflows"].includes(each),
+      (each) => !["places", "requeue", "limits", "workflows"].includes(each),
     ),
   };
 }

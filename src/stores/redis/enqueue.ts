@@ -1,4 +1,5 @@
 // Enqueues: callers who come at the same moment share a call of the script.
+import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, callOnce } from "./context.ts";
@@ -137,6 +138,8 @@ const LETTERS: Readonly<Record<string, JobState>> = {
   f: "failed",
   c: "cancelled",
 };
+/** The queue takes nothing new in. */
+const DRAINING = "d";
 
 async function transmit(
   context: Context,
@@ -157,12 +160,16 @@ async function transmit(
   const replies = new Map<string, EnqueueReply>();
   let place = 0;
   for (const job of batch.order) {
-    const letter = letters[place] ?? "";
+    replies.set(job.id, readReply(job.id, letters[place] ?? ""));
     place += 1;
-    const small = letter.toLowerCase();
-    replies.set(job.id, { id: job.id, state: LETTERS[small] ?? null, isNew: letter !== small });
   }
   return replies;
+}
+
+function readReply(id: JobId, letter: string): EnqueueReply {
+  if (letter === DRAINING) return { id, state: null, isNew: false, because: "draining" };
+  const small = letter.toLowerCase();
+  return { id, state: LETTERS[small] ?? null, isNew: letter !== small };
 }
 
 /** A batch in the order in which the script takes it. */
@@ -234,6 +241,7 @@ function isPlain(job: NewJob): boolean {
     job.expireAfterMs === undefined &&
     (job.tags === undefined || job.tags.length === 0) &&
     job.idempotency === undefined &&
+    job.unique === undefined &&
     job.retention === undefined
   );
 }
@@ -260,6 +268,7 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
   if (tags.length > 0) extras.g = tags;
   if (job.expireAfterMs !== undefined) extras.x = SYMBOLIC_NOW_MS;
   if (job.idempotency !== undefined) extras.k = job.idempotency.key;
+  if (job.unique !== undefined) extras.u = job.unique.key;
   if (job.retention !== undefined) extras.y = writeRetention(job.retention);
   const hasExtras = Object.keys(extras).length > 0;
   const flags =

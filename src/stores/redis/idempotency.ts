@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { keyPlaceOf, placeOfKey } from "./layout.ts";
 import { type OutboxEntry, deliver, readEntry, writeEntry } from "./outbox.ts";
 import { findJobs } from "./reading.ts";
+import { keyFieldOf } from "./reservations.ts";
 import { RESERVE_KEYS } from "./scripts/keys.ts";
 import { Arguments } from "./wire.ts";
 
@@ -51,7 +52,7 @@ export async function enqueueKeyed(
 }
 
 function fieldOf(job: KeyedJob): string {
-  return `${job.type}\0${job.idempotency.key}`;
+  return keyFieldOf(job.type, job.idempotency.key);
 }
 
 interface Asking {
@@ -98,7 +99,14 @@ async function conclude(
     const outbox = keyPlaceOf(context.namespace, placeOfKey(fieldOf(job)))[2] ?? "";
     const delivered = await deliver(context, outbox, holder.entry);
     if (holder.id === job.id) return delivered;
+    // It was never taken in, and its key is free again.
+    if (delivered.because === "draining") return enqueueOneKeyed(context, job);
   }
   const [found] = await findJobs(context, [holder.id]);
   return { id: holder.id, state: found?.record.state ?? null, isNew: false };
+}
+
+async function enqueueOneKeyed(context: Context, job: KeyedJob): Promise<EnqueueReply> {
+  const [reply] = await enqueueKeyed(context, [job]);
+  return reply ?? { id: job.id, state: null, isNew: false };
 }

@@ -113,16 +113,26 @@ export function partitionOf(id: JobId, partitions: number): number {
   return partitions === 1 ? 0 : Number.parseInt(id.slice(24, 26), 16) % partitions;
 }
 
-/** Places over which idempotency keys are spread: over the primaries of a Cluster, and as small hashes. */
+/** Places over which keys are spread: over the primaries of a Cluster, and as small hashes. */
 export const KEY_PLACES = 16;
 
 /** A place of idempotency keys: the keys, when they are forgotten, and jobs still to be delivered. */
 export function keyPlaceOf(namespace: string, place: number): readonly string[] {
-  const tag = `{mr${LAYOUT_VERSION}${SEPARATOR}${namespace}${SEPARATOR}${SEPARATOR}${place}}`;
+  const tag = placeTag(namespace, place);
   return [`${tag}k`, `${tag}x`, `${tag}o`];
 }
 
-/** The place of an idempotency key: one for a type and key, whatever the queue. */
+/** The same place for keys of unique jobs: which jobs hold them, and jobs still to be delivered. */
+export function uniquePlaceOf(namespace: string, place: number): readonly string[] {
+  const tag = placeTag(namespace, place);
+  return [`${tag}u`, `${tag}o`];
+}
+
+function placeTag(namespace: string, place: number): string {
+  return `{mr${LAYOUT_VERSION}${SEPARATOR}${namespace}${SEPARATOR}${SEPARATOR}${place}}`;
+}
+
+/** The place of a key, by what it is of: an idempotency key is of a type, a unique job's of a type in its queue. */
 export function placeOfKey(field: string): number {
   return queueHash(field) % KEY_PLACES;
 }

@@ -78,7 +78,8 @@ export function writeMove(args: Arguments, move: Move): void {
   const isEnded = after.finishedAtMs !== null;
   const strikes = move.suspicion?.strikes ?? job.strikes;
   const ageMs = isEnded ? (after.removeAtMs ?? 0) - (after.finishedAtMs ?? 0) : null;
-  const extras = extrasOf(after, { retention: job.retention, strikes, ageMs });
+  const { retention, unique } = job;
+  const extras = extrasOf(after, { retention, unique, strikes, ageMs });
   const hasExtras = Object.keys(extras).length > 0;
   args
     .text(PLACES[after.state] ?? "T")

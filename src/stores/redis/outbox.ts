@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { enqueueUnder } from "./enqueue.ts";
 import { KEY_PLACES, keyPlaceOf } from "./layout.ts";
 import { readRetention, writeRetention } from "./records.ts";
+import { giveBack } from "./reservations.ts";
 
 /*
  * A script can write in one slot only. An act that makes jobs elsewhere (a tick of a schedule, an idempotency key)
@@ -43,7 +44,7 @@ export function readJob<Job extends Pick<NewJob, "retention">>(job: Job): Job {
   return job.retention === undefined ? job : { ...job, retention: readRetention(job.retention) };
 }
 
-/** Delivers an entry, and takes it out of its outbox. */
+/** Delivers an entry, and takes it out of its outbox. What was taken for a job that is refused is given back. */
 export async function deliver(
   context: Context,
   outbox: string,
@@ -51,6 +52,7 @@ export async function deliver(
 ): Promise<EnqueueReply> {
   const room = await context.rooms.ofJob(job.queue, job.id);
   const reply = await enqueueUnder(context, room, job, nonce);
+  if (reply.because === "draining") await giveBack(context, job);
   // Best effort: left in, it is delivered again by a sweep, which changes nothing.
   context.link.command("hdel", [outbox, job.id]).catch(() => {});
   return reply;

@@ -1,15 +1,20 @@
 // Queues with their counts, and job types.
 import { MillraceError } from "../../core/errors.ts";
 import type { JobLogLine } from "../../core/job.ts";
-import type { LogsRequest, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
-import { refuseDraining } from "../../core/without-orders.ts";
+import type {
+  ClosedDoor,
+  LogsRequest,
+  QueueRecord,
+  SetPaused,
+  TypeRecord,
+} from "../../core/store.ts";
 import { type Context, storeNowMs } from "./context.ts";
 import { type Directory, layoutKeyOf } from "./layout.ts";
 import type { Link } from "./link.ts";
 import { readRetention, writeRetention } from "./records.ts";
+import { MOVE_DOORS } from "./scripts/doors.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
 import { PUT_FIELDS } from "./scripts/settings.ts";
-import { SET_PAUSED } from "./scripts/upkeep.ts";
 import { Arguments } from "./wire.ts";
 
 /** Every queue with its counts. */
@@ -25,10 +30,10 @@ async function countQueue(context: Context, name: string): Promise<QueueRecord> 
   );
   const sum = (place: number): number =>
     replies.reduce((total, reply) => total + Number(reply[place]), 0);
-  const paused = replies.length === 0 ? "" : textOf(replies[0]?.[0]);
   return {
     name,
-    paused: paused === "" ? null : (JSON.parse(paused) as QueueRecord["paused"]),
+    paused: readDoor(replies[0]?.[0]),
+    draining: readDoor(replies[0]?.[7]),
     counts: {
       scheduled: sum(1),
       ready: sum(2),
@@ -41,22 +46,30 @@ async function countQueue(context: Context, name: string): Promise<QueueRecord> 
   };
 }
 
-function textOf(part: unknown): string {
-  return part instanceof Buffer ? part.toString() : "";
+function readDoor(part: unknown): ClosedDoor | null {
+  const text = part instanceof Buffer ? part.toString() : "";
+  return text === "" ? null : (JSON.parse(text) as ClosedDoor);
 }
 
-/** Pauses a queue or resumes it. */
+/** Opens or closes a queue's doors, in all of its rooms. */
 export async function setPaused(context: Context, request: SetPaused): Promise<void> {
-  refuseDraining("Redis", request);
   const rooms = await context.rooms.ofQueue(request.queue, { isNew: true });
   const atMs = await storeNowMs(context);
-  const pause = JSON.stringify({ by: request.by, reason: request.reason, atMs });
+  const door = JSON.stringify({ by: request.by, reason: request.reason, atMs });
   await Promise.all(
     rooms.map((room) => {
-      const args = new Arguments().text(request.paused === true ? "1" : "0").text(pause);
-      return context.link.call(SET_PAUSED, room.keys, args);
+      const args = new Arguments()
+        .text(door)
+        .text(wanted(request.paused))
+        .text(wanted(request.draining));
+      return context.link.call(MOVE_DOORS, room.keys, args);
     }),
   );
+}
+
+function wanted(isClosed: boolean | undefined): string {
+  if (isClosed === undefined) return "";
+  return isClosed ? "1" : "0";
 }
 
 /** The lines that a job logged. */

@@ -51,6 +51,8 @@ export interface Extras {
   x?: number;
   /** Idempotency key. */
   k?: string;
+  /** Key for which it stands until it is over. */
+  u?: string;
   /** Retention of its own. */
   y?: RetentionPolicy;
   /** Attempts, crashes. */
@@ -89,6 +91,8 @@ export interface StoredParts {
 export interface StoredJob {
   readonly record: JobRecord;
   readonly retention: RetentionPolicy | undefined;
+  /** Key for which it stands; one that is over stands for none, also when it is retried by hand. */
+  readonly unique: string | undefined;
   readonly strikes: number;
   readonly lane: LaneDefinition;
   readonly guard: Buffer;
@@ -135,6 +139,7 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       keys: [],
     },
     retention: extras.y === undefined ? undefined : readRetention(extras.y),
+    unique: extras.u,
     strikes: extras.z ?? 0,
     lane,
     guard: Buffer.concat([GUARDED, record.subarray(0, HEAD_BYTES), run]),
@@ -225,6 +230,7 @@ export function extrasOf(
   job: JobRecord,
   own: {
     readonly retention: RetentionPolicy | undefined;
+    readonly unique: string | undefined;
     readonly strikes: number;
     readonly ageMs: number | null;
   },
@@ -233,6 +239,7 @@ export function extrasOf(
   if (job.tags.length > 0) extras.g = job.tags;
   if (job.expiresAtMs !== null) extras.x = job.expiresAtMs;
   if (job.idempotencyKey !== null) extras.k = job.idempotencyKey;
+  if (own.unique !== undefined && job.finishedAtMs === null) extras.u = own.unique;
   if (own.retention !== undefined) extras.y = writeRetention(own.retention);
   if (job.attempts > 0) extras.a = job.attempts;
   if (job.crashes > 0) extras.c = job.crashes;

@@ -34,6 +34,8 @@ import { changeSchedules, fireTicks, readSchedules } from "./schedules.ts";
 import { createSubscriber } from "./subscriber.ts";
 import { sweepAll } from "./sweep.ts";
 import type { RedisLocation } from "./url.ts";
+import { enqueueUnique, isUnique } from "./unique.ts";
+import { createUniqueUpkeep } from "./unique-upkeep.ts";
 import { type Workers, openWorkers } from "./workers.ts";
 
 /** What a store is put together from. */
@@ -45,14 +47,7 @@ export interface StoreParts {
 }
 
 /** What this store can't do yet. */
-const LACKING: ReadonlySet<string> = new Set([
-  "places",
-  "drain",
-  "requeue",
-  "limits",
-  "unique",
-  "workflows",
-]);
+const LACKING: ReadonlySet<string> = new Set(["places", "requeue", "limits", "workflows"]);
 
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
@@ -61,6 +56,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
   const exchanger = createExchanger(context, workers.states);
   const enqueuer = createEnqueuer(context);
   const followers = openFollowers(context, subscriber);
+  const uniques = createUniqueUpkeep();
   let closing: Promise<void> | null = null;
   const end = async (): Promise<void> => {
     followers.close();
@@ -77,8 +73,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
     ...withoutWorkflows("Redis"),
     ...withoutPlaces("Redis"),
-    change: (request) => open(() => orderJobs(context, check.change(request))),
-    changeMatching: (request) => open(() => orderMatching(context, check.changeMatching(request))),
+    ...orderMethods(context, open),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchangeNoted(exchanger, workers, check.exchange(request))),
@@ -96,9 +91,6 @@ export function createRedisStore({ context, location, durability, clock }: Store
       }),
     list: (request) => open(() => listJobs(context, check.list(request))),
     logs: (request) => open(() => readLogs(context, check.logs(request))),
-    cancel: (request) => open(() => cancelJobs(context, check.ids(request))),
-    retry: (request) => open(() => retryJobs(context, check.ids(request).ids)),
-    remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
     queues: () => open(() => listQueues(context)),
     setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
     ...withoutLimits("redis"),
@@ -109,6 +101,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
       open(async () => {
         const reply = await sweepAll(context, check.sweep(request));
         workers.noteDead(reply.deadWorkers);
+        await uniques.step(context, request.limit);
         return reply;
       }),
     subscribe: (request) => open(() => followers.subscribe(request)),
@@ -130,6 +123,20 @@ async function exchangeNoted(
 }
 
 type Opened = <Value>(act: () => Promise<Value> | Value) => Promise<Value>;
+
+/** The methods by which operators change jobs. */
+function orderMethods(
+  context: Context,
+  open: Opened,
+): Pick<Store, "cancel" | "retry" | "remove" | "change" | "changeMatching"> {
+  return {
+    cancel: (request) => open(() => cancelJobs(context, check.ids(request))),
+    retry: (request) => open(() => retryJobs(context, check.ids(request).ids)),
+    remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
+    change: (request) => open(() => orderJobs(context, check.change(request))),
+    changeMatching: (request) => open(() => orderMatching(context, check.changeMatching(request))),
+  };
+}
 
 /** The methods that are about the namespace as a whole: schedules and figures. */
 function directoryMethods(
@@ -162,18 +169,25 @@ async function enqueueAll(
     }
   }
   const adding = jobs
-    .filter((job) => !hasKey(job))
+    .filter((job) => !hasKey(job) && !isUnique(job))
     .map((job) => enqueuer.add(context.rooms.ofKnown(job.queue, job.id), job));
   const keyed = jobs.filter(hasKey);
-  if (keyed.length === 0) return Promise.all(adding);
+  const unique = jobs.filter(isUnique);
+  if (keyed.length + unique.length === 0) return Promise.all(adding);
   // All at once, so that no one's failure goes unheard while another is waited for.
-  const [keyedReplies, replies] = await Promise.all([
+  const [keyedReplies, uniqueReplies, replies] = await Promise.all([
     enqueueKeyed(context, keyed),
+    enqueueUnique(context, unique),
     Promise.all(adding),
   ]);
-  const turns = { keyed: keyedReplies.values(), plain: replies.values() };
+  const turns = {
+    keyed: keyedReplies.values(),
+    unique: uniqueReplies.values(),
+    plain: replies.values(),
+  };
   return jobs.map((job) => {
-    const { value } = hasKey(job) ? turns.keyed.next() : turns.plain.next();
+    const turn = hasKey(job) ? turns.keyed : isUnique(job) ? turns.unique : turns.plain;
+    const { value } = turn.next();
     if (value === undefined) throw new MillraceError("STORE_FAILED");
     return value;
   });

@@ -237,7 +237,7 @@ async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
     rooms.map((room) => link.call(COUNT_JOBS, room.keys, new Arguments().text("1"))),
   );
   for (const reply of counts) {
-    for (let at = 7; at + 1 < reply.length; at += 2) {
+    for (let at = 8; at + 1 < reply.length; at += 2) {
       const worker = String(reply[at]);
       running.set(worker, (running.get(worker) ?? 0) + Number(reply[at + 1]));
     }

@@ -9,7 +9,8 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
  *   events; each special job: id, lane, due ("+ms" from now or a time), flags, ms to expiry or "", extras, number of
  *   tags, tags, input, event.
  * reply: [server time, 1 if somebody follows, states in the order of the arguments, a letter a job]: capital: new, R
- *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled.
+ *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled; d: the queue is draining,
+ *   and it was not kept.
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: plain jobs 3 commands a group and shard; special jobs about 6 each.
  */
@@ -17,21 +18,22 @@ const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local lane_count, group_count, special_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local at = 6
-local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, unpack(ARGV, at + 1, at + lane_count))
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'Q', unpack(ARGV, at + 1, at + lane_count))
+local draining = known[4]
 local unknown = 0
-for k = 1, lane_count do if not known[3 + k] then unknown = unknown + 1 end end
-if not known[3] and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
+for k = 1, lane_count do if not known[4 + k] then unknown = unknown + 1 end end
+if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
 if known[3] then return { now, followed, sub(known[3], 7) } end
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
 for k = 1, lane_count do
-  lanes[k] = known[3 + k] or false
+  lanes[k] = known[4 + k] or false
   if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
 end
 for k = 1, lane_count do
-  if not lanes[k] then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) ~= '!') end
+  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) ~= '!') end
 end
 at = at + lane_count
 
@@ -53,7 +55,8 @@ end
 for _ = 1, group_count do
   local lane_ref, n = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local first = at + 3
-  local entry = lanes[lane_ref]
+  -- Of a draining queue no job is kept: whatever it is in does not matter.
+  local entry = lanes[lane_ref] or '\\0\\0\\0'
   local lane, slot = sub(entry, 1, 2), byte(entry, 3)
   local head = (slot > 0 and 'L' or 'T') .. '\\0\\0' .. lane .. now6 .. now6
   local added = 0
@@ -69,6 +72,7 @@ for _ = 1, group_count do
     for k = from, to do
       local record = kept[k - from + 1]
       if record then states[#states + 1] = state_of(ARGV[first + k], record)
+      elseif draining then states[#states + 1] = 'd'
       else
         states[#states + 1] = 'R'
         fresh[#fresh + 1] = ARGV[first + k]
@@ -98,6 +102,7 @@ for _ = 1, special_count do
   local key = shard_of(id)
   local record = call('HGET', key, id)
   if record then states[#states + 1] = state_of(id, record)
+  elseif draining then states[#states + 1] = 'd'
   else
     local due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
     local due6 = pack('>I6', due_at)

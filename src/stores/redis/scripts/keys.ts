@@ -36,4 +36,18 @@ end
 return reply
 `;
 
+/*
+ * keys: a place of idempotency keys. arguments: field, id of the job that was refused.
+ * reply: [1]. cost: 2 commands, 2 more when it holds the key.
+ */
+const RELEASE = `
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+redis.call('HDEL', KEYS[3], ARGV[2])
+return { 1 }
+`;
+
+export const RELEASE_KEY: Script = script("release-key", "settle", RELEASE);
 export const RESERVE_KEYS: Script = script("reserve", "write", RESERVE);

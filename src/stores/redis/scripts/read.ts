@@ -105,14 +105,14 @@ return reply
 
 /*
  * keys: the room's.
- * reply: ["" or the pause, scheduled, ready, running, succeeded, failed, cancelled], then worker and number of jobs
- *   for each worker that runs any, when the argument is 1.
+ * reply: ["" or the pause, scheduled, ready, running, succeeded, failed, cancelled, "" or the draining], then worker
+ *   and number of jobs for each worker that runs any, when the argument is 1.
  * cost: 2 commands a list, 1 a lane, 6 more; with workers, all running entries are read.
  */
 const COUNT = `
 local all = call('HGETALL', META)
 local waiting, ready, scheduled = call('ZCARD', TIMED) - 1, 0, 0
-local paused = ''
+local paused, draining = '', ''
 for k = 1, #all, 2 do
   local field, value = all[k], all[k + 1]
   local kind = sub(field, 1, 1)
@@ -121,12 +121,13 @@ for k = 1, #all, 2 do
     scheduled = scheduled + call('ZLEXCOUNT', TIMED, '(' .. lane .. now6 .. '\\255', '[' .. lane .. '\\255')
   elseif field == 'X' then ready = ready + tonumber(value)
   elseif kind == 'D' then ready = ready - tonumber(value)
-  elseif field == 'P' then paused = value end
+  elseif field == 'P' then paused = value
+  elseif field == 'Q' then draining = value end
 end
 waiting = math.max(0, waiting)
 for slot = 1, ${LIST_SLOTS} do ready = ready + math.max(0, call('LLEN', KEYS[${FIXED_KEYS} + slot]) - 1) end
 local function ended(place) return call('ZLEXCOUNT', INDEX, '[B' .. place, '[B' .. place .. '\\255') end
-local reply = { paused, scheduled, ready + waiting - scheduled, math.max(0, call('HLEN', RUNNING) - 1), ended('S'), ended('F'), ended('C') }
+local reply = { paused, scheduled, ready + waiting - scheduled, math.max(0, call('HLEN', RUNNING) - 1), ended('S'), ended('F'), ended('C'), draining }
 if ARGV[1] == '1' then
   local counts = {}
   local runs = call('HGETALL', RUNNING)

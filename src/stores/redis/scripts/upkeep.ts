@@ -1,4 +1,4 @@
-// Leases, pauses and upkeep.
+// Leases and upkeep.
 import { LANE_UPKEEP } from "./lanes.ts";
 import { PRELUDE, RECORDS, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
@@ -40,20 +40,6 @@ local lease = call('ZSCORE', TIMERS, 'l' .. worker)
 if ARGV[3] == '1' and (not lease or tonumber(lease) > now) then return 0 end
 call('ZADD', TIMERS, now + remember_ms, 'z' .. worker)
 return call('ZREM', TIMERS, 'l' .. worker)
-`;
-
-/*
- * keys: the room's. arguments: 1 to pause or 0; what is kept of the pause.
- * cost: 1 command, and a message to each idle worker when the pause ends.
- */
-const PAUSE = `
-open_room(call('HGET', META, 'v'))
-if ARGV[1] == '1' then call('HSET', META, 'P', ARGV[2])
-else
-  call('HDEL', META, 'P')
-  wake_all()
-end
-return 1
 `;
 
 /** A pause between sweeps this many times the one before says that the store was away: sweeps keep a steady pace. */
@@ -213,7 +199,6 @@ return call('ZREM', TIMERS, unpack(ARGV))
 
 export const RENEW_LEASE: Script = script("renew", "settle", PRELUDE, WRITING, RENEW);
 export const END_LEASE: Script = script("bury", "settle", PRELUDE, WRITING, BURY);
-export const SET_PAUSED: Script = script("pause", "settle", PRELUDE, WRITING, WAKING, PAUSE);
 export const SWEEP_ROOM: Script = script(
   "sweep",
   "settle",
