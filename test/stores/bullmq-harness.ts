@@ -20,6 +20,14 @@ const SKIPPED: Readonly<Record<string, string>> = {
     "a claim that meets expired jobs ends them itself, so that the sweep finds fewer",
 };
 
+/** What BullMQ chooses otherwise when it hands out jobs. */
+const DIFFERENCES: NonNullable<StoreHarness["differences"]> = {
+  "delayed-go-last":
+    "BullMQ puts a job whose time has come, or that was given back, at an end of its list",
+  "holds-what-does-not-fit":
+    "BullMQ hands out a queue's next job whatever its type: one that does not fit goes back behind a delay",
+};
+
 function harness(url: string): StoreHarness {
   const clock = createTestClock();
   const offset = new Float64Array(clock.offset);
@@ -35,6 +43,7 @@ function harness(url: string): StoreHarness {
     isShared: true,
     capabilities: CAPABILITIES,
     skip: SKIPPED,
+    differences: DIFFERENCES,
   };
 }
 

@@ -3,6 +3,7 @@ import { MAX_CLAIM_BATCH } from "../../core/limits.ts";
 import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
 import { expire, expiryError, isExpired } from "../../core/transitions.ts";
 import { type Context, type Held, policyOf, typesNamed, watchJobs } from "./context.ts";
+import type { Keys } from "./keys.ts";
 import type { Sent } from "./link.ts";
 import { type Move, writeMoves } from "./moves.ts";
 import { noticeCommand } from "./notices.ts";
@@ -63,14 +64,14 @@ export async function claimJobs(
     left: own.some(({ isSuspect }) => isSuspect) ? 0 : request.capacity,
   };
   const queues = [...new Set(request.offers.map(({ queue }) => queue))];
-  if (claiming.left === 0 || queues.length === 0) return { claimed: [], lookAgainInMs: null };
+  if (queues.length === 0) return { claimed: [], lookAgainInMs: null };
   const isIdle = own.length === 0;
-  for (;;) {
+  while (claiming.left > 0) {
     const available = await lookAt(claiming, queues);
     const before = claiming.back.length;
     for (const queue of queues) await takeFrom(claiming, queue, available.get(queue) ?? 0, isIdle);
     // What could not be taken made room for others: they are looked for. Else the queues gave all that they had.
-    if (claiming.left === 0 || claiming.back.length === before) break;
+    if (claiming.back.length === before) break;
   }
   await putBack(claiming);
   return finishClaim(claiming, queues);
@@ -189,12 +190,19 @@ async function putBack(claiming: Claiming): Promise<void> {
     return turn.commit((writes) => {
       writeMoves(link, turn, writes, moves, nowMs);
       for (const { found: job, after } of moves) {
-        if (after?.state !== "ready" || job.record.history.length > 0) continue;
-        // It never ran: nothing may say that it did.
-        writes.add("HDEL", link.keys.bull(job.queue, job.bullId), "pb", "processedOn");
+        if (after !== null) writes.add(...unstarting(link.keys, job));
       }
     }, undefined);
   });
+}
+
+/** BullMQ noted this worker's start of it: what stands is the last one, of a try, or none. */
+function unstarting(keys: Keys, { queue, bullId, record }: Found): Sent {
+  const key = keys.bull(queue, bullId);
+  const last = record.history.at(-1);
+  return last === undefined
+    ? ["HDEL", key, "pb", "processedOn"]
+    : ["HSET", key, "pb", processedBy(last.worker), "processedOn", last.startedAtMs];
 }
 
 /** How long a job that goes back is kept from being handed out again. */
@@ -206,12 +214,13 @@ function holdMsOf({ request, taken }: Claiming, { record }: Found): number {
 }
 
 function returnOf(found: Found, policy: ReturnType<typeof policyOf>, nowMs: number): Move {
-  const { history, startedAtMs } = found.record;
+  const last = found.record.history.at(-1);
   const before = {
     ...found.record,
     state: "ready" as const,
     token: null,
-    startedAtMs: history.length === 0 ? null : startedAtMs,
+    worker: last?.worker ?? null,
+    startedAtMs: last?.startedAtMs ?? null,
   };
   const { deferredFailure } = found;
   const expired = expire(

@@ -241,6 +241,9 @@ function reviveJob(link: Link, writes: Writes, backend: RedisQueueBackend, found
     "0",
     "0",
   ]);
+  // The script forgets when it last began.
+  const { startedAtMs } = found.record;
+  if (startedAtMs !== null) writes.add("HSET", key(found.bullId), "processedOn", startedAtMs);
   forgetEnd(link, writes, found);
 }
 

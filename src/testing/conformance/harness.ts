@@ -2,6 +2,7 @@
 import type { Capability } from "../../core/store-description.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { Store } from "../../core/store.ts";
+import type { Difference } from "../model/differences.ts";
 import type { World } from "./world.ts";
 
 /** Opens the store under test and moves its clock. */
@@ -21,6 +22,8 @@ export interface StoreHarness {
   readonly keepsOrderOf?: (id: JobId) => boolean;
   /** Cases that this store can't pass, by name, each with its reason. */
   readonly skip?: Readonly<Record<string, string>>;
+  /** What the store chooses otherwise when it hands out jobs, each with its reason: the reference model bears it. */
+  readonly differences?: Readonly<Partial<Record<Difference, string>>>;
 }
 
 /** The two functions of a test framework that the suite uses: those of vitest and of `node:test` fit. */

@@ -26,6 +26,7 @@ export function applyClaim(
   judgeBounds(asked.request, claimed);
   judgeTokens(asked.request, claimed);
   judgeOrder(model, asked, jobs);
+  const waiting = waitingIn(model, asked);
   for (const [index, job] of jobs.entries()) {
     const token = claimed[index]?.token ?? "";
     const ready: JobRecord = { ...job.record, state: "ready" };
@@ -36,6 +37,7 @@ export function applyClaim(
     model.startUnderLimits(ready, asked.nowMs);
     model.jobs.set(ready.id, { ...job, record: transition.job });
   }
+  model.differences.claimed(waiting, asked.request, claimed, asked.nowMs);
   judgeCompleteness(model, asked, jobs);
   judgeLookAgain(model, asked, lookAgainInMs);
 }
@@ -116,15 +118,25 @@ function judgeTokens(
   }
 }
 
+/** What could be claimed now of the queues that were asked for, whatever its type. */
+function waitingIn(model: StoreModel, { request, nowMs }: Asked): readonly JobRecord[] {
+  const queues = new Set(request.offers.map(({ queue }) => queue));
+  return [...model.jobs.values()]
+    .map(({ record }) => record)
+    .filter((record) => queues.has(record.queue) && isClaimable(record, nowMs));
+}
+
 /** Within a lane, what is claimed is what comes first, in order. Jobs whose workers died have no place to keep. */
 function judgeOrder(model: StoreModel, asked: Asked, claimed: readonly ModelJob[]): void {
+  const hasPlace = ({ record, deaths }: ModelJob): boolean =>
+    deaths === 0 && model.differences.hasPlace(record);
   const lanes = new Set(claimed.map(({ record }) => laneOf(record)));
   for (const lane of lanes) {
     const waiting = candidates(model, asked).filter(
-      (job) => laneOf(job.record) === lane && job.deaths === 0,
+      (job) => laneOf(job.record) === lane && hasPlace(job),
     );
     waiting.sort((left, right) => byRank(left.record, right.record));
-    const taken = claimed.filter((job) => laneOf(job.record) === lane && job.deaths === 0);
+    const taken = claimed.filter((job) => laneOf(job.record) === lane && hasPlace(job));
     for (const [index, { record }] of taken.entries()) {
       const first = waiting[index]?.record;
       if (first?.id === record.id) continue;
@@ -145,7 +157,12 @@ function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly Mo
   for (const { queue, type, capacity } of request.offers) {
     const isOf = ({ record }: ModelJob): boolean => record.queue === queue && record.type === type;
     if (claimed.filter(isOf).length === capacity) continue;
-    const left = waiting.find((job) => isOf(job) && model.whyHeld(job.record, nowMs) === null);
+    const left = waiting.find(
+      (job) =>
+        isOf(job) &&
+        model.whyHeld(job.record, nowMs) === null &&
+        !model.differences.mayStay(job.record, nowMs),
+    );
     if (left === undefined) continue;
     throw new Error(`${left.record.id} of ${queue} and ${type} was left behind`);
   }

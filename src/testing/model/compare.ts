@@ -4,6 +4,7 @@ import type { ErrorRecord } from "../../core/errors.ts";
 import { JOB_STATES, type AttemptRecord, type JobRecord, type JobState } from "../../core/job.ts";
 import { matches } from "../../core/matching.ts";
 import type { JobFilter, Store } from "../../core/store.ts";
+import { expire, isExpired } from "../../core/transitions.ts";
 import type { StoreModel } from "./model.ts";
 
 /** Most that a sequence of commands takes by itself, in milliseconds: durations in commands are far longer. */
@@ -18,6 +19,7 @@ export const TOLERANCE_MS = 30_000;
 export async function compare(store: Store, model: StoreModel, nowMs: number): Promise<void> {
   const { jobs } = await store.list({ filter: {}, limit: 1_000 });
   forgetDue(model, jobs, nowMs);
+  expireDue(model, jobs, nowMs);
   const expected = model.list({});
   assert.deepEqual(
     jobs.map(({ id }) => id),
@@ -43,6 +45,17 @@ function forgetDue(model: StoreModel, jobs: readonly JobRecord[], nowMs: number)
   for (const { record } of model.jobs.values()) {
     const isDue = record.removeAtMs !== null && record.removeAtMs <= nowMs;
     if (isDue && !kept.has(record.id)) model.forget(record.id);
+  }
+}
+
+/** A job that a claim found too late may be ended before the next sweep. */
+function expireDue(model: StoreModel, jobs: readonly JobRecord[], nowMs: number): void {
+  const states = new Map(jobs.map(({ id, state }) => [id, state]));
+  for (const job of model.jobs.values()) {
+    const state = states.get(job.record.id);
+    const isEnded = state === "failed" || state === undefined;
+    if (!isEnded || !isExpired(job.record, nowMs)) continue;
+    model.apply(job, expire(job.record, model.policyOf(job), nowMs), nowMs);
   }
 }
 

@@ -37,6 +37,7 @@ import {
 } from "../../core/transitions.ts";
 import { type ModelRun, tellParent } from "./runs.ts";
 
+import { type Difference, Differences } from "./differences.ts";
 import { FlowModel } from "./flow.ts";
 
 /** A job, and what a store keeps of it beside its record. */
@@ -78,6 +79,12 @@ export class StoreModel {
   readonly #keys: Map<string, { readonly id: JobId; readonly untilMs: number }> = new Map();
   readonly #types: Map<string, TypeRecord> = new Map();
   readonly flow: FlowModel = new FlowModel();
+  /** Of the store beside it. */
+  readonly differences: Differences;
+
+  constructor(differences: readonly Difference[] = []) {
+    this.differences = new Differences(differences);
+  }
 
   enqueue(jobs: readonly NewJob[], nowMs: number): readonly EnqueueReply[] {
     return jobs.map((job) => this.#enqueueOne(job, nowMs));

@@ -59,13 +59,15 @@ const newJob: fc.Arbitrary<Omit<NewJob, "id">> = fc.record(
 
 /** Jobs as the store under test can take them. */
 function fitting(side: Side, drawn: Omit<NewJob, "id">): Omit<NewJob, "id"> {
-  const { keys, unique, ...job } = drawn;
+  const { keys, unique, labels, headStartMs, ...job } = drawn;
   const { capabilities } = side.store;
   const isUnique = unique !== undefined && capabilities.has("unique") && !job.idempotency;
   return {
     ...job,
     ...(keys !== undefined && keys.length > 0 && capabilities.has("limits") ? { keys } : {}),
     ...(isUnique ? { unique } : {}),
+    ...(labels !== undefined && capabilities.has("labels") ? { labels } : {}),
+    ...(headStartMs !== undefined && capabilities.has("priorities") ? { headStartMs } : {}),
   };
 }
 

@@ -4,7 +4,12 @@ import { createIdMaker } from "../../../src/core/ids.ts";
 import type { JobId } from "../../../src/core/ids.ts";
 import type { JobState } from "../../../src/core/job.ts";
 import type { ClaimRequest, ClaimedJob, NewJob, Offer, Store } from "../../../src/core/store.ts";
-import { type StoreHarness, StoreModel, compare } from "../../../src/testing/index.ts";
+import {
+  type Difference,
+  type StoreHarness,
+  StoreModel,
+  compare,
+} from "../../../src/testing/index.ts";
 
 export const MINUTE_MS = 60_000;
 export const TYPES = ["t1", "t2"] as const;
@@ -47,7 +52,7 @@ export interface Side {
 /** Opens a store in a namespace of its own, beside a new model, with one worker attached. */
 export async function openSide(harness: StoreHarness): Promise<Side> {
   const store = await harness.open({ namespace: `model-${randomUUID().slice(0, 13)}` });
-  const model = new StoreModel();
+  const model = new StoreModel(Object.keys(harness.differences ?? {}) as Difference[]);
   const enqueued: NewJob[] = [];
   const claims: ClaimedJob[] = [];
   const makeId = createIdMaker({ now: Date.now, randomBytes });
