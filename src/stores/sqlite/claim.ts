@@ -7,7 +7,9 @@ import { STATE } from "./counts.ts";
 import { passGates, shutGate } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
 import { EXTRA } from "./extras.ts";
-import { claimPartOf, dashed, hasProgress, keysOf, parentOf, readLongInput } from "./rows.ts";
+import { readLongInput } from "./documents.ts";
+import { claimPartOf, hasProgress, keysOf } from "./rest.ts";
+import { dashed, parentOf } from "./rows.ts";
 import { Turns } from "./turns.ts";
 
 /** A lane that a request may claim from; lanes of one offer share what is left of its capacity. */

@@ -3,7 +3,8 @@ import { debouncedDueAtMs } from "../../core/flow.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import type { Context } from "./context.ts";
 import { EXTRA } from "./extras.ts";
-import { type StoredJob, isLongInput, readJob, writeInput, writeJob } from "./rows.ts";
+import { isLongInput } from "./documents.ts";
+import { readJob, type StoredJob, writeInput, writeJob } from "./rows.ts";
 
 /** Puts the input and the keys of a new job into one that waits, and puts that off. */
 export function debounce(

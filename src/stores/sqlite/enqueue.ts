@@ -6,7 +6,9 @@ import { STATE } from "./counts.ts";
 import { findStanding, flowOfNew, putFlow } from "./standing.ts";
 import type { Lane } from "./lanes.ts";
 import { EXTRA } from "./extras.ts";
-import { dashed, encodeRest, isLongInput, noteReady, noteScheduled, putLongInput } from "./rows.ts";
+import { isLongInput, putLongInput } from "./documents.ts";
+import { encodeRest } from "./rest.ts";
+import { dashed, noteReady, noteScheduled } from "./rows.ts";
 
 const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest, parent, grp)
   VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?, unhex(?, '-'), ?) ON CONFLICT DO NOTHING`;

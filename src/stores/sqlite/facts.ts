@@ -6,7 +6,8 @@ import type { ChangeReply } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { EXTRA } from "./extras.ts";
-import { dashed, findWorkerNumber, laneOf, noteReady } from "./rows.ts";
+import { dashed, laneOf, noteReady } from "./rows.ts";
+import { findWorkerNumber } from "./worker-names.ts";
 
 /** Kinds of rows in a run's record: its own entries, by number, come before facts, by id. */
 export const ENTRY = 0;

@@ -3,7 +3,7 @@ import { isTerminal } from "../../core/job.ts";
 import { crashError, lose as decideLose, settle as decideSettle } from "../../core/transitions.ts";
 import type { WorkerDescription, WorkerRecord } from "../../core/store.ts";
 import { type Context, emit, policyOf } from "./context.ts";
-import { type StoredJob, decodeRow, COLUMNS } from "./rows.ts";
+import { COLUMNS, decodeRow, type StoredJob } from "./rows.ts";
 import { applyTransition } from "./settle.ts";
 import { suspectAfterDeath } from "./suspects.ts";
 

@@ -13,7 +13,7 @@ import { rankOf } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { EXTRA } from "./extras.ts";
-import { type StoredJob, moveRows, noteReady, noteScheduled, readJob, writeInput } from "./rows.ts";
+import { moveRows, noteReady, noteScheduled, readJob, type StoredJob, writeInput } from "./rows.ts";
 import { countMatching, searchJobs, unindexedParts } from "./search.ts";
 import { applyTransition, emitCancelled } from "./settle.ts";
 

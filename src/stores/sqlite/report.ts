@@ -5,7 +5,7 @@ import type { JobReport, LogsRequest, NewLogLine } from "../../core/store.ts";
 import { isHeld } from "../../core/transitions.ts";
 import { type Context, emit } from "./context.ts";
 import { EXTRA } from "./extras.ts";
-import { type StoredJob, readJob, writeJob } from "./rows.ts";
+import { readJob, type StoredJob, writeJob } from "./rows.ts";
 
 /** Keeps one report. `false`: the claim was superseded. */
 export function report(context: Context, said: JobReport): boolean {

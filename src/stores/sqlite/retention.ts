@@ -3,7 +3,8 @@ import type { TerminalState } from "../../core/job.ts";
 import type { Row } from "./connection.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { dashed, laneOf, removeExtras, tagsOf } from "./rows.ts";
+import { tagsOf } from "./rest.ts";
+import { dashed, laneOf, removeExtras } from "./rows.ts";
 
 /** What removal must know of a job: neither its input nor its history. */
 const COLUMNS = "id, lower(hex(id)), lane, state, extras, rest, finished_at";

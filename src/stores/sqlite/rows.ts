@@ -1,42 +1,24 @@
 // Rows and records: how a job is written to the tables and read from them, whole.
-import type { ErrorRecord } from "../../core/errors.ts";
-import { fingerprintOf } from "../../core/fingerprint.ts";
-import { type AttemptRecord, JOB_STATES, type JobRecord, isTerminal } from "../../core/job.ts";
+import { JOB_STATES, type JobRecord, isTerminal } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
 import { rankOf } from "../../core/transitions.ts";
 import type { Row } from "./connection.ts";
-import { type Context, decodeRetention, encodeRetention } from "./context.ts";
+import { type Context, decodeRetention } from "./context.ts";
 import { STATE } from "./counts.ts";
+import {
+  dropLongInput,
+  isLongInput,
+  putLongInput,
+  readInput,
+  readResult,
+  writeResult,
+} from "./documents.ts";
 import { EXTRA } from "./extras.ts";
 import { leaveGates } from "./gates.ts";
 import { endFlow, flowExtras, regroup } from "./keyed.ts";
 import { type Lane, noteDue } from "./lanes.ts";
-
-/** Kinds of documents. */
-const DOCUMENT = { input: 0, result: 1 } as const;
-
-/**
- * Largest input or result kept in the row, in UTF-16 units. A row of a WITHOUT ROWID table over about a quarter of a
- * page (1,000 bytes) would spill into pages of its own, and each change of state rewrites the row.
- */
-const INLINE_LENGTH = 512;
-
-/** What is rarely there, as one JSON text. */
-interface Rest {
-  readonly tags?: readonly string[];
-  readonly retention?: RetentionPolicy;
-  readonly progress?: string;
-  readonly error?: ErrorRecord;
-  /** The fingerprint of the error, for the index. */
-  readonly fp?: string;
-  readonly cancelReason?: string;
-  readonly history?: readonly AttemptRecord[];
-  readonly key?: string;
-  readonly strikes?: number;
-  /** Limits and keys. */
-  readonly keys?: readonly (readonly [limit: string, key: string])[];
-  readonly unique?: string;
-}
+import { decodeRest, encodeRest } from "./rest.ts";
+import { workerName, workerNumber } from "./worker-names.ts";
 
 /** A job as it is kept, with what only the store needs. */
 export interface StoredJob {
@@ -72,8 +54,7 @@ export function readJob(context: Context, id: string): StoredJob | null {
 export function decodeRow(context: Context, row: Row): StoredJob {
   const lane = laneOf(context, Number(row[1]));
   const id = dashed(String(row[0]));
-  const rest = readRest(row[19]);
-  if (rest.error !== undefined && rest.fp !== undefined) fingerprints.set(rest.error, rest.fp);
+  const rest = decodeRest(row[19]);
   const extras = Number(row[8]);
   const state = JOB_STATES[Number(row[2])] ?? "ready";
   const cancelAtMs = numberOrNull(row[15]);
@@ -84,7 +65,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     state,
     labels: lane.labels,
     tags: rest.tags ?? [],
-    input: textOf(context, id, row[17], extras & EXTRA.input, DOCUMENT.input) ?? "null",
+    input: readInput(context, id, row[17], extras),
     headStartMs: Number(row[3]) - Number(row[4]),
     attempts: Number(row[6]),
     crashes: Number(row[7]),
@@ -97,7 +78,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     worker: typeof row[10] === "number" ? workerName(context, row[10]) : textOrNull(row[10]),
     token: textOrNull(row[11]),
     progress: rest.progress ?? null,
-    result: textOf(context, id, row[18], extras & EXTRA.result, DOCUMENT.result),
+    result: readResult(context, id, row[18], extras),
     error: rest.error ?? null,
     cancelRequest:
       cancelAtMs === null ? null : { atMs: cancelAtMs, reason: rest.cancelReason ?? "" },
@@ -121,7 +102,11 @@ export function decodeRow(context: Context, row: Row): StoredJob {
 /** Writes a changed job over the one that was read. */
 export function writeJob(context: Context, before: StoredJob, after: StoredJob): void {
   const { record } = after;
-  const extras = flowExtras(context, after, writeResult(context, before, after));
+  const withResult =
+    record.result === before.record.result
+      ? after.extras
+      : writeResult(context, record.id, record.result, after.extras);
+  const extras = flowExtras(context, after, withResult);
   context.connection.run(
     UPDATE,
     STATE[record.state],
@@ -178,79 +163,13 @@ export function noteScheduled(context: Context, lane: Lane, dueAtMs: number): vo
   context.effects.readied.add(lane);
 }
 
-function writeResult(context: Context, before: StoredJob, after: StoredJob): number {
-  const { result, id } = after.record;
-  if (result === before.record.result) return after.extras;
-  const { connection, namespace } = context;
-  if (result === null || result.length <= INLINE_LENGTH) {
-    if ((after.extras & EXTRA.result) !== 0) {
-      connection.run(DELETE_DOCUMENT, namespace, id, DOCUMENT.result);
-    }
-    return after.extras & ~EXTRA.result;
-  }
-  connection.run(PUT_DOCUMENT, namespace, id, DOCUMENT.result, result);
-  return after.extras | EXTRA.result;
-}
-
-const PUT_DOCUMENT = "INSERT OR REPLACE INTO documents VALUES (?, unhex(?, '-'), ?, ?)";
-const DELETE_DOCUMENT =
-  "DELETE FROM documents WHERE namespace = ? AND id = unhex(?, '-') AND kind = ?";
-
-/** Whether an input is kept beside the row. */
-export function isLongInput(input: string): boolean {
-  return input.length > INLINE_LENGTH;
-}
-
-/** Keeps a long input beside the row. */
-export function putLongInput(context: Context, id: string, input: string): void {
-  context.connection.run(PUT_DOCUMENT, context.namespace, id, DOCUMENT.input, input);
-}
-
-/** The input of a row whose own column is NULL. */
-export function readLongInput(context: Context, id: string): string {
-  return textOf(context, id, null, EXTRA.input, DOCUMENT.input) ?? "null";
-}
-
-/** Fingerprints of errors as they were read: a job that keeps its error keeps the work of telling it apart. */
-const fingerprints = new WeakMap<ErrorRecord, string>();
-
-export function encodeRest(job: {
-  readonly record: Pick<
-    JobRecord,
-    "tags" | "progress" | "error" | "cancelRequest" | "history" | "idempotencyKey" | "keys"
-  >;
-  readonly retention: RetentionPolicy | undefined;
-  readonly strikes: number;
-  readonly unique: string | undefined;
-}): string | null {
-  const { record } = job;
-  const rest: { -readonly [Key in keyof Rest]: Rest[Key] } = {};
-  if (record.tags.length > 0) rest.tags = record.tags;
-  if (job.retention !== undefined) rest.retention = encodeRetention(job.retention);
-  if (record.progress !== null) rest.progress = record.progress;
-  if (record.error !== null) {
-    rest.error = record.error;
-    rest.fp = fingerprints.get(record.error) ?? fingerprintOf(record.error);
-  }
-  if (record.cancelRequest !== null) rest.cancelReason = record.cancelRequest.reason;
-  if (record.history.length > 0) rest.history = record.history;
-  if (record.idempotencyKey !== null) rest.key = record.idempotencyKey;
-  if (job.strikes > 0) rest.strikes = job.strikes;
-  if (record.keys.length > 0) rest.keys = record.keys.map(({ limit, key }) => [limit, key]);
-  if (job.unique !== undefined) rest.unique = job.unique;
-  const text = JSON.stringify(rest);
-  return text === "{}" ? null : text;
-}
-
 /** Puts another input in the place of a job's. Called after its row was written. */
 export function writeInput(context: Context, before: StoredJob, input: string): void {
   const { connection, namespace } = context;
   const { id } = before.record;
   const isLong = isLongInput(input);
   if (isLong) putLongInput(context, id, input);
-  else if ((before.extras & EXTRA.input) !== 0) {
-    connection.run(DELETE_DOCUMENT, namespace, id, DOCUMENT.input);
-  }
+  else if ((before.extras & EXTRA.input) !== 0) dropLongInput(context, id);
   connection.run(
     `UPDATE jobs SET input = ?, extras = (extras & ~${EXTRA.input}) | ?
      WHERE namespace = ? AND id = unhex(?, '-')`,
@@ -357,41 +276,7 @@ function runPartOf(parentColumn: Column, entries: Column): Pick<JobRecord, "pare
   };
 }
 
-const NO_REST: Rest = {};
 const NO_KEYS: JobRecord["keys"] = [];
-
-function readRest(rest: Column): Rest {
-  return typeof rest === "string" ? (JSON.parse(rest) as Rest) : NO_REST;
-}
-
-/** What ends with a job, in a `rest` column. */
-export function uniqueOf(rest: Column): string | undefined {
-  return readRest(rest).unique;
-}
-
-/** The keys in a `rest` column. */
-export function keysOf(rest: Column): JobRecord["keys"] {
-  return (readRest(rest).keys ?? []).map(([limit, key]) => ({ limit, key }));
-}
-
-/** The tags in a `rest` column. */
-export function tagsOf(rest: Column): readonly string[] {
-  return readRest(rest).tags ?? [];
-}
-
-/** Whether a `rest` column may hold progress; a text that only looks like it does no harm. */
-export function hasProgress(rest: Column): boolean {
-  return typeof rest === "string" && rest.includes('"progress":');
-}
-
-/** What a claim needs of a `rest` column. */
-export function claimPartOf(rest: Column): {
-  readonly tags: readonly string[];
-  readonly retention: RetentionPolicy | undefined;
-} {
-  const { tags = [], retention } = readRest(rest);
-  return { tags, retention: retention === undefined ? undefined : decodeRetention(retention) };
-}
 
 /** Puts a state's terminal form apart from the others: what finishes keeps no lease and no company. */
 export function cleared(job: StoredJob, record: JobRecord): StoredJob {
@@ -407,64 +292,6 @@ export function laneOf(context: Context, no: number): Lane {
   const lane = context.lanes.byNo(no);
   if (lane === undefined) throw new Error(`lane ${no} is not of namespace ${context.namespace}`);
   return lane;
-}
-
-/** The number of an attached worker; `null` when it holds no lease row. */
-export function findWorkerNumber(context: Context, name: string): number | null {
-  const known = context.workerNumbers.get(name);
-  if (known !== undefined) return known;
-  const row = context.connection.first(
-    "SELECT no FROM workers WHERE namespace = ? AND id = ?",
-    context.namespace,
-    name,
-  );
-  if (row === undefined) return null;
-  rememberWorker(context, Number(row[0]), name);
-  return Number(row[0]);
-}
-
-function workerNumber(context: Context, name: string): number {
-  const no = findWorkerNumber(context, name);
-  if (no === null) throw new Error(`worker ${name} has no row`);
-  return no;
-}
-
-function workerName(context: Context, no: number): string {
-  const known = context.workerNames.get(no);
-  if (known !== undefined) return known;
-  const row = context.connection.first("SELECT id FROM workers WHERE no = ?", no);
-  if (row === undefined) return "unknown";
-  rememberWorker(context, no, String(row[0]));
-  return String(row[0]);
-}
-
-/** Workers whose names are remembered; beyond it the memory starts anew. */
-const MAX_REMEMBERED_WORKERS = 10_000;
-
-function rememberWorker(context: Context, no: number, name: string): void {
-  if (context.workerNames.size >= MAX_REMEMBERED_WORKERS) {
-    context.workerNames.clear();
-    context.workerNumbers.clear();
-  }
-  context.workerNames.set(no, name);
-  context.workerNumbers.set(name, no);
-}
-
-function textOf(
-  context: Context,
-  id: string,
-  inline: Column,
-  bit: number,
-  kind: number,
-): string | null {
-  if (bit === 0) return textOrNull(inline);
-  const row = context.connection.first(
-    "SELECT body FROM documents WHERE namespace = ? AND id = unhex(?, '-') AND kind = ?",
-    context.namespace,
-    id,
-    kind,
-  );
-  return row === undefined ? null : String(row[0]);
 }
 
 /** The usual text form of 32 hex digits. */

@@ -11,7 +11,8 @@ import { enqueue } from "./enqueue.ts";
 import { isLimited } from "./limits.ts";
 import { ENTRY, FACT_KINDS } from "./facts.ts";
 import { EXTRA } from "./extras.ts";
-import { dashed, findWorkerNumber, laneOf, readJob } from "./rows.ts";
+import { dashed, laneOf, readJob } from "./rows.ts";
+import { findWorkerNumber } from "./worker-names.ts";
 import { applyTransition, emitEnding } from "./settle.ts";
 
 const FIND = `SELECT state, lane, entries, token FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;

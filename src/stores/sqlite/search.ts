@@ -3,7 +3,7 @@ import { examinedParts, matches } from "../../core/matching.ts";
 import type { ChangeStep, JobFilter, JobPage, ListRequest } from "../../core/store.ts";
 import type { Context } from "./context.ts";
 import { type IdPage, findIds, indexedPart } from "./list.ts";
-import { COLUMNS, type StoredJob, decodeRow } from "./rows.ts";
+import { COLUMNS, decodeRow, type StoredJob } from "./rows.ts";
 
 /** Jobs looked at in one step at most where no index answers: about 30 ms. */
 const MAX_EXAMINED = 2_000;

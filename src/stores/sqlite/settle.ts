@@ -12,16 +12,15 @@ import type { Lane } from "./lanes.ts";
 import { pushBack } from "./limits.ts";
 import { keepReport } from "./report.ts";
 import { EXTRA } from "./extras.ts";
+import { tagsOf, uniqueOf } from "./rest.ts";
 import {
-  type StoredJob,
   cleared,
   laneOf,
   parentOf,
   readJob,
   removeExtras,
   removeJob,
-  tagsOf,
-  uniqueOf,
+  type StoredJob,
   writeJob,
 } from "./rows.ts";
 

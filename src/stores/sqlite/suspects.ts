@@ -4,7 +4,8 @@ import { type Claiming, type OpenLane, claimSuspects } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { shutGate } from "./gates.ts";
 import { EXTRA } from "./extras.ts";
-import { type StoredJob, keysOf } from "./rows.ts";
+import { keysOf } from "./rest.ts";
+import type { StoredJob } from "./rows.ts";
 
 /*
  * A worker died with n jobs running; one of them may be the cause, and most deaths (a deploy, a kill, no power) have no

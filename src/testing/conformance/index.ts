@@ -12,6 +12,7 @@ import { expiryTopic } from "./expiry.ts";
 import { figuresTopic } from "./figures.ts";
 import { type StoreHarness, type TestApi, type Topic, reasonToSkip } from "./harness.ts";
 import { idempotencyTopic } from "./idempotency.ts";
+import { keysTopic } from "./keys.ts";
 import { leasesTopic } from "./leases.ts";
 import { lifeTopic } from "./life.ts";
 import { limitsTopic } from "./limits.ts";
@@ -68,6 +69,7 @@ export const STORE_TOPICS: readonly Topic[] = [
   runLifeTopic,
   figuresTopic,
   limitsTopic,
+  keysTopic,
   uniqueTopic,
   namespacesTopic,
   wakeUpsTopic,
