@@ -72,7 +72,7 @@ function isWaiting(job: Pick<JobRecord, "state">): boolean {
 
 /**
  * Whether a job may go to another queue. A part of a workflow is known to the others by its id, and a job with keys counts
- * under the limits of its queue: they stay.
+ * under the limits of its queue: they stay. So does one that is unique in its queue, of which only the store knows.
  */
 export function mayMove(job: JobRecord): boolean {
   return isWaiting(job) && !isRun(job) && job.parent === undefined && job.keys.length === 0;

@@ -240,7 +240,8 @@ export interface ExchangeReply {
   readonly claimed: readonly ClaimedJob[];
   /**
    * Time until a job that waits for its time, or for a rate, becomes claimable by this request; `null` when none is
-   * known to. It may be too early, never too late. Not asked (no `claim`): `null`.
+   * known to. It may be too early, never too late. Not asked (no `claim`): `null`. A request that got as many jobs as
+   * it asked for may not be told of those that a limit holds: its worker asks again when it has room.
    */
   readonly lookAgainInMs: number | null;
 }

@@ -39,7 +39,7 @@ export function applyClaim(
   }
   model.differences.claimed(waiting, asked.request, claimed, asked.nowMs);
   judgeCompleteness(model, asked, jobs);
-  judgeLookAgain(model, asked, lookAgainInMs);
+  judgeLookAgain(model, asked, claimed.length, lookAgainInMs);
 }
 
 function findClaimed(model: StoreModel, asked: Asked, handed: ClaimedJob): ModelJob {
@@ -168,7 +168,12 @@ function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly Mo
   }
 }
 
-function judgeLookAgain(model: StoreModel, asked: Asked, lookAgainInMs: number | null): void {
+function judgeLookAgain(
+  model: StoreModel,
+  asked: Asked,
+  claimed: number,
+  lookAgainInMs: number | null,
+): void {
   if (!model.leases.has(asked.worker)) return;
   const dueInMs = [...model.jobs.values()]
     .map(({ record }) => record)
@@ -179,7 +184,9 @@ function judgeLookAgain(model: StoreModel, asked: Asked, lookAgainInMs: number |
     })
     .filter((record) => model.whyHeld(record, record.dueAtMs) === null)
     .map((record) => record.dueAtMs - asked.nowMs);
-  for (const { record } of candidates(model, asked)) {
+  // A request that got all it asked for need not have looked at what limits hold.
+  const isShort = claimed < asked.request.capacity;
+  for (const { record } of isShort ? candidates(model, asked) : []) {
     const held = model.whyHeld(record, asked.nowMs);
     if (held !== null && held.untilMs !== null) dueInMs.push(held.untilMs - asked.nowMs);
   }

@@ -60,6 +60,11 @@ export class FlowModel {
     }
   }
 
+  /** Whether a job stands for others of its queue, as it does until it is over. */
+  isUnique(id: JobId): boolean {
+    return this.#uniques.has(id);
+  }
+
   /**
    * Why a limit holds a job: until when, where only time is needed; `null`: none does. Whether a start at the very edge
    * of a window counts depends on the moment at which the store reads its clock: windows are chosen so that none is.

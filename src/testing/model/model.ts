@@ -214,8 +214,8 @@ export class StoreModel {
     if (job === undefined) return { changed: false, state: null };
     const { state } = job.record;
     const movedId = idInQueue(id, queue);
-    const isRun = this.runs.has(id);
-    if (isRun || !mayMove(job.record) || job.record.queue === queue || this.jobs.has(movedId)) {
+    const isBound = this.runs.has(id) || this.flow.isUnique(id);
+    if (isBound || !mayMove(job.record) || job.record.queue === queue || this.jobs.has(movedId)) {
       return { changed: false, state };
     }
     this.jobs.delete(id);
