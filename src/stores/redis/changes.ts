@@ -24,11 +24,20 @@ interface Decided {
   readonly extra?: Pick<Move, "cancel" | "suspicion">;
 }
 
-/** Changes jobs, each as one act, as if one after the other: an id that comes twice is decided twice. */
+/**
+ * Carries out a change of jobs that were just read, and keeps the replies. Gives back the ids of those that changed
+ * meanwhile.
+ */
+export type Carry = (
+  jobs: readonly FoundJob[],
+  replies: Map<JobId, ChangeReply>,
+) => Promise<readonly JobId[]>;
+
+/** Changes jobs, each as one act, as if one after the other: an id that comes twice is changed twice. */
 export async function changeJobs(
   context: Context,
   ids: readonly JobId[],
-  decide: Decide,
+  carry: Carry,
 ): Promise<readonly ChangeReply[]> {
   const replies: ChangeReply[] = [];
   let left = ids.map((id, place) => ({ id, place }));
@@ -36,7 +45,7 @@ export async function changeJobs(
     const seen = new Set<JobId>();
     const now = left.filter(({ id }) => !seen.has(id) && seen.add(id));
     left = left.filter((entry) => !now.includes(entry));
-    const changed = await changeEach(context, [...seen], decide);
+    const changed = await changeEach(context, [...seen], carry);
     for (const { id, place } of now) {
       replies[place] = changed.get(id) ?? { changed: false, state: null };
     }
@@ -47,7 +56,7 @@ export async function changeJobs(
 async function changeEach(
   context: Context,
   ids: readonly JobId[],
-  decide: Decide,
+  carry: Carry,
 ): Promise<ReadonlyMap<JobId, ChangeReply>> {
   const replies = new Map<JobId, ChangeReply>();
   let left = ids;
@@ -56,18 +65,18 @@ async function changeEach(
     for (const [index, id] of left.entries()) {
       if (jobs[index] == null) replies.set(id, { changed: false, state: null });
     }
-    left = await changeFound(
-      context,
-      jobs.filter((job) => job !== null),
-      decide,
-      replies,
-    );
+    const found = jobs.filter((job) => job !== null);
+    left = await carry(found, replies);
   }
   return replies;
 }
 
-/** Decides about jobs as they were read and carries it out. Gives back the ids of those that changed meanwhile. */
-export async function changeFound(
+/** Changes jobs in their places, as is decided of each. */
+export function carryDecided(context: Context, decide: Decide): Carry {
+  return (jobs, replies) => changeFound(context, jobs, decide, replies);
+}
+
+async function changeFound(
   context: Context,
   jobs: readonly FoundJob[],
   decide: Decide,

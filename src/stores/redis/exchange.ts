@@ -200,7 +200,11 @@ async function claimRounds(
     const answers = await askRound(insides, request, { byRoom, claiming });
     note(answers, replies, claiming);
     byRoom.clear();
-    if (claiming.left <= 0 || rooms.length === 1) return;
+    if (claiming.left <= 0 || rooms.length === 1) {
+      // What comes due in rooms that were not asked is not known: too early is right, too late is not.
+      if (unasked.length > 0) claiming.lookAgainInMs = 0;
+      return;
+    }
     if (unasked.length > 0) {
       claiming.shares = shareEvenly(unasked, claiming.left, insides.turn);
       unasked = [];

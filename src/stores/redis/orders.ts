@@ -1,6 +1,5 @@
 // Operators' orders: each job is read, core decides, and a guarded write carries it out if nothing changed.
 import type { JobChange } from "../../core/events.ts";
-import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { isTerminal } from "../../core/job.ts";
 import { examinedParts } from "../../core/matching.ts";
@@ -13,17 +12,18 @@ import type {
   ChangeStep,
 } from "../../core/store.ts";
 import { cancelError } from "../../core/transitions.ts";
-import { type Decide, changeFound, changeJobs } from "./changes.ts";
+import { type Carry, type Decide, carryDecided, changeJobs } from "./changes.ts";
 import { type Context, policyOf, storeNowMs } from "./context.ts";
-import { searchJobs } from "./reading.ts";
+import { type FoundJob, searchJobs } from "./reading.ts";
 import { SYMBOLIC_NOW_MS } from "./records.ts";
+import { carryTo } from "./requeue.ts";
 
 /** Cancels: what waits at once, what runs by a request to its worker. */
 export async function cancelJobs(
   context: Context,
   { ids, reason }: CancelJobs,
 ): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, await deciderOf(context, { kind: "cancel", reason }));
+  return changeJobs(context, ids, await carrierOf(context, { kind: "cancel", reason }));
 }
 
 /** Makes failed and cancelled jobs ready again. */
@@ -31,7 +31,7 @@ export async function retryJobs(
   context: Context,
   ids: readonly JobId[],
 ): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, await deciderOf(context, { kind: "retry" }));
+  return changeJobs(context, ids, await carrierOf(context, { kind: "retry" }));
 }
 
 /** Removes jobs that do not run. */
@@ -39,7 +39,7 @@ export async function removeJobs(
   context: Context,
   ids: readonly JobId[],
 ): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, await deciderOf(context, { kind: "remove" }));
+  return changeJobs(context, ids, await carrierOf(context, { kind: "remove" }));
 }
 
 /** Carries an order out on jobs by their ids. */
@@ -47,7 +47,7 @@ export async function orderJobs(
   context: Context,
   { ids, order }: ChangeJobs,
 ): Promise<readonly ChangeReply[]> {
-  return changeJobs(context, ids, await deciderOf(context, order));
+  return changeJobs(context, ids, await carrierOf(context, order));
 }
 
 /** One step through what a filter fits. */
@@ -56,11 +56,11 @@ export async function orderMatching(
   request: ChangeMatching,
 ): Promise<ChangeStep> {
   const { filter, order, limit, cursor = null, changedBefore = 0 } = request;
-  const decide = order === null ? null : await deciderOf(context, order, changedBefore);
+  const carry = order === null ? null : await carrierOf(context, order, changedBefore);
   const found = await searchJobs(context, filter, limit, cursor);
   return {
     matched: found.jobs.length,
-    changed: decide === null ? 0 : await changeAll(context, found.jobs, decide),
+    changed: carry === null ? 0 : await changeAll(context, found.jobs, carry),
     examined: found.examined,
     unindexed: examinedParts(filter),
     ...(found.cursor === null ? {} : { cursor: found.cursor }),
@@ -69,27 +69,30 @@ export async function orderMatching(
 
 async function changeAll(
   context: Context,
-  jobs: Parameters<typeof changeFound>[1],
-  decide: Decide,
+  jobs: readonly FoundJob[],
+  carry: Carry,
 ): Promise<number> {
   const replies = new Map<JobId, ChangeReply>();
-  const again = await changeFound(context, jobs, decide, replies);
+  const again = await carry(jobs, replies);
   // Those that changed under our hands are read once more, and decided anew.
-  const others = again.length === 0 ? [] : await changeJobs(context, again, decide);
+  const others = again.length === 0 ? [] : await changeJobs(context, again, carry);
   return [...replies.values(), ...others].filter(({ changed }) => changed).length;
 }
 
+/** How an order is carried out. */
+async function carrierOf(context: Context, order: JobOrder, changedBefore = 0): Promise<Carry> {
+  if (order.kind === "move") return carryTo(context, order.queue);
+  return carryDecided(context, await deciderOf(context, order, changedBefore));
+}
+
 /** How an order is decided for one job after the other. */
-async function deciderOf(context: Context, order: JobOrder, changedBefore = 0): Promise<Decide> {
-  if (order.kind === "move") {
-    throw new MillraceError("UNSUPPORTED", {
-      message:
-        'the Redis store can\'t move jobs to another queue; use one that has the capability "requeue"',
-    });
-  }
+async function deciderOf(
+  context: Context,
+  order: PlainOrder,
+  changedBefore: number,
+): Promise<Decide> {
   const types = await context.types.read();
-  // Only a time that someone names is compared with the clock: whatever is from now is from the script's now.
-  const nowMs = "runAtMs" in order ? await storeNowMs(context) : SYMBOLIC_NOW_MS;
+  const nowMs = needsClock(order) ? await storeNowMs(context) : SYMBOLIC_NOW_MS;
   let place = changedBefore;
   return (job) => {
     const policy = policyOf(types, job.record.type, job.retention);
@@ -109,6 +112,14 @@ async function deciderOf(context: Context, order: JobOrder, changedBefore = 0): 
     const extra = order.kind === "retry" ? { extra: cleared } : {};
     return { state: after.state, transition, changes, ...extra };
   };
+}
+
+/**
+ * Whatever is from now is from the script's now; but a time that someone names is compared with the clock, and jobs that
+ * come back at a rate are counted from one moment, in whatever rooms they are.
+ */
+function needsClock(order: PlainOrder): boolean {
+  return "runAtMs" in order || (order.kind === "retry" && (order.everyMs ?? 0) > 0);
 }
 
 function changesOf(order: PlainOrder): JobChange[] {

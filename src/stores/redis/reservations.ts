@@ -1,8 +1,9 @@
 // Keys that were taken for a job before it was delivered: where they are, and giving one back whose job was refused.
+import type { JobId } from "../../core/ids.ts";
 import type { NewJob } from "../../core/store.ts";
 import type { Context } from "./context.ts";
 import { keyPlaceOf, placeOfKey, uniquePlaceOf } from "./layout.ts";
-import { RELEASE_KEY } from "./scripts/keys.ts";
+import { HAND_OVER_KEY, RELEASE_KEY } from "./scripts/keys.ts";
 import { REFUSE_UNIQUE } from "./scripts/unique.ts";
 import { Arguments } from "./wire.ts";
 
@@ -34,4 +35,14 @@ export async function giveBack(
     const keys = uniquePlaceOf(namespace, placeOfKey(field));
     await link.call(REFUSE_UNIQUE, keys, new Arguments().text(`${field}\0${id}`).text(id));
   }
+}
+
+/** Lets a job hold an idempotency key in place of the one that it was before it moved. */
+export async function handOverKey(
+  { link, namespace }: Context,
+  field: string,
+  ids: { readonly from: JobId; readonly to: JobId },
+): Promise<void> {
+  const args = new Arguments().text(field).text(ids.from).text(ids.to);
+  await link.call(HAND_OVER_KEY, keyPlaceOf(namespace, placeOfKey(field)), args);
 }

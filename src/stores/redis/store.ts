@@ -18,7 +18,6 @@ import type {
   NewJob,
   Store,
 } from "../../core/store.ts";
-import { withoutPlaces } from "../../core/without-orders.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
 import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
@@ -27,6 +26,7 @@ import { addFigures, readFigures } from "./figures.ts";
 import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./idempotency.ts";
 import { cancelJobs, orderJobs, orderMatching, removeJobs, retryJobs } from "./orders.ts";
+import { readPlaces } from "./places.ts";
 import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.ts";
 import { findJobs, listJobs } from "./reading.ts";
 import { keepReports } from "./reporting.ts";
@@ -47,7 +47,7 @@ export interface StoreParts {
 }
 
 /** What this store can't do yet. */
-const LACKING: ReadonlySet<string> = new Set(["places", "requeue", "limits", "workflows"]);
+const LACKING: ReadonlySet<string> = new Set(["limits", "workflows"]);
 
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
@@ -72,7 +72,6 @@ export function createRedisStore({ context, location, durability, clock }: Store
   return {
     capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
     ...withoutWorkflows("Redis"),
-    ...withoutPlaces("Redis"),
     ...orderMethods(context, open),
     durability,
     enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
@@ -124,17 +123,18 @@ async function exchangeNoted(
 
 type Opened = <Value>(act: () => Promise<Value> | Value) => Promise<Value>;
 
-/** The methods by which operators change jobs. */
+/** The methods by which operators change jobs, and see where they stand. */
 function orderMethods(
   context: Context,
   open: Opened,
-): Pick<Store, "cancel" | "retry" | "remove" | "change" | "changeMatching"> {
+): Pick<Store, "cancel" | "retry" | "remove" | "change" | "changeMatching" | "places"> {
   return {
     cancel: (request) => open(() => cancelJobs(context, check.ids(request))),
     retry: (request) => open(() => retryJobs(context, check.ids(request).ids)),
     remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
     change: (request) => open(() => orderJobs(context, check.change(request))),
     changeMatching: (request) => open(() => orderMatching(context, check.changeMatching(request))),
+    places: (request) => open(() => readPlaces(context, check.ids(request).ids)),
   };
 }
 

@@ -9,6 +9,7 @@ import { type Move, applyMoves } from "./moves.ts";
 import { deliverOutboxes } from "./outbox.ts";
 import { type KeptBound, OUTCOMES, boundOfType, shareBounds } from "./partition-retention.ts";
 import { readJobs } from "./reading.ts";
+import { deliverMoved } from "./requeue.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { KEEP_FIRST } from "./scripts/settings.ts";
@@ -114,6 +115,8 @@ async function sweepRoom(
     const at = 4 + workerCount + job * 2;
     due.set(readId(reply[at + 1] as Buffer), String(reply[at]));
   }
+  const undelivered = Number(reply[4 + workerCount + jobCount * 2] ?? 0);
+  if (undelivered > 0) await deliverMoved(context, room);
   return { workers, due };
 }
 

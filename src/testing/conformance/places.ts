@@ -8,6 +8,7 @@ export const placesTopic: Topic = {
   cases: [
     {
       name: "count what would be claimed before a job, by rank, whatever its type",
+      isAboutOrder: true,
       needs: ["places"],
       async run({ store, enqueue, worker }) {
         const [first = "", second = "", other = "", urgent = "", last = ""] = await enqueue(

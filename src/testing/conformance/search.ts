@@ -223,7 +223,6 @@ export const searchTopic: Topic = {
     },
     {
       name: "brings what a filter fits back at a rate that goes on from step to step",
-      isAboutOrder: true,
       needs: ["bulk"],
       async run(world) {
         const ids = await world.enqueueMany(7);

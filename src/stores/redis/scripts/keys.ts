@@ -49,5 +49,15 @@ redis.call('HDEL', KEYS[3], ARGV[2])
 return { 1 }
 `;
 
+/*
+ * keys: idempotency keys of a place. arguments: field, id that holds it, id that is to hold it.
+ * reply: [1]. cost: 2 commands.
+ */
+const HAND_OVER = `
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return { 1 }
+`;
+
+export const HAND_OVER_KEY: Script = script("key-over", "settle", HAND_OVER);
 export const RELEASE_KEY: Script = script("release-key", "settle", RELEASE);
 export const RESERVE_KEYS: Script = script("reserve", "write", RESERVE);

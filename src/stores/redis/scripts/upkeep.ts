@@ -51,7 +51,7 @@ const LEAST_PACE_MS = 500;
  * keys: the room's.
  * arguments: most jobs handled, ms that a dead worker is remembered; for each type with a bound on what is kept: type, most succeeded, most failed, most cancelled (-1: no bound).
  * reply: [removed, 1 if more is due, number of dead workers, their names, number of jobs in reach, each: kind (x may
- *   be expired, c cancel request overdue), id].
+ *   be expired, c cancel request overdue), id; number of jobs that were moved out and are not known to be delivered].
  * cost: grows with what is due, at most the bound.
  */
 const SWEEP = `
@@ -185,6 +185,7 @@ local reply = { removed, more, #dead }
 for _, worker in ipairs(dead) do reply[#reply + 1] = worker end
 reply[#reply + 1] = #jobs
 for _, job in ipairs(jobs) do reply[#reply + 1] = job[1] reply[#reply + 1] = job[2] end
+reply[#reply + 1] = tonumber(call('HGET', META, 'o') or 0)
 return reply
 `;
 

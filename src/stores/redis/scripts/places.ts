@@ -1,0 +1,78 @@
+// Where jobs that are ready stand: what a claim would take before them.
+import { FIXED_KEYS } from "../layout.ts";
+import { PRELUDE, type Script, script } from "./script.ts";
+
+/** Most jobs counted before one: a claim away from it is not told from a day. */
+export const MAX_COUNTED_AHEAD = 100_000;
+/** Entries of a list that are looked at one by one, for marks of jobs that left it; beyond them it is reckoned. */
+const MAX_MARKS_READ = 5_000;
+/** Marks in a row that are passed over to find a job to compare with. */
+const MAX_PASSED = 100;
+
+/*
+ * keys: the room's. arguments, for each job: its rank (due less head start, ms), id.
+ * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id.
+ * cost: 1 command a lane; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
+ *   it out of their turn.
+ */
+const AHEAD = `
+local lanes = {}
+local all = call('HGETALL', META)
+for k = 1, #all, 2 do
+  local field, value = all[k], all[k + 1]
+  if byte(field, 1) == 100 and sub(field, 2, 2) ~= '!' then
+    local definition = cjson.decode(sub(field, 2))
+    lanes[#lanes + 1] = { number = sub(value, 1, 2), slot = byte(value, 3), head_start = definition[2] }
+  end
+end
+local function clamp6(ms) return pack('>I6', math.max(0, math.min(ms, 281474976710655))) end
+local function record_in_list(id)
+  local record = call('HGET', shard_of(id), id)
+  if record and byte(record, 1) == 76 then return record end
+end
+-- Entries of a list before the first that is not below a due time and id: they are in the order of arrival.
+local function entries_below(list, due6, id)
+  local low, high = 1, call('LLEN', list)
+  while low < high do
+    local middle = floor((low + high) / 2)
+    local at, record, entry = middle, nil, nil
+    repeat
+      entry = call('LINDEX', list, at)
+      record = record_in_list(entry)
+      at = at + 1
+    until record or at == high or at > middle + ${MAX_PASSED}
+    if record and sub(record, 12, 17) .. entry < due6 .. id then low = at
+    else high = middle end
+  end
+  return low - 1
+end
+local function marks_within(list, entries, left)
+  local read = math.min(entries, ${MAX_MARKS_READ})
+  local marks = 0
+  for _, id in ipairs(call('LRANGE', list, 1, read)) do
+    if not record_in_list(id) then marks = marks + 1 end
+  end
+  return marks + math.min(entries - read, math.max(0, left - marks))
+end
+local reply = {}
+for at = 1, #ARGV, 2 do
+  local rank, id = tonumber(ARGV[at]), ARGV[at + 1]
+  local ahead = 0
+  for _, lane in ipairs(lanes) do
+    local due6 = clamp6(rank + lane.head_start)
+    local until_member = due6 <= now6 and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
+    ahead = ahead + call('ZLEXCOUNT', TIMED, '[' .. lane.number, until_member)
+    if lane.slot > 0 then
+      local list = KEYS[${FIXED_KEYS} + lane.slot]
+      local entries = entries_below(list, due6, id)
+      local left = tonumber(call('HGET', META, 'D' .. lane.slot) or 0)
+      if left > 0 and entries > 0 then entries = entries - marks_within(list, entries, left) end
+      ahead = ahead + entries
+    end
+  end
+  reply[#reply + 1] = ahead
+end
+return reply
+`;
+
+export const COUNT_AHEAD: Script = script("ahead", "read", PRELUDE, AHEAD);
