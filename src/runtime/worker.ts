@@ -289,6 +289,9 @@ export class Worker {
         this.#slots.give(child.type);
         if (reply?.accepted === true && reply.claimed.includes(child.id)) {
           handedOver.push(claimOf(child, advance.id, reply.nowMs));
+        } else {
+          // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.
+          this.#mayHaveWork = true;
         }
       }
     }
