@@ -134,6 +134,7 @@ function takeLowest(
     }
     best.next += 1;
     take(context, claiming, best, row);
+    if (best.isDry && best.next === best.rows.length) best.lane.mayBeReady = false;
     const isUsedUp = best.next === best.rows.length && !best.isDry;
     const hasRoom = claiming.left > 0 && best.offer.left > 0 && best.room.left > 0;
     if (isUsedUp && hasRoom) readAhead(context, best, ahead);
@@ -237,6 +238,9 @@ function take(
   else if (group !== undefined)
     rememberKeyed(context, token, { lane, group, rest: String(row[9]) });
   const parent = (extras & EXTRA.parent) === 0 ? undefined : parentOf(row[10]);
+  if (extras === EXTRA.parent && parent !== undefined) {
+    context.claims.rememberStep(token, { lane, parent, attempt, startedAtMs: nowMs });
+  }
   claiming.left -= 1;
   offer.left -= 1;
   room.left -= 1;

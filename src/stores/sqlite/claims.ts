@@ -1,4 +1,5 @@
 // The claims of this process, remembered: settling one then needs no look at its row.
+import type { JobId } from "../../core/ids.ts";
 import type { Lane } from "./lanes.ts";
 
 /** Claims remembered; what is forgotten is settled by a look at its row. */
@@ -11,38 +12,61 @@ export interface KeyedClaim {
   readonly rest: string;
 }
 
-/** Lanes by token. Only a hint: what the tables say decides. */
+/** The claim of a step of a run that has nothing else beside its row. */
+export interface StepClaim {
+  readonly lane: Lane;
+  readonly parent: JobId;
+  readonly attempt: number;
+  readonly startedAtMs: number;
+}
+
+/** What is known of claims, by token. Only a hint: what the tables say decides. */
 export class Claims {
   readonly #lanes = new Map<string, Lane>();
-
   readonly #keyed = new Map<string, KeyedClaim>();
+  readonly #steps = new Map<string, StepClaim>();
 
   rememberKeyed(token: string, claim: KeyedClaim): void {
-    if (this.#keyed.size >= MAX_REMEMBERED_CLAIMS) this.#keyed.clear();
-    this.#keyed.set(token, claim);
+    put(this.#keyed, token, claim);
   }
 
   /** The claim of a job with keys; it is forgotten. */
   takeKeyed(token: string): KeyedClaim | undefined {
-    const claim = this.#keyed.get(token);
-    if (claim !== undefined) this.#keyed.delete(token);
-    return claim;
+    return take(this.#keyed, token);
+  }
+
+  rememberStep(token: string, claim: StepClaim): void {
+    put(this.#steps, token, claim);
+  }
+
+  /** The claim of a step; it is forgotten. */
+  takeStep(token: string): StepClaim | undefined {
+    return take(this.#steps, token);
   }
 
   remember(token: string, lane: Lane): void {
-    if (this.#lanes.size >= MAX_REMEMBERED_CLAIMS) this.#lanes.clear();
-    this.#lanes.set(token, lane);
+    put(this.#lanes, token, lane);
   }
 
   /** The lane of a claim; it is forgotten. */
   take(token: string): Lane | undefined {
-    const lane = this.#lanes.get(token);
-    if (lane !== undefined) this.#lanes.delete(token);
-    return lane;
+    return take(this.#lanes, token);
   }
 
   clear(): void {
     this.#lanes.clear();
     this.#keyed.clear();
+    this.#steps.clear();
   }
+}
+
+function put<Claim>(claims: Map<string, Claim>, token: string, claim: Claim): void {
+  if (claims.size >= MAX_REMEMBERED_CLAIMS) claims.clear();
+  claims.set(token, claim);
+}
+
+function take<Claim>(claims: Map<string, Claim>, token: string): Claim | undefined {
+  const claim = claims.get(token);
+  if (claim !== undefined) claims.delete(token);
+  return claim;
 }

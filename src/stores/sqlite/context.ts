@@ -8,6 +8,7 @@ import { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { type Counts, openCounts } from "./counts.ts";
 import { Gates } from "./gates.ts";
+import { HeldRows } from "./held.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { type Limits, readLimits } from "./limits.ts";
 
@@ -35,6 +36,7 @@ export interface Context {
   readonly lanes: Lanes;
   readonly counts: Counts;
   readonly claims: Claims;
+  readonly held: HeldRows;
   /** Time of the current transaction. */
   nowMs: number;
   /** By how much leases last longer at present, since nobody could renew one. */
@@ -97,6 +99,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     lanes: new Lanes(connection, namespace),
     counts: openCounts(connection),
     claims: new Claims(),
+    held: new HeldRows(),
     nowMs: 0,
     leaseExtensionMs: 0,
     isAttached: () => false,
@@ -169,6 +172,7 @@ export function forget(context: Context): void {
   context.lanes.reload();
   context.gates.forget();
   context.claims.clear();
+  context.held.clear();
   context.workerNames.clear();
   context.workerNumbers.clear();
   context.revision = -1;

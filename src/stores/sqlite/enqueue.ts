@@ -1,4 +1,5 @@
 // Enqueue: one row per job, or the word that it is there already.
+import type { JobId } from "../../core/ids.ts";
 import { JOB_STATES } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
@@ -12,6 +13,9 @@ import { dashed, noteReady, noteScheduled } from "./rows.ts";
 
 const INSERT = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, expires_at, extras, input, rest, parent, grp)
   VALUES (?, unhex(?, '-'), ?, ?, ?, ?, ?, ?, ?, ?, ?, unhex(?, '-'), ?) ON CONFLICT DO NOTHING`;
+/** A job that is claimed by the act that keeps it. */
+const INSERT_CLAIMED = `INSERT INTO jobs (namespace, id, lane, state, due_at, rank, enqueued_at, extras, input, rest, parent, worker, started_at, token)
+  VALUES (?, unhex(?, '-'), ?, 2, ?, ?, ?, ?, ?, ?, unhex(?, '-'), ?, ?, ?) ON CONFLICT DO NOTHING`;
 const FIND_KEY = `SELECT lower(hex(id)), (SELECT state FROM jobs WHERE namespace = keys.namespace AND id = keys.id)
   FROM keys WHERE namespace = ? AND type = ? AND key = ? AND expires_at > ?`;
 const PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, unhex(?, '-'), ?)";
@@ -54,6 +58,57 @@ function enqueueOne(context: Context, job: NewJob): EnqueueReply {
   return { id: job.id, state: stateName, isNew: true };
 }
 
+/** A new job with its claim. */
+export interface ClaimedNewJob extends NewJob {
+  readonly parent: JobId;
+  readonly worker: string;
+  readonly workerNo: number;
+  readonly token: string;
+}
+
+/** Keeps a plain job that is due, claimed. `false`: its id was known. */
+export function enqueueClaimed(context: Context, lane: Lane, job: ClaimedNewJob): boolean {
+  const { connection, namespace, nowMs } = context;
+  const { parent, token, worker, workerNo } = job;
+  const extras = extrasOf(job);
+  const isLong = (extras & EXTRA.input) !== 0;
+  const changed = connection.run(
+    INSERT_CLAIMED,
+    namespace,
+    job.id,
+    lane.no,
+    nowMs,
+    nowMs - (job.headStartMs ?? 0),
+    nowMs,
+    extras,
+    isLong ? null : job.input,
+    restOf(job),
+    parent,
+    // A BigInt: numbers are bound as floats, and only columns with a type make integers of them.
+    BigInt(workerNo),
+    nowMs,
+    token,
+  );
+  if (changed === 0) return false;
+  if (isLong) putLongInput(context, job.id, job.input);
+  if (job.tags !== undefined) putTags(context, job);
+  context.counts.add(lane.no, STATE.running, 1);
+  if (extras === EXTRA.parent) {
+    context.claims.rememberStep(token, { lane, parent, attempt: 1, startedAtMs: nowMs });
+  }
+  emit(context, lane, job.id, { kind: "enqueued", state: "ready" });
+  emit(context, lane, job.id, { kind: "started", worker, attempt: 1 });
+  return true;
+}
+
+function extrasOf(job: NewJob): number {
+  return (
+    (isLongInput(job.input) ? EXTRA.input : 0) |
+    ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0) |
+    (job.parent === undefined ? 0 : EXTRA.parent)
+  );
+}
+
 function insert(
   context: Context,
   lane: Lane,
@@ -67,7 +122,8 @@ function insert(
   },
 ): boolean {
   const { connection, namespace, nowMs } = context;
-  const isLong = isLongInput(job.input);
+  const extras = extrasOf(job);
+  const isLong = (extras & EXTRA.input) !== 0;
   const changed = connection.run(
     INSERT,
     namespace,
@@ -78,10 +134,7 @@ function insert(
     row.dueAtMs - (job.headStartMs ?? 0),
     nowMs,
     job.expireAfterMs === undefined ? null : row.dueAtMs + job.expireAfterMs,
-    row.extras |
-      (isLong ? EXTRA.input : 0) |
-      ((job.tags?.length ?? 0) > 0 ? EXTRA.tags : 0) |
-      (job.parent === undefined ? 0 : EXTRA.parent),
+    row.extras | extras,
     isLong ? null : job.input,
     row.rest,
     job.parent ?? null,

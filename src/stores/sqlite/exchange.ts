@@ -15,7 +15,7 @@ import type { Lane } from "./lanes.ts";
 import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./limits.ts";
 import { COLUMNS, decodeRow, writeJob } from "./rows.ts";
 import { findWorkerNumber } from "./worker-names.ts";
-import { advanceRun } from "./runs.ts";
+import { advanceRuns } from "./runs.ts";
 import { settle } from "./settle.ts";
 import { claimForSuspects } from "./suspects.ts";
 
@@ -32,7 +32,7 @@ export function exchange(context: Context, request: ExchangeRequest): ExchangeRe
   const settled = request.settlements.map((settlement) =>
     settle(context, request.worker, settlement),
   );
-  const done = { settled, ...advanceRuns(context, request, settled) };
+  const done = { settled, ...advance(context, request, settled) };
   // Without a lease nothing may be claimed: nobody would notice its end.
   const workerNo = request.claim === undefined ? null : findWorkerNumber(context, request.worker);
   if (request.claim === undefined || workerNo === null) {
@@ -73,7 +73,7 @@ export function exchange(context: Context, request: ExchangeRequest): ExchangeRe
 }
 
 /** Runs go on after the settlements that they stand on, and refused with them. */
-function advanceRuns(
+function advance(
   context: Context,
   { worker, settlements, advances }: ExchangeRequest,
   settled: readonly SettleReply[],
@@ -84,7 +84,7 @@ function advanceRuns(
     const id = settlements[index]?.id;
     if (!reply.accepted && id !== undefined) refused.add(id);
   }
-  return { advanced: advances.map((each) => advanceRun(context, worker, each, refused)) };
+  return { advanced: advanceRuns(context, worker, advances, refused) };
 }
 
 function earlier(left: number | null, right: number | null): number | null {

@@ -18,6 +18,9 @@ export const FACT_KINDS: readonly (RunFact["kind"] | undefined)[] = [undefined, 
 const FIND = `SELECT state, lane, worker, token IS NOT NULL, entries, due_at - rank FROM jobs
   WHERE namespace = ? AND id = unhex(?, '-')`;
 const PUT = "INSERT OR IGNORE INTO runs VALUES (?, unhex(?, '-'), unhex(?, '-'), ?, ?)";
+/** For a run whose row is remembered. */
+const PUT_HELD = `INSERT OR IGNORE INTO runs SELECT namespace, id, unhex(?, '-'), ?, ? FROM jobs
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ?`;
 const MARK = `UPDATE jobs SET extras = extras | ${EXTRA.run} WHERE namespace = ? AND id = unhex(?, '-')`;
 const WAKE = `UPDATE jobs SET state = 1, due_at = ?, rank = ? WHERE namespace = ? AND id = unhex(?, '-')`;
 const TELL_LATER = "INSERT OR IGNORE INTO news VALUES (?, unhex(?, '-'), unhex(?, '-'))";
@@ -32,6 +35,8 @@ export function tellRun(
   fact: RunFact,
   by: string | null,
 ): JobState | null {
+  const held = by === null ? null : tellOwn(context, run, fact, by);
+  if (held !== null) return held;
   const { connection, namespace, nowMs } = context;
   const row = connection.first(FIND, namespace, run);
   if (row === undefined) return null;
@@ -57,6 +62,20 @@ export function tellRun(
     return "ready";
   }
   emit(context, lane, run, { kind: "advanced", state });
+  return state;
+}
+
+/** Tells a run by its own owner, in one statement. `null` where that does not fit: nothing was changed then. */
+function tellOwn(context: Context, run: JobId, fact: RunFact, by: string): JobState | null {
+  const known = context.held.find(run);
+  if (known === undefined || findWorkerNumber(context, by) !== known.owner) return null;
+  const { connection, namespace } = context;
+  const kind = BigInt(FACT[fact.kind]);
+  if (connection.run(PUT_HELD, fact.key, kind, fact.body, namespace, run, known.token) === 0) {
+    return null;
+  }
+  const state = JOB_STATES[known.state] ?? "waiting";
+  emit(context, known.lane, run, { kind: "advanced", state });
   return state;
 }
 

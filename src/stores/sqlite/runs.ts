@@ -5,63 +5,122 @@ import { advance as decide } from "../../core/run-transitions.ts";
 import type { Advance, AdvanceReply, ChildJob, ReadRun, RunFact, RunPage } from "../../core/run.ts";
 import type { Row } from "./connection.ts";
 import { changeJobs } from "./orders.ts";
-import { type Context, emit, policyOf } from "./context.ts";
+import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { enqueue } from "./enqueue.ts";
-import { isLimited } from "./limits.ts";
 import { ENTRY, FACT_KINDS } from "./facts.ts";
 import { EXTRA } from "./extras.ts";
+import { HandOver } from "./hand-over.ts";
+import type { HeldRow } from "./held.ts";
 import { dashed, laneOf, readJob } from "./rows.ts";
 import { findWorkerNumber } from "./worker-names.ts";
 import { applyTransition, emitEnding } from "./settle.ts";
 
 const FIND = `SELECT state, lane, entries, token FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
 const GO_ON = `UPDATE jobs SET state = ?, entries = ?, expires_at = NULL, extras = extras | ${EXTRA.run}
-  WHERE namespace = ? AND id = unhex(?, '-')`;
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries = ?`;
 const PUT_ENTRY = "INSERT INTO runs VALUES (?, unhex(?, '-'), ?, ?, ?)";
 const COUNT_FACTS = `SELECT count(*) FROM runs WHERE namespace = ? AND run = unhex(?, '-') AND key > x''`;
 
-/** Keeps one advance. `refused`: jobs of which this exchange's settlement was not accepted. */
-export function advanceRun(
+/** Keeps what runs say in one exchange. `refused`: jobs of which its settlement was not accepted. */
+export function advanceRuns(
   context: Context,
   worker: string,
-  advance: Advance,
+  advances: readonly Advance[],
   refused: ReadonlySet<JobId>,
-): AdvanceReply {
+): AdvanceReply[] {
+  const turn: Turn = { worker, refused, handOver: new HandOver(context, worker) };
+  return advances.map((advance) => advanceRun(context, turn, advance));
+}
+
+/** What the advances of one exchange share. */
+interface Turn {
+  readonly worker: string;
+  readonly refused: ReadonlySet<JobId>;
+  readonly handOver: HandOver;
+}
+
+function advanceRun(context: Context, turn: Turn, advance: Advance): AdvanceReply {
+  const { next, id } = advance;
+  const held = heldRow(context, turn.worker, advance);
+  if (held !== undefined && !isRefused(advance, turn.refused)) {
+    if (next.kind === "running" || next.kind === "waiting") {
+      if (goOn(context, advance, held)) return accepted(context, turn, advance);
+    } else if (next.kind === "succeeded" && endPlain(context, turn.worker, advance, next, held)) {
+      return accepted(context, turn, advance);
+    }
+    context.held.forget(id);
+  }
+  return advanceByRow(context, turn, advance);
+}
+
+/** The run as it is remembered, where that fits what is said of it. */
+function heldRow(
+  context: Context,
+  worker: string,
+  { id, token, from }: Advance,
+): HeldRow | undefined {
+  const known = context.held.find(id);
+  if (known !== undefined)
+    return known.token === token && known.entries === from ? known : undefined;
+  const lane = from === 0 ? context.claims.take(token) : undefined;
+  const owner = lane === undefined ? null : findWorkerNumber(context, worker);
+  if (lane === undefined || owner === null) return undefined;
+  return { token, lane, owner, state: STATE.running, entries: 0 };
+}
+
+function accepted(context: Context, turn: Turn, advance: Advance): AdvanceReply {
+  return { accepted: true, claimed: keepChildren(context, turn, advance), nowMs: context.nowMs };
+}
+
+function advanceByRow(context: Context, turn: Turn, advance: Advance): AdvanceReply {
   const row = context.connection.first(FIND, context.namespace, advance.id);
   if (row === undefined) return { accepted: false, why: "gone" };
-  const { next } = advance;
-  const isHeld = row[3] === advance.token && (row[0] === STATE.running || row[0] === STATE.waiting);
+  const { next, token, from } = advance;
+  const state = Number(row[0]);
+  const isHeld = row[3] === token && (state === STATE.running || state === STATE.waiting);
   if (!isHeld) return { accepted: false, why: "stale" };
-  if (next.kind !== "running" && next.kind !== "waiting") {
-    return endTurn(context, worker, advance, refused);
-  }
-  const kept = Number(row[2]);
-  const isKept = advance.entries.length > 0 && kept === advance.from + advance.entries.length;
+  if (next.kind !== "running" && next.kind !== "waiting") return endTurn(context, turn, advance);
+  const entries = Number(row[2]);
+  const isKept = advance.entries.length > 0 && entries === from + advance.entries.length;
   if (!isKept) {
-    if (kept !== advance.from) return { accepted: false, why: "stale" };
-    if (isRefused(advance, refused)) return { accepted: false, why: "refused" };
-    goOn(context, advance, row);
+    if (entries !== from) return { accepted: false, why: "stale" };
+    if (isRefused(advance, turn.refused)) return { accepted: false, why: "refused" };
+    const owner = findWorkerNumber(context, turn.worker);
+    if (owner === null) return { accepted: false, why: "stale" };
+    goOn(context, advance, { token, lane: laneOf(context, Number(row[1])), owner, state, entries });
   }
-  return { accepted: true, claimed: keepChildren(context, worker, advance), nowMs: context.nowMs };
+  return accepted(context, turn, advance);
 }
 
 function isRefused({ after }: Advance, refused: ReadonlySet<JobId>): boolean {
   return refused.size > 0 && after !== undefined && after.some((id) => refused.has(id));
 }
 
-function goOn(context: Context, advance: Advance, row: Row): void {
-  const { connection, namespace } = context;
-  const { id, from, entries, next } = advance;
+/** `false`: its row is not as it was thought to be. */
+function goOn(context: Context, advance: Advance, held: HeldRow): boolean {
+  const { connection, namespace, counts } = context;
+  const { id, from, entries, next, token } = advance;
+  const { lane, state: before } = held;
   const state = next.kind === "running" ? STATE.running : STATE.waiting;
-  const lane = laneOf(context, Number(row[1]));
-  connection.run(GO_ON, BigInt(state), from + entries.length, namespace, id);
-  if (row[0] !== state) {
-    context.counts.add(lane.no, Number(row[0]), -1);
-    context.counts.add(lane.no, state, 1);
+  const isChanged = connection.run(
+    GO_ON,
+    BigInt(state),
+    from + entries.length,
+    namespace,
+    id,
+    token,
+    before,
+    from,
+  );
+  if (isChanged === 0) return false;
+  if (before !== state) {
+    counts.add(lane.no, before, -1);
+    counts.add(lane.no, state, 1);
   }
   putEntries(context, advance);
+  context.held.remember(id, { ...held, state, entries: from + entries.length });
   emit(context, lane, id, { kind: "advanced", state: JOB_STATES[state] ?? "waiting" });
+  return true;
 }
 
 function putEntries(context: Context, { id, from, entries }: Advance): void {
@@ -71,47 +130,83 @@ function putEntries(context: Context, { id, from, entries }: Advance): void {
   }
 }
 
-/** The owner lets go of the run: it is parked, given back, or ends. */
-function endTurn(
+const REMOVE_ENDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ?
+  AND entries = ? AND extras = ${EXTRA.run}`;
+const REMOVE_RECORD = "DELETE FROM runs WHERE namespace = ? AND run = unhex(?, '-')";
+const KEEP_ENDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
+  finished_at = ?, remove_at = ?, entries = ?
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries = ? AND rest IS NULL
+  AND extras & ${EXTRA.parent} = 0`;
+/** Longest result that the form of one statement keeps: see settle.ts. */
+const PLAIN_RESULT_LENGTH = 512;
+
+/** Success of a run that nobody waits for and nobody cancelled. `false` where that does not fit: nothing was changed. */
+function endPlain(
   context: Context,
   worker: string,
   advance: Advance,
-  refused: ReadonlySet<JobId>,
-): AdvanceReply {
-  const job = readJob(context, advance.id);
+  { result, retention }: Extract<Advance["next"], { kind: "succeeded" }>,
+  { lane, state }: HeldRow,
+): boolean {
+  const { connection, namespace, nowMs, counts } = context;
+  const { id, token, from, entries } = advance;
+  const isRemoved = retention.ageMs === 0 || retention.count === 0;
+  if (isRemoved) {
+    if (connection.run(REMOVE_ENDED, namespace, id, token, state, from) === 0) return false;
+    connection.run(REMOVE_RECORD, namespace, id);
+  } else {
+    if (result.length > PLAIN_RESULT_LENGTH) return false;
+    const kept = [worker, result, nowMs, nowMs + retention.ageMs, from + entries.length];
+    const isKept = connection.run(KEEP_ENDED, ...kept, namespace, id, token, state, from) === 1;
+    if (!isKept) return false;
+    putEntries(context, advance);
+    counts.add(lane.no, STATE.succeeded, 1);
+  }
+  counts.add(lane.no, state, -1);
+  context.held.forget(id);
+  noteRoom(context);
+  emit(context, lane, id, { kind: "succeeded", result });
+  if (isRemoved) emit(context, lane, id, { kind: "removed" });
+  return true;
+}
+
+/** The owner lets go of the run: it is parked, given back, or ends. */
+function endTurn(context: Context, turn: Turn, advance: Advance): AdvanceReply {
+  const { id, next } = advance;
+  const job = readJob(context, id);
   if (job === null) return { accepted: false, why: "gone" };
-  const facts = Number(
-    context.connection.first(COUNT_FACTS, context.namespace, advance.id)?.[0] ?? 0,
-  );
+  const facts = next.kind === "parked" ? countFacts(context, id) : 0;
   const policy = policyOf(context, job.record.type, job.retention);
   const transition = decide(job.record, advance, facts, policy, context.nowMs);
   if (transition.kind === "rejected" || transition.kind === "again") {
     return { accepted: false, why: "stale" };
   }
-  if (isRefused(advance, refused)) return { accepted: false, why: "refused" };
+  if (isRefused(advance, turn.refused)) return { accepted: false, why: "refused" };
+  context.held.forget(id);
   // The last words of a run that is removed at once would be removed with it.
   if (transition.kind === "changed") putEntries(context, advance);
   const extras = advance.entries.length > 0 ? job.extras | EXTRA.run : job.extras;
-  applyTransition(context, job, { ...job, extras, strikes: 0, company: null }, transition, worker);
+  const after = { ...job, extras, strikes: 0, company: null };
+  applyTransition(context, job, after, transition, turn.worker);
   if (isTerminal(transition.job.state)) {
     emitEnding(context, job.lane, transition.job, transition.kind === "removed");
-  } else emit(context, job.lane, advance.id, { kind: "advanced", state: transition.job.state });
-  return { accepted: true, claimed: keepChildren(context, worker, advance), nowMs: context.nowMs };
+  } else emit(context, job.lane, id, { kind: "advanced", state: transition.job.state });
+  return accepted(context, turn, advance);
 }
 
-const HAND_OVER = `UPDATE OR FAIL jobs SET state = 2, worker = ?, started_at = ?, token = ?
-  WHERE namespace = ? AND id = unhex(?, '-')`;
-const IS_MINE = `SELECT 1 FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND state = 2 AND token = ?`;
+function countFacts({ connection, namespace }: Context, id: JobId): number {
+  return Number(connection.first(COUNT_FACTS, namespace, id)?.[0] ?? 0);
+}
 
 /** Enqueues the children of an advance and cancels others. Gives back the children that its owner runs itself. */
 function keepChildren(
   context: Context,
-  worker: string,
+  { handOver }: Turn,
   { id, children, cancels }: Advance,
 ): readonly JobId[] {
   const claimed: JobId[] = [];
   for (const child of children ?? NO_CHILDREN) {
-    if (keepChild(context, worker, id, child)) claimed.push(child.id);
+    if (handOver.keep(id, child)) claimed.push(child.id);
   }
   if (cancels !== undefined && cancels.length > 0) {
     const reason = "its workflow run has no need of it any more";
@@ -121,33 +216,6 @@ function keepChildren(
 }
 
 const NO_CHILDREN: readonly ChildJob[] = [];
-
-/** `true`: its parent's owner has claimed it. */
-function keepChild(context: Context, worker: string, parent: JobId, child: ChildJob): boolean {
-  const { connection, namespace, nowMs, counts } = context;
-  const { token } = child;
-  const lane = context.lanes.of(child.queue, child.type, child.labels ?? []);
-  const wasReady = lane.mayBeReady || lane.mayBeSuspect;
-  const [reply] = enqueue(context, [{ ...child, parent }]);
-  if (token === undefined || reply === undefined) return false;
-  if (!reply.isNew) {
-    return (
-      reply.state === "running" &&
-      connection.first(IS_MINE, namespace, child.id, token) !== undefined
-    );
-  }
-  // Others that wait come first: it is claimed in its turn.
-  const owner = findWorkerNumber(context, worker);
-  if (reply.state !== "ready" || wasReady || owner === null) return false;
-  if (context.paused.has(child.queue)) return false;
-  // Whether a limit lets it start is for a claim to say.
-  if (child.keys !== undefined || isLimited(context, child.queue)) return false;
-  connection.run(HAND_OVER, BigInt(owner), nowMs, token, namespace, child.id);
-  counts.add(lane.no, STATE.ready, -1);
-  counts.add(lane.no, STATE.running, 1);
-  emit(context, lane, child.id, { kind: "started", worker, attempt: 1 });
-  return true;
-}
 
 const READ_ENTRIES = `SELECT body FROM runs WHERE namespace = ? AND run = unhex(?, '-') AND key >= ? AND key < x''
   ORDER BY key LIMIT ?`;

@@ -1,5 +1,6 @@
 // Settling: how a try's end is kept. The usual end, success without anything to keep, is one statement.
-import { type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
+import type { JobId } from "../../core/ids.ts";
+import { type JobRecord, type JobState, type JsonText, isTerminal } from "../../core/job.ts";
 import { writeEnding } from "../../core/run.ts";
 import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts";
 import { type Transition, isHeld, settle as decide } from "../../core/transitions.ts";
@@ -39,6 +40,9 @@ const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, toke
   finished_at = ?, remove_at = ?
   WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL
   AND extras & ${EXTRA.run | EXTRA.parent} = 0 RETURNING lane`;
+/** A step of a run that is as it was when it was claimed. */
+const REMOVE_STEP = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
+  AND extras = ${EXTRA.parent}`;
 /** Longest result that the one-statement form keeps: longer ones are documents. */
 const PLAIN_RESULT_LENGTH = 512;
 
@@ -116,25 +120,39 @@ function removePlain(
 ): Lane | null {
   const { connection, namespace } = context;
   if (known !== undefined && connection.run(REMOVE_PLAIN, namespace, id, token) === 1) return known;
+  const step = context.claims.takeStep(token);
+  if (step !== undefined && connection.run(REMOVE_STEP, namespace, id, token) === 1) {
+    tellSucceeded(context, step.parent, id, { worker, ...step }, result);
+    return step.lane;
+  }
   const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
   if (row === undefined) return null;
   const lane = laneOf(context, Number(row[0]));
   removeExtras(context, id, Number(row[1]), tagsOf(row[2]));
   const parent = parentOf(row[3]);
   if (parent !== undefined) {
-    const ending = {
-      state: "succeeded",
-      attempts: Number(row[4]) + 1,
-      worker,
-      startedAtMs: Number(row[5]),
-      finishedAtMs: context.nowMs,
-    } as const;
-    const body = writeEnding(ending, result);
-    tellRun(context, parent, { key: id, kind: "ended", body }, worker);
+    const attempt = Number(row[4]) + 1;
+    tellSucceeded(context, parent, id, { worker, attempt, startedAtMs: Number(row[5]) }, result);
   }
   endFlow(context, lane, id, Number(row[1]), uniqueOf(row[2]));
   if (row[6] !== null) leaveGates(context, Number(row[6]));
   return lane;
+}
+
+function tellSucceeded(
+  context: Context,
+  parent: JobId,
+  id: JobId,
+  by: { readonly worker: string; readonly attempt: number; readonly startedAtMs: number },
+  result: JsonText,
+): void {
+  const { worker, attempt: attempts, startedAtMs } = by;
+  const finishedAtMs = context.nowMs;
+  const body = writeEnding(
+    { state: "succeeded", attempts, worker, startedAtMs, finishedAtMs },
+    result,
+  );
+  tellRun(context, parent, { key: id, kind: "ended", body }, worker);
 }
 
 function keepPlain(

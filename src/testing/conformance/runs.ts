@@ -116,6 +116,20 @@ export const runsTopic: Topic = {
       },
     },
     {
+      name: "hand over the children of one act all alike",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await owner.claim();
+        const children = [1, 2, 3].map((number) => step(world, { token: `mine.${number}` }));
+        const reply = await say(world, owner, run, { entries: ["1"], children });
+        assert.ok(reply.accepted);
+        assert.ok([0, children.length].includes(reply.claimed.length));
+        const left = await owner.claim();
+        assert.equal(left.length + reply.claimed.length, children.length);
+      },
+    },
+    {
       name: "hand over no child of a queue that is paused, nor before others that wait",
       needs: NEEDS,
       async run(world) {
