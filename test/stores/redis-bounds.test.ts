@@ -150,7 +150,7 @@ test("of what has run, and was kept for its time, nothing is left", async () => 
         w: idle = 0,
         ...sizes
       } = Object.fromEntries(await sizesOf(world));
-      const names = ["t", "r", "i"];
+      const names = ["t", "r", "i", "u", "o"];
       for (let slot = 1; slot <= LIST_SLOTS; slot += 1) names.push(`l${slot}`);
       for (let shard = 1; shard <= 8; shard += 1) names.push(`j${shard}`);
       expect(sizes).toEqual(Object.fromEntries(names.map((name) => [name, 1])));

@@ -1,6 +1,8 @@
 // Claims that workers of this process hold, and which lanes a worker may claim from.
 import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
+import { KIN_BYTES, type Kin, readKin } from "./kin.ts";
 import {
+  FLAG,
   HEAD_BYTES,
   type LaneDefinition,
   type StoredJob,
@@ -21,6 +23,8 @@ export interface Held {
   readonly id: Buffer;
   readonly record: Buffer;
   readonly extras: string;
+  /** Empty where no workflow run is concerned. */
+  readonly kin: Buffer;
   readonly startedAtMs: number;
 }
 
@@ -41,6 +45,14 @@ export function readClaimed(held: Held): ClaimedJob {
     startedAtMs: held.startedAtMs,
     tags: extras.g ?? [],
     ...(extras.y === undefined ? {} : { retention: readRetention(extras.y) }),
+    ...(held.kin.length === 0 ? {} : claimedKin(readKin(held.kin))),
+  };
+}
+
+function claimedKin(kin: Kin | null): Pick<ClaimedJob, "parent" | "resumes"> {
+  return {
+    ...(kin?.parent == null ? {} : { parent: kin.parent }),
+    ...(kin?.isRun === true ? { resumes: true } : {}),
   };
 }
 
@@ -58,6 +70,7 @@ export function asStored(held: Held): StoredJob {
       extras: held.extras,
       progress: "",
       result: "",
+      kin: held.kin,
       lane: held.lane,
     },
     held.startedAtMs,
@@ -126,6 +139,8 @@ export function readHeld(
     const number = record.readUInt16BE(3);
     const lane = laneByNumber(room, number);
     if (lane === undefined) continue;
+    const beside = parts[from + 2] as Buffer;
+    const kinBytes = ((record[1] ?? 0) & FLAG.kin) === 0 ? 0 : KIN_BYTES;
     held.push({
       room,
       worker: by.worker,
@@ -133,12 +148,15 @@ export function readHeld(
       lane,
       id: parts[from] as Buffer,
       record,
-      extras: String(parts[from + 2]),
+      extras: beside.length === kinBytes ? "" : beside.toString("utf8", kinBytes),
+      kin: kinBytes === 0 ? NO_KIN : beside.subarray(0, kinBytes),
       startedAtMs,
     });
   }
   return held;
 }
+
+const NO_KIN = Buffer.alloc(0);
 
 function laneByNumber(room: OpenRoom, number: number): Lane | undefined {
   const { all } = room.lanes;

@@ -1,6 +1,7 @@
 // What the parts of an open store share.
 import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
 import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
+import type { Delivered } from "./delivered.ts";
 import type { Directory } from "./layout.ts";
 import type { Link } from "./link.ts";
 import type { OpenRoom, Rooms } from "./rooms.ts";
@@ -16,6 +17,8 @@ export interface Context {
   readonly rooms: Rooms;
   readonly nextNonce: () => Buffer;
   /** The types that were made known, read again now and then. */
+  /** What was brought to where it belongs. */
+  readonly delivered: Delivered;
   readonly types: { read(): Promise<ReadonlyMap<string, TypeRecord>>; forget(): void };
 }
 
@@ -24,12 +27,12 @@ export async function callOnce(
   context: Context,
   room: OpenRoom,
   script: Script,
-  write: (args: Arguments) => void,
+  write: (args: Arguments, nonce: Buffer) => void,
   given?: Buffer,
 ): Promise<readonly unknown[]> {
   const nonce = given ?? context.nextNonce();
   const args = new Arguments().raw(nonce).raw(takeArrived(room));
-  write(args);
+  write(args, nonce);
   // Under a nonce that was chosen before, another may call too.
   let wasRepeated = given !== undefined;
   const reply = await context.link.call(script, room.keys, args, {

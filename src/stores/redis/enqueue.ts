@@ -3,6 +3,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, callOnce } from "./context.ts";
+import { parentBytes } from "./kin.ts";
 import {
   type Extras,
   FLAG,
@@ -235,6 +236,11 @@ function fieldOf(job: NewJob): string {
 
 /** Whether a job is its input and its place in a lane, nothing more: then it waits in a list. */
 function isPlain(job: NewJob): boolean {
+  return job.parent === undefined && isListed(job);
+}
+
+/** Whether a job can wait in a list: a run that made it is no hindrance. */
+export function isListed(job: NewJob): boolean {
   return (
     (job.delayMs === undefined || job.delayMs <= 0) &&
     job.runAtMs === undefined &&
@@ -242,7 +248,8 @@ function isPlain(job: NewJob): boolean {
     (job.tags === undefined || job.tags.length === 0) &&
     job.idempotency === undefined &&
     job.unique === undefined &&
-    job.retention === undefined
+    job.retention === undefined &&
+    (job.keys === undefined || job.keys.length === 0)
   );
 }
 
@@ -274,7 +281,8 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
   const flags =
     (hasExtras ? FLAG.extras : 0) |
     (tags.length > 0 ? FLAG.tags : 0) |
-    (job.expireAfterMs === undefined ? 0 : FLAG.expires);
+    (job.expireAfterMs === undefined ? 0 : FLAG.expires) |
+    (job.parent === undefined ? 0 : FLAG.kin);
   args
     .id(job.id)
     .number(lane)
@@ -285,6 +293,7 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
     .number(tags.length);
   for (const tag of tags) args.text(tag);
   args.text(job.input).text(hasEvents ? eventOf(job) : "");
+  args.raw(parentBytes(job.parent));
 }
 
 /** Whether it is ready or waits for its time the follower sees from the time that it is told. */

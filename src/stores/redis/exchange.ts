@@ -14,6 +14,10 @@ import type { OpenRoom } from "./rooms.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import { decideSettlement } from "./settling.ts";
+import type { KeepJobs } from "./children.ts";
+import type { News } from "./endings.ts";
+import { goOnWithRuns } from "./owned-runs.ts";
+import { tellNews } from "./speaking.ts";
 
 /** Most settlements in one call. */
 const MAX_SETTLEMENTS = 500;
@@ -37,6 +41,8 @@ export interface WorkerState {
   readonly leaseMs: number;
   /** A lease may have been made in this room: it must be kept. */
   joined(room: OpenRoom): void;
+  /** It speaks for a workflow run in this room: it must hear what that is told. */
+  owns(room: OpenRoom): void;
 }
 
 /** Settles and claims. */
@@ -52,8 +58,10 @@ export interface Exchanger {
 export function createExchanger(
   context: Context,
   workers: ReadonlyMap<string, WorkerState>,
+  keepJobs: KeepJobs,
 ): Exchanger {
   const held = new Map<string, Held>();
+  const waiting = new Set<string>();
   const late = new Map<string, Promise<SettleReply>>();
   const giveBack = (claims: readonly Held[]): Promise<void> => releaseAll(context, claims);
   let turn = 0;
@@ -66,10 +74,14 @@ export function createExchanger(
     trim(late, MAX_LATE);
     // What it claimed nobody waits for any more.
     answer.then(({ claimed }) => giveBack(claimed)).catch(() => {});
+    answer.then(({ news }) => tellNews(context, news, request.worker)).catch(() => {});
   };
   const ask = async (request: RoomRequest): Promise<RoomReply> => {
     const reply = await askInChunks(context, held, request, onLate);
-    for (const { token } of request.settlements) held.delete(token);
+    for (const { token } of request.settlements) {
+      held.delete(token);
+      waiting.delete(token);
+    }
     for (const claim of reply.claimed) held.set(claim.token, claim);
     trim(held, MAX_HELD);
     return reply;
@@ -77,11 +89,30 @@ export function createExchanger(
   return {
     exchange: async (request) => {
       turn += 1;
-      return runExchange({ context, held, late, workers, ask, giveBack, turn }, request);
+      const news: News[] = [];
+      const noting = async (asked: RoomRequest): Promise<RoomReply> => {
+        const reply = await ask(asked);
+        news.push(...reply.news);
+        return reply;
+      };
+      const base = { context, held, waiting, late, workers, giveBack, keepJobs, turn };
+      const insides: Insides = { ...base, ask: noting };
+      try {
+        const reply = await runExchange(insides, request);
+        return await goOnWithRuns(insides, request, reply, news);
+      } catch (error) {
+        // What ended is told all the same.
+        tellNews(context, news, request.worker).catch(() => {});
+        throw error;
+      }
     },
     find: (token) => held.get(token),
     forget: (worker) => {
-      for (const [token, claim] of held) if (claim.worker === worker) held.delete(token);
+      for (const [token, claim] of held) {
+        if (claim.worker !== worker) continue;
+        held.delete(token);
+        waiting.delete(token);
+      }
     },
   };
 }
@@ -120,12 +151,14 @@ async function askInChunks(
   if (chunks.length === 0) return exchangeRoom(context, held, request, onLate);
   const { claim: _, ...bare } = request;
   const settled: SettleReply[] = [];
+  const news: News[] = [];
   for (const settlements of chunks) {
     const before = await exchangeRoom(context, held, { ...bare, settlements }, onLate);
     settled.push(...before.settled);
+    news.push(...before.news);
   }
   const reply = await exchangeRoom(context, held, { ...request, settlements: last }, onLate);
-  return { ...reply, settled: [...settled, ...reply.settled] };
+  return { ...reply, settled: [...settled, ...reply.settled], news: [...news, ...reply.news] };
 }
 
 /** Parts that are small enough, and in which no job comes twice: a script takes them in an order of its own. */
@@ -150,7 +183,10 @@ const GONE: SettleReply = { accepted: false, why: "gone" };
 /** What the parts of an exchange share. */
 export interface Insides {
   readonly context: Context;
-  readonly held: ReadonlyMap<string, Held>;
+  readonly held: Map<string, Held>;
+  /** Tokens of workflow runs that only wait. */
+  readonly waiting: Set<string>;
+  readonly keepJobs: KeepJobs;
   readonly late: Map<string, Promise<SettleReply>>;
   readonly workers: ReadonlyMap<string, WorkerState>;
   readonly ask: (request: RoomRequest) => Promise<RoomReply>;
@@ -205,12 +241,12 @@ async function claimRounds(
       if (unasked.length > 0) claiming.lookAgainInMs = 0;
       return;
     }
+    const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
     if (unasked.length > 0) {
-      claiming.shares = shareEvenly(unasked, claiming.left, insides.turn);
+      claiming.shares = shareEvenly([...unasked, ...more], claiming.left, insides.turn);
       unasked = [];
       continue;
     }
-    const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
     const [first] = more;
     if (first === undefined) return;
     claiming.shares =

@@ -9,6 +9,7 @@ import { checkServers, durabilityOf, readServers } from "./describe.ts";
 import { FOLLOWED_SETTING, renew } from "./follow.ts";
 import { LAYOUT_VERSION, directoryOf } from "./layout.ts";
 import { DEFAULT_DEADLINE_MS, openLink } from "./link.ts";
+import { createDelivered } from "./delivered.ts";
 import { createNonceMaker } from "./nonces.ts";
 import { checkLayout, openTypes } from "./queues.ts";
 import { MAX_PARTITIONS, openRooms } from "./rooms.ts";
@@ -91,6 +92,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
         },
       }),
       nextNonce: createNonceMaker(),
+      delivered: createDelivered(link),
       types: openTypes(link, directory),
     };
     const durability = options.durability ?? durabilityOf(servers);

@@ -23,8 +23,8 @@ export const MAX_LANES = 4_000;
 /** A lane that was found empty is forgotten when it still is after this time. */
 export const LANE_IDLE_MS = 600_000;
 
-/** Keys of a partition before the lists: meta, timed, running, timers, index, idle. */
-export const FIXED_KEYS = 6;
+/** Keys of a partition before the lists: meta, timed, running, timers, index, idle, runs, outbox. */
+export const FIXED_KEYS = 8;
 
 /** A partition of a queue: what one script call works on, all in one hash slot. */
 export interface Room {
@@ -44,7 +44,7 @@ const SEPARATOR = "|";
 /** Makes the room of a queue's partition. */
 export function roomOf(namespace: string, queue: string, partition: number): Room {
   const tag = `{mr${LAYOUT_VERSION}${SEPARATOR}${namespace}${SEPARATOR}${queue}${SEPARATOR}${partition}}`;
-  const names = ["m", "t", "r", "x", "i", "w"];
+  const names = ["m", "t", "r", "x", "i", "w", "u", "o"];
   for (let slot = 1; slot <= LIST_SLOTS; slot += 1) names.push(`l${slot}`);
   for (let shard = 1; shard <= RECORD_SHARDS; shard += 1) names.push(`j${shard}`);
   const keys = names.map((name) => tag + name);

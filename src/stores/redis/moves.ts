@@ -3,6 +3,7 @@ import type { JobChange } from "../../core/events.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { type Context, callOnce } from "./context.ts";
+import { type News, endingBy, endingBytes, newsOf } from "./endings.ts";
 import {
   FLAG,
   SYMBOLIC_NOW_MS,
@@ -14,6 +15,7 @@ import {
 } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
+import { tellNews } from "./speaking.ts";
 import type { Arguments } from "./wire.ts";
 
 /** A decision about a job, ready to be carried out. */
@@ -47,14 +49,14 @@ export function moveResult(letter: string | undefined): MoveResult {
   return RESULTS[letter ?? ""] ?? "gone";
 }
 
+/** Of jobs that nobody holds. */
 const PLACES: Readonly<Record<string, string>> = {
   scheduled: "T",
   ready: "T",
-  waiting: "T",
+  waiting: "P",
   succeeded: "S",
   failed: "F",
   cancelled: "C",
-  running: "=",
 };
 
 /** Writes the arguments of a move; the script says which they are. */
@@ -72,6 +74,7 @@ export function writeMove(args: Arguments, move: Move): void {
     for (const empty of ["", "", "", "", "", ""]) args.text(empty);
     args.text(events.join(","));
     for (const empty of ["", "", "", "", ""]) args.text(empty);
+    args.raw(endingArgument(move));
     return;
   }
   const after = transition.job;
@@ -82,7 +85,7 @@ export function writeMove(args: Arguments, move: Move): void {
   const extras = extrasOf(after, { retention, unique, strikes, ageMs });
   const hasExtras = Object.keys(extras).length > 0;
   args
-    .text(PLACES[after.state] ?? "T")
+    .text(after.token === null ? (PLACES[after.state] ?? "T") : "=")
     .number(
       (hasExtras ? FLAG.extras : 0) |
         (after.tags.length > 0 ? FLAG.tags : 0) |
@@ -100,7 +103,16 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(move.cancel === undefined ? "" : String(move.cancel.graceMs))
     .text(move.cancel?.worker ?? "")
     .text(move.cancel?.reason ?? "")
-    .text(move.lines === undefined ? "" : JSON.stringify(move.lines));
+    .text(move.lines === undefined ? "" : JSON.stringify(move.lines))
+    .raw(endingArgument(move));
+}
+
+const NO_ENDING = Buffer.alloc(0);
+
+/** What the run that made the job is told, where this is its end. */
+function endingArgument({ job, transition }: Move): Buffer {
+  const ending = endingBy(job.record, transition);
+  return ending === null ? NO_ENDING : endingBytes(ending);
 }
 
 function laneAfter({ job, suspicion }: Move, { headStartMs }: JobRecord): string {
@@ -125,16 +137,40 @@ function timeText(atMs: number): string {
   return isSymbolic(atMs) ? `+${Math.round(atMs - SYMBOLIC_NOW_MS)}` : String(atMs);
 }
 
-/** Carries out moves of one room. */
+/**
+ * Carries out moves of one room. Runs that made jobs which end by it are told, unless `news` takes what is to be told.
+ */
 export async function applyMoves(
   context: Context,
   room: OpenRoom,
   moves: readonly Move[],
+  news?: News[],
 ): Promise<readonly MoveResult[]> {
   if (moves.length === 0) return [];
   const reply = await callOnce(context, room, EXCHANGE, (args) => {
-    args.text("").text("1").number(0).number(moves.length);
+    args.text("").text("1").number(0).number(moves.length).number(0);
     for (const move of moves) writeMove(args, move);
   });
-  return Array.from(String(reply[2]), moveResult);
+  const letters = String(reply[2]);
+  const ended = newsOfMoves(room, moves, letters, Number(reply[0]));
+  if (news === undefined) await tellNews(context, ended, "");
+  else news.push(...ended);
+  return Array.from(letters, moveResult);
+}
+
+/** What runs are told of the jobs that moves ended, by the letters of their results. */
+export function newsOfMoves(
+  room: OpenRoom,
+  moves: readonly Move[],
+  letters: string,
+  nowMs: number,
+): readonly News[] {
+  const news: News[] = [];
+  for (const [index, { job, transition }] of moves.entries()) {
+    const { id, parent } = job.record;
+    if (parent === undefined || letters[index] !== "a") continue;
+    const ending = endingBy(job.record, transition);
+    if (ending !== null) news.push(newsOf(ending, id, room, nowMs));
+  }
+  return news;
 }

@@ -100,11 +100,15 @@ async function deciderOf(
     if (transition.kind === "rejected") return null;
     place += 1;
     const after = transition.job;
-    const { worker } = job.record;
-    if (order.kind === "cancel" && !isTerminal(after.state) && worker !== null) {
+    const { worker, token } = job.record;
+    if (order.kind === "cancel" && token !== null && worker !== null) {
       const reason = after.cancelRequest?.reason ?? order.reason;
       const extra = { cancel: { graceMs: policy.cancelGraceMs, worker, reason } };
-      return { state: "running", transition, changes: [], extra };
+      return { state: after.state, transition, changes: [], extra };
+    }
+    // A workflow run that is out of memory is made ready, to end by itself.
+    if (order.kind === "cancel" && !isTerminal(after.state)) {
+      return { state: after.state, transition, changes: [{ kind: "advanced", state: "ready" }] };
     }
     const changes = changesOf(order);
     if (transition.kind === "removed") changes.push({ kind: "removed" });

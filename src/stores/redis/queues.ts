@@ -38,7 +38,7 @@ async function countQueue(context: Context, name: string): Promise<QueueRecord> 
       scheduled: sum(1),
       ready: sum(2),
       running: sum(3),
-      waiting: 0,
+      waiting: sum(8),
       succeeded: sum(4),
       failed: sum(5),
       cancelled: sum(6),

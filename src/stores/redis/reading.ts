@@ -12,7 +12,7 @@ import { Arguments, idBytes, readId } from "./wire.ts";
 /** Ids read in one call: it holds the server for less than 2 ms. */
 const READ_BATCH = 500;
 /** Parts of a job in the reply. */
-const PARTS = 5;
+const PARTS = 6;
 
 /** Reads jobs of one room, in the order of the ids. */
 export async function readJobs(
@@ -60,6 +60,7 @@ function readReply(
         extras: String(reply[from + 2]),
         progress: String(reply[from + 3]),
         result: String(reply[from + 4]),
+        kin: reply[from + 5] as Buffer,
         lane,
       },
       nowMs,
@@ -101,7 +102,7 @@ const SOURCES: Readonly<Record<JobState, readonly string[]>> = {
   scheduled: ["t"],
   ready: ["L", "t"],
   running: ["R"],
-  waiting: [],
+  waiting: ["w", "p"],
   succeeded: ["S"],
   failed: ["F"],
   cancelled: ["C"],

@@ -2,6 +2,7 @@
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { AttemptRecord, CancelRequest, JobRecord, JobState } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
+import { kinFields, readKin } from "./kin.ts";
 import { readId, readTime } from "./wire.ts";
 
 /** What a lane's field says after its first letter: type, required labels, head start, company of a suspect. */
@@ -36,6 +37,7 @@ export const FLAG = {
   expires: 16,
   result: 32,
   cancel: 64,
+  kin: 128,
 } as const;
 
 /** Bytes of a record before the input: place, flags, revision, lane (2), enqueued (6), due (6). */
@@ -84,6 +86,8 @@ export interface StoredParts {
   readonly extras: string;
   readonly progress: string;
   readonly result: string;
+  /** Empty where no workflow run is concerned. */
+  readonly kin: Buffer;
   readonly lane: LaneDefinition;
 }
 
@@ -96,9 +100,16 @@ export interface StoredJob {
   readonly strikes: number;
   readonly lane: LaneDefinition;
   readonly guard: Buffer;
+  /** Whether a workflow run made it, or it is one or was told something as one. */
+  readonly hasKin: boolean;
 }
 
-const PLACES: Readonly<Record<string, JobState>> = { S: "succeeded", F: "failed", C: "cancelled" };
+const PLACES: Readonly<Record<string, JobState>> = {
+  S: "succeeded",
+  F: "failed",
+  C: "cancelled",
+  P: "waiting",
+};
 const GUARDED = Buffer.from("g");
 
 /** Reads a job. */
@@ -108,7 +119,9 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
   const place = String.fromCharCode(record[0] ?? 0);
   const dueAtMs = readTime(record, 11);
   const claim = run.length === 0 ? null : readClaim(run);
-  const state = claim === null ? (PLACES[place] ?? waitingState(place, dueAtMs, nowMs)) : "running";
+  const kin = readKin(parts.kin);
+  const held = kin?.isWaiting === true ? "waiting" : "running";
+  const state = claim === null ? (PLACES[place] ?? waitingState(place, dueAtMs, nowMs)) : held;
   const finishedAtMs = extras.f ?? null;
   return {
     record: {
@@ -124,7 +137,8 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       crashes: extras.c ?? 0,
       enqueuedAtMs: readTime(record, 5),
       dueAtMs,
-      expiresAtMs: extras.x ?? null,
+      // A run that has begun does not expire.
+      expiresAtMs: kin?.hasBegun === true ? null : (extras.x ?? null),
       startedAtMs: claim?.startedAtMs ?? extras.s ?? null,
       finishedAtMs,
       removeAtMs: finishedAtMs === null ? null : finishedAtMs + readAge(extras.A ?? 0),
@@ -137,12 +151,14 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       history: extras.h ?? [],
       idempotencyKey: extras.k ?? null,
       keys: [],
+      ...kinFields(kin),
     },
     retention: extras.y === undefined ? undefined : readRetention(extras.y),
     unique: extras.u,
     strikes: extras.z ?? 0,
     lane,
     guard: Buffer.concat([GUARDED, record.subarray(0, HEAD_BYTES), run]),
+    hasKin: kin !== null,
   };
 }
 

@@ -57,9 +57,9 @@ interface Moving {
   readonly id: JobId;
 }
 
-function isMovable({ record, unique }: FoundJob, queue: string): boolean {
-  // A unique job stands for others of its queue.
-  return mayMove(record) && unique === undefined && record.queue !== queue;
+function isMovable({ record, unique, hasKin }: FoundJob, queue: string): boolean {
+  // A unique job stands for others of its queue; what a workflow run was told is kept under its id.
+  return mayMove(record) && unique === undefined && !hasKin && record.queue !== queue;
 }
 
 /** A queue that drains takes nothing in. What was moved out before it began to drain is delivered all the same. */

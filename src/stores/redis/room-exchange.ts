@@ -3,11 +3,12 @@ import { MillraceError } from "../../core/errors.ts";
 import type { ClaimRequest, SettleReply, Settlement, TypeRecord } from "../../core/store.ts";
 import { type Held, asStored, readHeld, readLanes, servedLanes } from "./claims.ts";
 import { type Context, policyOf } from "./context.ts";
-import { type Move, applyMoves, moveResult, writeMove } from "./moves.ts";
+import { type Ending, type News, endingBytes, newsOf } from "./endings.ts";
+import { type Move, applyMoves, moveResult, newsOfMoves, writeMove } from "./moves.ts";
 import { readJobs } from "./reading.ts";
 import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
-import { decideSettlement, isPlainSettlement, plainEvents } from "./settling.ts";
+import { decideSettlement, isPlainSettlement, plainEnding, plainEvents } from "./settling.ts";
 import { Arguments } from "./wire.ts";
 
 /** What is asked of one room. */
@@ -35,6 +36,8 @@ export interface RoomClaim {
 /** What one room answered. */
 export interface RoomReply {
   readonly settled: readonly SettleReply[];
+  /** What workflow runs are to be told of the jobs that ended. */
+  readonly news: readonly News[];
   readonly claimed: readonly Held[];
   readonly lookAgainInMs: number | null;
   readonly hasMore: boolean;
@@ -57,22 +60,19 @@ export async function exchangeRoom(
   onLate: LateAnswer,
 ): Promise<RoomReply> {
   const { room } = request;
-  const plain: Settlement[] = [];
-  const other: Settlement[] = [];
-  for (const settlement of request.settlements) {
-    (isPlainSettlement(settlement) ? plain : other).push(settlement);
-  }
+  const { plain, steps, other } = sortSettlements(held, request.settlements);
   const types = other.length === 0 ? NO_TYPES : await context.types.read();
   const decided = other.map((settlement) => decideHeld(held, settlement, types));
   const moves = decided.flatMap((decision) => (decision?.move ? [decision.move] : []));
-  const reply = await send(context, held, { ...request, plain, moves }, onLate);
+  const reply = await send(context, held, { ...request, plain, steps, moves }, onLate);
   const replies = new Map<Settlement, SettleReply>();
+  const undecided: Settlement[] = [];
   let letter = 0;
   for (const settlement of plain) {
-    replies.set(settlement, replyOf(reply.letters[letter], { accepted: true, state: "succeeded" }));
+    if (reply.letters[letter] === "c") undecided.push(settlement);
+    else replies.set(settlement, replyOf(reply.letters[letter], SUCCEEDED));
     letter += 1;
   }
-  const undecided: Settlement[] = [];
   for (const [index, settlement] of other.entries()) {
     const decision = decided[index];
     if (!decision?.move) {
@@ -83,13 +83,44 @@ export async function exchangeRoom(
     else replies.set(settlement, replyOf(reply.letters[letter], decision.reply));
     letter += 1;
   }
-  for (const [settlement, answer] of await settleByReading(context, room, undecided)) {
+  const news = [...reply.news];
+  for (const [settlement, answer] of await settleByReading(context, room, undecided, news)) {
     replies.set(settlement, answer);
   }
   const settled = request.settlements.map(
     (settlement): SettleReply => replies.get(settlement) ?? { accepted: false, why: "gone" },
   );
-  return { ...reply, settled };
+  return { ...reply, settled, news };
+}
+
+const SUCCEEDED: SettleReply = { accepted: true, state: "succeeded" };
+
+/** Settlements by how they are carried out: those that end a step of a run are the last of the plain ones. */
+function sortSettlements(
+  held: HeldClaims,
+  settlements: readonly Settlement[],
+): {
+  readonly plain: readonly Settlement[];
+  readonly steps: readonly Ending[];
+  readonly other: readonly Settlement[];
+} {
+  const plain: Settlement[] = [];
+  const ofSteps: Settlement[] = [];
+  const steps: Ending[] = [];
+  const other: Settlement[] = [];
+  for (const settlement of settlements) {
+    if (!isPlainSettlement(settlement)) {
+      other.push(settlement);
+      continue;
+    }
+    const ending = plainEnding(held.get(settlement.token), settlement);
+    if (ending === null) plain.push(settlement);
+    else {
+      ofSteps.push(settlement);
+      steps.push(ending);
+    }
+  }
+  return { plain: ofSteps.length === 0 ? plain : [...plain, ...ofSteps], steps, other };
 }
 
 const NO_TYPES: ReadonlyMap<string, TypeRecord> = new Map();
@@ -118,6 +149,7 @@ async function settleByReading(
   context: Context,
   room: OpenRoom,
   settlements: readonly Settlement[],
+  news: News[],
 ): Promise<ReadonlyMap<Settlement, SettleReply>> {
   const replies = new Map<Settlement, SettleReply>();
   let left = settlements;
@@ -144,7 +176,7 @@ async function settleByReading(
         moving.push({ settlement, reply });
       }
     }
-    const results = await applyMoves(context, room, moves);
+    const results = await applyMoves(context, room, moves, news);
     const again: Settlement[] = [];
     for (const [index, { settlement, reply }] of moving.entries()) {
       if (results[index] === "changed") again.push(settlement);
@@ -158,11 +190,14 @@ async function settleByReading(
 
 interface Sending extends RoomRequest {
   readonly plain: readonly Settlement[];
+  /** What runs are told of the last of the plain ones. */
+  readonly steps: readonly Ending[];
   readonly moves: readonly Move[];
 }
 
 interface Answer {
   readonly letters: string;
+  readonly news: readonly News[];
   readonly claimed: readonly Held[];
   readonly lookAgainInMs: number | null;
   readonly hasMore: boolean;
@@ -177,6 +212,7 @@ async function send(
 ): Promise<Answer> {
   const { room } = sending;
   let letters = "";
+  let news: readonly News[] = NO_NEWS;
   let current = sending;
   for (;;) {
     const hasEvents = room.isFollowed;
@@ -186,10 +222,30 @@ async function send(
       continue;
     }
     letters += String(reply[2]);
-    if (String(reply[3]) !== "v") return readAnswer(current, reply, letters);
+    news = [...news, ...newsIn(current, reply)];
+    if (String(reply[3]) !== "v") return { ...readAnswer(current, reply, letters), news };
     room.lanes = readLanes(reply.slice(7));
-    current = { ...current, plain: [], moves: [] };
+    current = { ...current, plain: [], steps: [], moves: [] };
   }
+}
+
+const NO_NEWS: readonly News[] = [];
+
+/** What runs are to be told, as far as the script accepted it. */
+function newsIn(
+  { room, plain, steps, moves }: Sending,
+  reply: readonly unknown[],
+): readonly News[] {
+  const letters = String(reply[2]);
+  const nowMs = Number(reply[0]);
+  const news = [...newsOfMoves(room, moves, letters.slice(plain.length), nowMs)];
+  const first = plain.length - steps.length;
+  for (const [index, ending] of steps.entries()) {
+    const id = plain[first + index]?.id;
+    if (id === undefined || letters[first + index] !== "a") continue;
+    news.push(newsOf(ending, id, room, nowMs));
+  }
+  return news;
 }
 
 function readAnswer(
@@ -197,7 +253,10 @@ function readAnswer(
   reply: readonly unknown[],
   letters: string,
 ): Answer {
-  if (claim === undefined) return { letters, claimed: [], lookAgainInMs: null, hasMore: false };
+  const news = NO_NEWS;
+  if (claim === undefined) {
+    return { letters, news, claimed: [], lookAgainInMs: null, hasMore: false };
+  }
   const hasMore = Number(reply[5]) === 1;
   room.isHot = hasMore;
   if (Number(reply[6]) === 1) room.idle.add(worker);
@@ -206,6 +265,7 @@ function readAnswer(
   const { tokenNonce } = claim.request;
   return {
     letters,
+    news,
     claimed: readHeld(room, reply, 7, { worker, tokenNonce }),
     lookAgainInMs: dueInMs < 0 ? null : dueInMs,
     hasMore,
@@ -242,7 +302,8 @@ async function transmit(
         .then((reply): RoomReply => {
           noteArrived(room, nonce, true);
           const answer = readAnswer(sending, reply, String(reply[2]));
-          return { ...answer, settled: lateReplies(sending, answer.letters) };
+          const settled = lateReplies(sending, answer.letters);
+          return { ...answer, settled, news: newsIn(sending, reply) };
         });
       onLate(sending, late);
     }
@@ -254,7 +315,7 @@ async function transmit(
 function lateReplies(sending: Sending, letters: string): readonly SettleReply[] {
   return sending.settlements.map((settlement): SettleReply => {
     const place = sending.plain.indexOf(settlement);
-    if (place >= 0) return replyOf(letters[place], { accepted: true, state: "succeeded" });
+    if (place >= 0) return replyOf(letters[place], SUCCEEDED);
     const move = sending.moves.findIndex(({ job }) => job.record.id === settlement.id);
     const letter = move < 0 ? "s" : letters[sending.plain.length + move];
     const after = sending.moves[move]?.transition;
@@ -271,12 +332,13 @@ function writeExchange(
   sending: Sending,
   hasEvents: boolean,
 ): void {
-  const { room, worker, plain, moves, claim } = sending;
+  const { room, worker, plain, steps, moves, claim } = sending;
   args
     .text(worker)
     .text(hasEvents ? "1" : "0")
     .number(plain.length)
-    .number(moves.length);
+    .number(moves.length)
+    .number(steps.length);
   for (const { id } of plain) args.id(id);
   for (const { token } of plain) args.text(`${held.get(token)?.worker ?? worker}\0${token}`);
   if (hasEvents) {
@@ -285,6 +347,7 @@ function writeExchange(
       args.text(plainEvents(settlement, type, room.queue));
     }
   }
+  for (const ending of steps) args.raw(endingBytes(ending));
   for (const move of moves) writeMove(args, move);
   if (claim !== undefined) writeClaim(args, sending, claim, hasEvents);
 }

@@ -2,7 +2,15 @@
 import type { JobChange } from "../../core/events.ts";
 import type { JobRecord, JobState } from "../../core/job.ts";
 import type { SettleReply, Settlement } from "../../core/store.ts";
-import { type StorePolicy, type Transition, cancelError, settle } from "../../core/transitions.ts";
+import {
+  DEFAULT_STORE_POLICY,
+  type StorePolicy,
+  type Transition,
+  cancelError,
+  settle,
+} from "../../core/transitions.ts";
+import { type Held, asStored } from "./claims.ts";
+import { type Ending, endingBy } from "./endings.ts";
 import type { Move } from "./moves.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 
@@ -11,6 +19,14 @@ export function isPlainSettlement({ outcome }: Settlement): boolean {
   return (
     outcome.kind === "succeeded" && (outcome.retention.ageMs === 0 || outcome.retention.count === 0)
   );
+}
+
+/** What the run that made a job is told of its plain settlement; `null`: no run made it. */
+export function plainEnding(held: Held | undefined, { outcome }: Settlement): Ending | null {
+  if (held === undefined || held.kin.length === 0 || outcome.kind !== "succeeded") return null;
+  const job = asStored(held);
+  const transition = settle(job.record, held.token, outcome, DEFAULT_STORE_POLICY, SYMBOLIC_NOW_MS);
+  return transition.kind === "rejected" ? null : endingBy(job.record, transition);
 }
 
 /** Events of a plain settlement. */

@@ -9,7 +9,6 @@ import {
 import { checkFigures } from "../../core/figures.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { withoutLimits } from "../../core/without-limits.ts";
-import { withoutWorkflows } from "../../core/without-workflows.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type {
   EnqueueReply,
@@ -18,6 +17,7 @@ import type {
   NewJob,
   Store,
 } from "../../core/store.ts";
+import type { KeepJobs } from "./children.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
 import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
@@ -31,6 +31,7 @@ import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.t
 import { findJobs, listJobs } from "./reading.ts";
 import { keepReports } from "./reporting.ts";
 import { changeSchedules, fireTicks, readSchedules } from "./schedules.ts";
+import { readRun, sendSignals } from "./runs.ts";
 import { createSubscriber } from "./subscriber.ts";
 import { sweepAll } from "./sweep.ts";
 import type { RedisLocation } from "./url.ts";
@@ -47,20 +48,22 @@ export interface StoreParts {
 }
 
 /** What this store can't do yet. */
-const LACKING: ReadonlySet<string> = new Set(["limits", "workflows"]);
+const LACKING: ReadonlySet<string> = new Set(["limits"]);
 
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
   const subscriber = createSubscriber(context.link, location);
   const workers = openWorkers(context, location, subscriber, clock);
-  const exchanger = createExchanger(context, workers.states);
   const enqueuer = createEnqueuer(context);
+  const keepJobs: KeepJobs = (jobs) => enqueueAll(context, enqueuer, jobs);
+  const exchanger = createExchanger(context, workers.states, keepJobs);
   const followers = openFollowers(context, subscriber);
   const uniques = createUniqueUpkeep();
   let closing: Promise<void> | null = null;
   const end = async (): Promise<void> => {
     followers.close();
     await workers.close(exchanger);
+    await context.delivered.flush();
     subscriber.close();
     context.link.close();
   };
@@ -71,10 +74,11 @@ export function createRedisStore({ context, location, durability, clock }: Store
   };
   return {
     capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
-    ...withoutWorkflows("Redis"),
+    signal: (request) => open(() => sendSignals(context, check.signal(request).signals)),
+    readRun: (request) => open(() => readRun(context, check.readRun(request))),
     ...orderMethods(context, open),
     durability,
-    enqueue: (request) => open(() => enqueueAll(context, enqueuer, check.enqueue(request).jobs)),
+    enqueue: (request) => open(() => keepJobs(check.enqueue(request).jobs)),
     exchange: (request) => open(() => exchangeNoted(exchanger, workers, check.exchange(request))),
     report: (request) => open(() => keepReports(context, exchanger, check.report(request).reports)),
     attachWorker: (request) =>
@@ -98,7 +102,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     ...directoryMethods(context, open),
     sweep: (request) =>
       open(async () => {
-        const reply = await sweepAll(context, check.sweep(request));
+        const reply = await sweepAll(context, check.sweep(request), keepJobs);
         workers.noteDead(reply.deadWorkers);
         await uniques.step(context, request.limit);
         return reply;

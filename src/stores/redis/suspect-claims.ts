@@ -22,7 +22,9 @@ export function allowanceOf(
   const ending = new Set(request.settlements.map(({ token }) => token));
   const running: Held[] = [];
   for (const held of insides.held.values()) {
-    if (held.worker === request.worker && !ending.has(held.token)) running.push(held);
+    const isOwn = held.worker === request.worker && !ending.has(held.token);
+    // A workflow run that only waits is no company.
+    if (isOwn && !insides.waiting.has(held.token)) running.push(held);
   }
   const companies = running.map(({ lane }) => lane.company).filter((company) => company > 0);
   if (companies.length > 0) {

@@ -8,8 +8,10 @@ import { forgetFigures } from "./figures.ts";
 import { type Move, applyMoves } from "./moves.ts";
 import { deliverOutboxes } from "./outbox.ts";
 import { type KeptBound, OUTCOMES, boundOfType, shareBounds } from "./partition-retention.ts";
+import type { KeepJobs } from "./children.ts";
 import { readJobs } from "./reading.ts";
 import { deliverMoved } from "./requeue.ts";
+import { finishLeftBehind } from "./run-outbox.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { KEEP_FIRST } from "./scripts/settings.ts";
@@ -33,7 +35,11 @@ interface Sums {
 }
 
 /** Sweeps. */
-export async function sweepAll(context: Context, request: SweepRequest): Promise<SweepReply> {
+export async function sweepAll(
+  context: Context,
+  request: SweepRequest,
+  keepJobs: KeepJobs,
+): Promise<SweepReply> {
   const types = await context.types.read();
   const sums: Sums = {
     takenBack: 0,
@@ -58,7 +64,8 @@ export async function sweepAll(context: Context, request: SweepRequest): Promise
       const own = context.rooms.known(room.queue) ?? [room];
       keeps = await shareBounds(context, own, types, sums.left);
     }
-    const { workers, due } = await sweepRoom(context, room, { types, keeps }, sums);
+    const { workers, due, leftBehind } = await sweepRoom(context, room, { types, keeps }, sums);
+    if (leftBehind > 0) await finishLeftBehind(context, room, keepJobs);
     for (const worker of workers) dead.add(worker);
     dueIn.set(room, due);
   }
@@ -94,7 +101,11 @@ async function sweepRoom(
   room: OpenRoom,
   { types, keeps }: { readonly types: ReadonlyMap<string, TypeRecord>; readonly keeps: KeptBound },
   sums: Sums,
-): Promise<{ readonly workers: readonly string[]; readonly due: DueJobs }> {
+): Promise<{
+  readonly workers: readonly string[];
+  readonly due: DueJobs;
+  readonly leftBehind: number;
+}> {
   const args = new Arguments().number(sums.left).number(REMEMBER_GONE_MS);
   for (const type of types.values()) {
     args.text(type.name);
@@ -115,9 +126,9 @@ async function sweepRoom(
     const at = 4 + workerCount + job * 2;
     due.set(readId(reply[at + 1] as Buffer), String(reply[at]));
   }
-  const undelivered = Number(reply[4 + workerCount + jobCount * 2] ?? 0);
-  if (undelivered > 0) await deliverMoved(context, room);
-  return { workers, due };
+  const end = 4 + workerCount + jobCount * 2;
+  if (Number(reply[end]) > 0) await deliverMoved(context, room);
+  return { workers, due, leftBehind: Number(reply[end + 1]) };
 }
 
 /** Jobs that were not started in time fail; cancel requests that nobody answered are carried out. */
@@ -196,21 +207,25 @@ async function takeBack(
   types: ReadonlyMap<string, TypeRecord>,
   sums: Sums,
 ): Promise<void> {
-  const found: { readonly room: OpenRoom; readonly ids: readonly JobId[] }[] = [];
+  const found: {
+    readonly room: OpenRoom;
+    readonly ids: readonly JobId[];
+    readonly running: number;
+  }[] = [];
   await Promise.all(
     rooms.map(async (room) => {
       const end = new Arguments().text(worker).number(REMEMBER_GONE_MS).text("0");
       await context.link.call(END_LEASE, room.keys, end);
       room.idle.delete(worker);
-      const ids = await runningIn(context, room, worker);
-      if (ids.length > 0) found.push({ room, ids });
+      const { ids, running } = await runningIn(context, room, worker);
+      if (ids.length > 0) found.push({ room, ids, running });
     }),
   );
   if (found.length === 0) return;
   const runningJobs = await rememberCount(
     context,
     worker,
-    found.reduce((sum, { ids }) => sum + ids.length, 0),
+    found.reduce((sum, { running }) => sum + running, 0),
   );
   for (const { room, ids } of found) {
     if (sums.left < ids.length) sums.more = true;
@@ -248,16 +263,19 @@ function loseJob(
   if (transition.kind === "rejected") return null;
   const changes = [changeOfLoss(job, transition)];
   if (transition.kind === "removed") changes.push({ kind: "removed" });
+  // A workflow run that waited did nothing that could be the cause.
+  if (job.record.state === "waiting") return { job, claim: null, transition, changes };
   const { strikes, company } = suspicion;
   return { job, claim: null, transition, changes, suspicion: { strikes, company } };
 }
 
 function changeOfLoss(job: StoredJob, transition: Transition): JobChange {
   const { cancelRequest } = job.record;
+  const after = transition.kind === "changed" ? transition.job : null;
+  // Also a workflow run that was asked to cancel: it ends by itself.
+  if (after?.state === "ready") return { kind: "readied", why: "lost" };
   if (cancelRequest !== null)
     return { kind: "cancelled", error: cancelError(cancelRequest.reason) };
-  const after = transition.kind === "changed" ? transition.job : null;
-  if (after?.state === "ready") return { kind: "readied", why: "lost" };
   const error = after?.error ?? {
     name: "MillraceError",
     code: "JOB_CRASHED",

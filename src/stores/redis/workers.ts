@@ -13,6 +13,7 @@ import type { Exchanger, WorkerState } from "./exchange.ts";
 import { type Keeper, createKeeper } from "./keeper.ts";
 import { workerChannel } from "./layout.ts";
 import { type Move, applyMoves } from "./moves.ts";
+import { type OwnNews, followNews } from "./news.ts";
 import { readJobs } from "./reading.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { COUNT_JOBS } from "./scripts/read.ts";
@@ -45,6 +46,7 @@ interface Attached extends WorkerState {
   readonly description: WorkerDescription;
   readonly listener: WorkerListener;
   readonly rooms: Set<OpenRoom>;
+  readonly news: OwnNews;
   isFull: boolean;
 }
 
@@ -60,6 +62,7 @@ export function openWorkers(
     const state = attached.get(worker);
     if (state === undefined) return;
     attached.delete(worker);
+    state.news.end();
     void subscriber.unsubscribe(workerChannel(worker));
     state.listener.lost(reason);
   };
@@ -80,7 +83,10 @@ export function openWorkers(
     },
   );
   subscriber.onLoss(() => {
-    for (const { listener } of attached.values()) listener.wake();
+    for (const { listener, news } of attached.values()) {
+      listener.wake();
+      news.look();
+    }
   });
   return {
     states: attached,
@@ -133,7 +139,9 @@ async function attach(
     listener,
     leaseMs,
     rooms: new Set(),
+    news: followNews(insides.context, { worker: worker.id, listener }),
     isFull: false,
+    owns: (room) => state.news.owns(room),
     joined: (room) => {
       if (state.rooms.has(room)) return;
       state.rooms.add(room);
@@ -157,8 +165,9 @@ async function attach(
 
 const WAKE = "w".charCodeAt(0);
 const CANCEL = "c".charCodeAt(0);
+const NEWS = "f".charCodeAt(0);
 
-/** A message of a room's script: come and look, or cancel. */
+/** A message of a room's script: come and look, cancel, or hear what a workflow run was told. */
 function hear({ context }: Insides, state: Attached, message: Buffer): void {
   if (message[0] === WAKE) {
     const room = context.rooms.byName(message.toString("utf8", 3));
@@ -174,6 +183,10 @@ function hear({ context }: Insides, state: Attached, message: Buffer): void {
     if (context.rooms.byName(message.toString("utf8", 1, end)) === undefined) return;
     const id = readId(message.subarray(end + 1, end + 17));
     state.listener.cancel([{ id, reason: message.toString("utf8", end + 17) }]);
+  } else if (message[0] === NEWS) {
+    const end = message.indexOf(0);
+    const room = context.rooms.byName(message.toString("utf8", 1, end));
+    if (room !== undefined) state.news.hear(room, message.subarray(end + 1));
   }
 }
 
@@ -182,6 +195,7 @@ async function detach(insides: Insides, state: Attached, exchanger: Exchanger): 
   const { context, keeper, subscriber, attached } = insides;
   const worker = state.description.id;
   if (!attached.delete(worker)) return;
+  state.news.end();
   await Promise.all([keeper.detach(worker), subscriber.unsubscribe(workerChannel(worker))]);
   await context.link.call(
     LEAVE_DIRECTORY,
@@ -197,10 +211,10 @@ async function releaseRoom(context: Context, room: OpenRoom, worker: string): Pr
   const args = new Arguments().text(worker).number(REMEMBER_GONE_MS).text("0");
   await context.link.call(END_LEASE, room.keys, args);
   for (;;) {
-    const running = await runningIn(context, room, worker);
-    if (running.length === 0) return;
+    const { ids } = await runningIn(context, room, worker);
+    if (ids.length === 0) return;
     const moves: Move[] = [];
-    for (const job of await readJobs(context, room, running)) {
+    for (const job of await readJobs(context, room, ids)) {
       if (job?.record.token == null) continue;
       const { id, token } = job.record;
       const release = { id, token, outcome: { kind: "release" as const } };
@@ -216,14 +230,15 @@ async function releaseRoom(context: Context, room: OpenRoom, worker: string): Pr
 /** Most jobs moved in one call. */
 const MAX_MOVES = 500;
 
-/** Ids of jobs that a worker runs in a room, a bounded number. */
+/** Ids of jobs that a worker holds in a room, a bounded number: those that run first, so many in all. */
 export async function runningIn(
   context: Context,
   room: OpenRoom,
   worker: string,
-): Promise<readonly string[]> {
-  const ids = await context.link.call(RUNNING_JOBS, room.keys, new Arguments().text(worker));
-  return ids.slice(0, MAX_MOVES).map((id) => readId(id as Buffer));
+): Promise<{ readonly ids: readonly string[]; readonly running: number }> {
+  const reply = await context.link.call(RUNNING_JOBS, room.keys, new Arguments().text(worker));
+  const ids = reply.slice(1, 1 + MAX_MOVES).map((id) => readId(id as Buffer));
+  return { ids, running: Number(reply[0]) };
 }
 
 async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
@@ -237,7 +252,7 @@ async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
     rooms.map((room) => link.call(COUNT_JOBS, room.keys, new Arguments().text("1"))),
   );
   for (const reply of counts) {
-    for (let at = 8; at + 1 < reply.length; at += 2) {
+    for (let at = 9; at + 1 < reply.length; at += 2) {
       const worker = String(reply[at]);
       running.set(worker, (running.get(worker) ?? 0) + Number(reply[at + 1]));
     }

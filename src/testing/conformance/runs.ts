@@ -132,6 +132,7 @@ export const runsTopic: Topic = {
     {
       name: "hand over no child of a queue that is paused, nor before others that wait",
       needs: NEEDS,
+      isAboutOrder: true,
       async run(world) {
         const { owner, run } = await beginRun(world);
         const [first] = await world.enqueue({ type: "step" });

@@ -7,7 +7,7 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
  * arguments: nonce, nonces of replies that arrived, 1 when events come with the jobs, number of lanes, of groups of
  *   plain jobs, of special jobs; the lanes' fields; each group: lane, number of jobs, ids in ascending order, inputs,
  *   events; each special job: id, lane, due ("+ms" from now or a time), flags, ms to expiry or "", extras, number of
- *   tags, tags, input, event.
+ *   tags, tags, input, event, the run that made it or "".
  * reply: [server time, 1 if somebody follows, states in the order of the arguments, a letter a job]: capital: new, R
  *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled; d: the queue is draining,
  *   and it was not kept.
@@ -98,7 +98,8 @@ for _ = 1, special_count do
   local expires_after, extras, tag_count = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
   local tags_at = at + 7
   local input, event = ARGV[tags_at + tag_count + 1], ARGV[tags_at + tag_count + 2]
-  at = tags_at + tag_count + 2
+  local parent = ARGV[tags_at + tag_count + 3]
+  at = tags_at + tag_count + 3
   local key = shard_of(id)
   local record = call('HGET', key, id)
   if record then states[#states + 1] = state_of(id, record)
@@ -115,6 +116,7 @@ for _ = 1, special_count do
       call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input)
     end
     add_timed(id, lane, due6)
+    if parent ~= '' then call('HSET', key, id .. 'k', parent .. '\\0\\0\\0\\0-') end
     if expires_at then call('ZADD', TIMERS, expires_at, 'x' .. id) end
     for k = 1, tag_count do call('ZADD', INDEX, 0, 'G' .. ARGV[tags_at + k] .. '\\0' .. id) end
     if with_events then tell(event) end

@@ -113,24 +113,27 @@ end
 /*
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, worker, 1 when events come with the plain settlements, number of
- *   plain settlements, of moves, of reports; then, for plain settlements (succeeded, nothing to keep): ids, claims
- *   (worker, zero byte, token), events; the moves (move.ts); then, if something is to be claimed: capacity,
+ *   plain settlements, of moves, of plain settlements that end a step of a workflow run, which come last; then, for
+ *   plain settlements (succeeded, nothing to keep): ids, claims (worker, zero byte, token), events, and what runs are
+ *   told (move.ts); the moves (move.ts); then, if something is to be claimed: capacity,
  *   version of the lanes that the caller knows, prefix and first number of tokens, ms of a lease that may be made
  *   anew or "", 1 when this worker is in the idle registry, its free slots in all, number of lanes, of offers; each lane: number, list, head
  *   start, offer, start of the event that a job of it was started; the offers' capacities.
  * reply: [server time, 1 if somebody follows, letters of the settlements (a accepted, s stale, g gone, c changed: read
  *   and try again), claim: "" none asked, "l" no lease, "v" lanes changed (the lanes follow: field, lane, ...),
  *   "p" paused, "c" claimed; ms until a job of these lanes is due or -1; 1 if more may be claimable; 1 if the worker
- *   is in the idle registry; then id, record, extras, number of token of each claimed job]
+ *   is in the idle registry; then id, record, what is kept of its kin (where there is any) and extras, number of token
+ *   of each claimed job]
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: settling plain jobs and claiming plain jobs of one lane: 6 commands and 3 a shard touched, whatever the number
  *   of jobs.
  */
 const BODY = `
 local nonce, arrived, worker, with_events = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
-local plain_count, move_count = tonumber(ARGV[5]), tonumber(ARGV[6])
-local at = 7
-local claim_at = at + plain_count * (with_events and 3 or 2) + move_count * ${MOVE_ARGUMENTS}
+local plain_count, move_count, step_count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local at = 8
+local endings_at = at + plain_count * (with_events and 3 or 2) - (plain_count - step_count)
+local claim_at = at + plain_count * (with_events and 3 or 2) + step_count + move_count * ${MOVE_ARGUMENTS}
 local wants_claim = ARGV[claim_at] ~= nil
 local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P')
 open_room(meta[1])
@@ -139,36 +142,59 @@ local before = meta[3]
 if followed == 1 and not with_events and (plain_count > 0 or wants_claim) and not before then return { -1 } end
 
 local letters = {}
+-- The usual step: nothing is kept of it but the run that made it.
+local function purge_steps(ids)
+  local key, fields, drop = shard_of(ids[1]), {}, {}
+  for k, id in ipairs(ids) do fields[k] = id .. 'k' end
+  for k, kin in ipairs(call('HMGET', key, unpack(fields))) do
+    if sub(kin, 21) == '-' then
+      drop[#drop + 1] = ids[k]
+      drop[#drop + 1] = fields[k]
+    else purge(ids[k], KIN, key) end
+  end
+  if drop[1] then call('HDEL', key, unpack(drop)) end
+end
 local function settle_plain()
   local runs = call('HMGET', RUNNING, unpack(ARGV, at, at + plain_count - 1))
-  local ended, by_shard, heavy = {}, {}, {}
+  local ended, by_shard, steps, heavy = {}, {}, {}, {}
   for k = 1, plain_count do
     local id, run = ARGV[at + k - 1], runs[k]
-    if run and sub(run, 10) == ARGV[at + plain_count + k - 1] then
+    local flags = run and byte(run, 1)
+    local is_step = k > plain_count - step_count
+    if not run or sub(run, 10) ~= ARGV[at + plain_count + k - 1] then
+      letters[k] = call('HEXISTS', shard_of(id), id) == 1 and 's' or 'g'
+    elseif has(flags, KIN) and not is_step and sub(call('HGET', shard_of(id), id .. 'k'), 1, 16) ~= NOBODY then
+      -- Its settler did not know that a run waits for it.
+      letters[k] = 'c'
+    else
       letters[k] = 'a'
       ended[#ended + 1] = id
-      if byte(run, 1) == 0 then
+      if is_step then note_ending(id, ARGV[endings_at + k - 1]) end
+      if flags == 0 or flags == KIN then
         local burst = floor(byte(id, 6) / 32)
-        local ids = by_shard[burst]
-        if not ids then ids = {} by_shard[burst] = ids end
+        local group = flags == 0 and by_shard or steps
+        local ids = group[burst]
+        if not ids then ids = {} group[burst] = ids end
         ids[#ids + 1] = id
-      else heavy[#heavy + 1] = { id, byte(run, 1) } end
+      else heavy[#heavy + 1] = { id, flags } end
       if with_events then tell(ARGV[at + 2 * plain_count + k - 1]) end
-    else letters[k] = call('HEXISTS', shard_of(id), id) == 1 and 's' or 'g' end
+    end
   end
   if ended[1] then call('HDEL', RUNNING, unpack(ended)) end
   for burst, ids in pairs(by_shard) do call('HDEL', shard_of(ids[1]), unpack(ids)) end
+  for burst, ids in pairs(steps) do purge_steps(ids) end
   for _, job in ipairs(heavy) do purge(job[1], job[2], shard_of(job[1])) end
 end
 if not before then
   -- Whoever claims in this very call learns when to look again; others must be told.
   quiet_about_later = wants_claim
   if plain_count > 0 then settle_plain() end
-  at = at + plain_count * (with_events and 3 or 2)
+  at = at + plain_count * (with_events and 3 or 2) + step_count
   for _ = 1, move_count do
     letters[#letters + 1] = move(at)
     at = at + ${MOVE_ARGUMENTS}
   end
+  keep_endings()
   publish_told()
   wake_moved()
   if plain_count + move_count > 0 or wants_claim then remember(nonce, table.concat(letters), arrived) end
@@ -197,7 +223,8 @@ if before then
         local id = all[k]
         local key = shard_of(id)
         reply[claimed + 1], reply[claimed + 2] = id, call('HGET', key, id)
-        reply[claimed + 3], reply[claimed + 4] = call('HGET', key, id .. 'x') or '', number
+        local kin = has(byte(reply[claimed + 2], 2), KIN) and call('HGET', key, id .. 'k') or ''
+        reply[claimed + 3], reply[claimed + 4] = kin .. (call('HGET', key, id .. 'x') or ''), number
         claimed = claimed + 4
       end
     end
@@ -241,8 +268,9 @@ local left = capacity
 local run_pairs = {}
 local function take(id, record, lane)
   local flags = byte(record, 2)
-  local extras = ''
+  local extras, kin = '', ''
   if flags ~= 0 then
+    if has(flags, KIN) then kin = call('HGET', shard_of(id), id .. 'k') end
     extras = has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
     -- A new try begins without the progress of the last one.
     if has(flags, PROGRESS) then
@@ -250,7 +278,7 @@ local function take(id, record, lane)
       flags = flags - PROGRESS
     end
   end
-  reply[claimed + 1], reply[claimed + 2], reply[claimed + 3], reply[claimed + 4] = id, record, extras, token
+  reply[claimed + 1], reply[claimed + 2], reply[claimed + 3], reply[claimed + 4] = id, record, kin .. extras, token
   claimed = claimed + 4
   local n = #run_pairs
   run_pairs[n + 1] = id

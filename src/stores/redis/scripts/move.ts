@@ -1,14 +1,15 @@
 // Moves one job to where a decision puts it: the part that settling, cancelling, retrying and sweeping share.
 
 /** Number of arguments of a move. */
-export const MOVE_ARGUMENTS = 16;
+export const MOVE_ARGUMENTS = 17;
 
 /*
  * A move's arguments, all of them decided by the pure transitions of core:
  *   1 id
  *   2 guard: "s" and the claim (worker, zero byte, token) that must stand; or "g", the 17 bytes of the record's head
  *     and the running entry (none: empty) that must not have changed
- *   3 place: T waiting by time, S succeeded, F failed, C cancelled, G gone, = as it is (still running)
+ *   3 place: T waiting by time, P a run put out of memory until it is told something, S succeeded, F failed,
+ *     C cancelled, G gone, = as it is (still running)
  *   4 flags: EXTRAS, TAGS, EXPIRES, RESULT
  *   5 field of another lane, or ""
  *   6 due: "+ms" from now, a time, or "" for as it was
@@ -22,6 +23,7 @@ export const MOVE_ARGUMENTS = 16;
  *  14 worker that is told of a cancel request, or ""
  *  15 reason of it
  *  16 log lines, a JSON list of texts, or ""
+ *  17 what the run that made it is told of its end: the run's id and the text; or ""
  * result: a letter: a moved, s stale, g gone, c changed meanwhile.
  */
 export const MOVE = `
@@ -29,17 +31,40 @@ local function stamp(text)
   return (string.gsub(text, '\\1(%d+)\\2', function(ms) return string.format('%d', now + ms) end))
 end
 local woken = {}
+-- Ends of jobs that workflow runs made: kept until they are told where the run is.
+local endings = {}
+local function note_ending(id, ending)
+  endings[#endings + 1] = 'f' .. id
+  endings[#endings + 1] = now6 .. stamp(ending)
+end
+local function keep_endings()
+  if endings[1] then call('HSET', OUTBOX, unpack(endings)) end
+end
+-- A workflow run leaves its owner.
+local function leave_owner(id, key)
+  local kin = call('HGET', key, id .. 'k')
+  if sub(kin, 21) ~= 'w' then return end
+  call('ZREM', INDEX, 'Bw' .. id)
+  call('HSET', key, id .. 'k', sub(kin, 1, 20) .. 'r')
+end
 local quiet_about_later = false
-local function move(at)
-  local id, guard, place, flags = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local key = shard_of(id)
-  local record = call('HGET', key, id)
+-- Why a move may not be made, if so.
+local function refusal(guard, record, run)
   if not record then return 'g' end
-  local run = call('HGET', RUNNING, id)
   if sub(guard, 1, 1) == 's' then
     if not run or sub(run, 10) ~= sub(guard, 2) then return 's' end
     if has(byte(run, 1), CANCEL) then return 'c' end
   elseif sub(record, 1, 17) .. (run or '') ~= sub(guard, 2) then return 'c' end
+end
+-- instead: place and due in place of those given, for a move that was allowed before.
+local function move(at, instead)
+  local id, place, flags = ARGV[at], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local key = shard_of(id)
+  local record = call('HGET', key, id)
+  local run = call('HGET', RUNNING, id)
+  local refused = not instead and refusal(ARGV[at + 1], record, run)
+  if refused then return refused end
+  if instead and instead.place then place = instead.place end
 
   local old = run and byte(run, 1) or byte(record, 2)
   if place == '=' then
@@ -57,8 +82,10 @@ local function move(at)
   if run then
     call('HDEL', RUNNING, id)
     if has(old, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
+    if has(old, KIN) then leave_owner(id, key) end
   else leave_place(id, record, key) end
   tell(ARGV[at + 10])
+  if ARGV[at + 16] ~= '' then note_ending(id, ARGV[at + 16]) end
   if place == 'G' then
     purge(id, old, key)
     return 'a'
@@ -70,10 +97,11 @@ local function move(at)
     lane = sub(entry, 1, 2)
   end
   local due6 = sub(record, 12, 17)
-  local due = ARGV[at + 5]
+  local due = instead and instead.due or ARGV[at + 5]
   if due ~= '' then due6 = pack('>I6', sub(due, 1, 1) == '+' and now + tonumber(due) or tonumber(due)) end
   local progress = ARGV[at + 9]
   local write, drop = {}, {}
+  if has(old, KIN) then flags = flags + KIN end
   if ARGV[at + 15] ~= '' then
     append_lines(id, key, cjson.decode(ARGV[at + 15]))
     flags = flags + LOGS
@@ -101,6 +129,9 @@ local function move(at)
       call('ZADD', TIMERS, expires, 'x' .. id)
     end
     if due6 <= now6 or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
+  elseif place == 'P' then
+    call('ZADD', INDEX, 0, 'Bp' .. id)
+    call('HINCRBY', META, 'e' .. lane, 1)
   else
     local extras = cjson.decode(call('HGET', key, id .. 'x'))
     call('ZADD', INDEX, 0, ended_member(place, id, extras), 0, 'B' .. place .. id)

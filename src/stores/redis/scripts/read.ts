@@ -5,18 +5,18 @@ import { PRELUDE, type Script, script } from "./script.ts";
 /*
  * keys: the room's. arguments: ids.
  * reply: [server time, number of lanes, lane and field for each, then for each id: record, running entry, extras,
- *   progress, result; "" where there is none].
+ *   progress, result, kin; "" where there is none].
  * cost: 2 commands an id.
  */
 const GET = `
 local lanes, parts = {}, {}
 for k = 1, #ARGV do
   local id = ARGV[k]
-  local got = call('HMGET', shard_of(id), id, id .. 'x', id .. 'p', id .. 'r')
-  local at = (k - 1) * 5
+  local got = call('HMGET', shard_of(id), id, id .. 'x', id .. 'p', id .. 'r', id .. 'k')
+  local at = (k - 1) * 6
   parts[at + 1] = got[1] or ''
   parts[at + 2] = got[1] and call('HGET', RUNNING, id) or ''
-  parts[at + 3], parts[at + 4], parts[at + 5] = got[2] or '', got[3] or '', got[4] or ''
+  parts[at + 3], parts[at + 4], parts[at + 5], parts[at + 6] = got[2] or '', got[3] or '', got[4] or '', got[5] or ''
   if got[1] then lanes[sub(got[1], 4, 5)] = true end
 end
 local reply = { now, 0 }
@@ -32,7 +32,8 @@ return reply
 /*
  * keys: the room's.
  * arguments: id before which to begin or "", most ids of each source, sources (L waiting in lists, t waiting by time,
- *   R running, S, F, C ended), tag or "": then only what has it.
+ *   R running, w runs waiting at their
+ *   owners, p runs put out of memory until they are told something, S, F, C ended), tag or "": then only what has it.
  * reply: ids, those of each source newest first.
  * cost: a command or two a source. A list is in the order of arrival, which is that of the ids but for producers
  *   whose clocks differ: the place of an id in it is found by halving.
@@ -105,8 +106,8 @@ return reply
 
 /*
  * keys: the room's.
- * reply: ["" or the pause, scheduled, ready, running, succeeded, failed, cancelled, "" or the draining], then worker
- *   and number of jobs for each worker that runs any, when the argument is 1.
+ * reply: ["" or the pause, scheduled, ready, running, succeeded, failed, cancelled, "" or the draining, waiting], then
+ *   worker and number of jobs for each worker that runs any, when the argument is 1.
  * cost: 2 commands a list, 1 a lane, 6 more; with workers, all running entries are read.
  */
 const COUNT = `
@@ -127,12 +128,14 @@ end
 waiting = math.max(0, waiting)
 for slot = 1, ${LIST_SLOTS} do ready = ready + math.max(0, call('LLEN', KEYS[${FIXED_KEYS} + slot]) - 1) end
 local function ended(place) return call('ZLEXCOUNT', INDEX, '[B' .. place, '[B' .. place .. '\\255') end
-local reply = { paused, scheduled, ready + waiting - scheduled, math.max(0, call('HLEN', RUNNING) - 1), ended('S'), ended('F'), ended('C'), draining }
+local at_owner = ended('w')
+local reply = { paused, scheduled, ready + waiting - scheduled, math.max(0, call('HLEN', RUNNING) - 1 - at_owner), ended('S'), ended('F'), ended('C'),
+  draining, at_owner + ended('p') }
 if ARGV[1] == '1' then
   local counts = {}
   local runs = call('HGETALL', RUNNING)
   for k = 1, #runs, 2 do
-    if runs[k] ~= '' then
+    if runs[k] ~= '' and not (has(byte(runs[k + 1], 1), KIN) and call('ZSCORE', INDEX, 'Bw' .. runs[k])) then
       local worker = string.match(runs[k + 1], '^([^%z]*)', 10)
       counts[worker] = (counts[worker] or 0) + 1
     end

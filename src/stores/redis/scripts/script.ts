@@ -55,13 +55,19 @@ function withSource(name: string, kind: ScriptKind, source: string): Script {
 export const PRELUDE: string = `
 local call, sub, byte, floor, pack = redis.call, string.sub, string.byte, math.floor, struct.pack
 local META, TIMED, RUNNING, TIMERS, INDEX, IDLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local RUNS, OUTBOX = KEYS[7], KEYS[8]
 ${CLOCK}
 local now6 = pack('>I6', now)
 -- Ids made in one burst share the low time byte's high bits, so a batch touches few shards.
 local function shard_of(id) return KEYS[${FIXED_KEYS + LIST_SLOTS + 1} + floor(byte(id, 6) / ${256 / RECORD_SHARDS})] end
 -- Bits of a record's second byte: what else is kept of the job.
-local EXTRAS, PROGRESS, LOGS, TAGS, EXPIRES, RESULT, CANCEL = 1, 2, 4, 8, 16, 32, 64
+local EXTRAS, PROGRESS, LOGS, TAGS, EXPIRES, RESULT, CANCEL, KIN = 1, 2, 4, 8, 16, 32, 64, 128
 local function has(flags, bit) return flags % (bit * 2) >= bit end
+-- What is kept beside the record of a job that a workflow run made, or that is one: the run that made it (16 bytes,
+-- zeros: none), how many texts its own record has (4), and - it is no run, t it was told something and has not begun,
+-- r it has begun, w it waits at its owner.
+local NOBODY = string.rep('\\0', 16)
+local NO_KIN = NOBODY .. '\\0\\0\\0\\0-'
 `;
 
 /**
@@ -78,6 +84,8 @@ local function open_room(version)
   call('ZADD', TIMERS, '+inf', '')
   call('ZADD', INDEX, 0, '')
   call('ZADD', IDLE, -1, '')
+  call('ZADD', RUNS, 0, '')
+  call('HSET', OUTBOX, '', '')
   for k = ${FIXED_KEYS + 1}, ${FIXED_KEYS + LIST_SLOTS} do call('LPUSH', KEYS[k], '') end
   for k = ${FIXED_KEYS + LIST_SLOTS + 1}, ${FIXED_KEYS + LIST_SLOTS + RECORD_SHARDS} do call('HSET', KEYS[k], '', '') end
 end
@@ -190,12 +198,19 @@ end
 
 /**
  * For scripts that remove or move jobs. A lane is kept while a job names it: those that wait in its list or by time and
- * those that run are found there; of those that ended, whose records name it all the same, the lane has a count.
+ * those that run are found there; of those that ended, or were put out of memory until they are told something, whose
+ * records name it all the same, the lane has a count.
  */
 export const RECORDS: string = `
 local function count_ended(record, more) call('HINCRBY', META, 'e' .. sub(record, 4, 5), more) end
 local function ended_member(place, id, extras)
   return 'E' .. place .. extras.t .. '\\0' .. pack('>I6', extras.A) .. pack('>I6', extras.f) .. id
+end
+-- Removes the record of a workflow run.
+local function drop_run(id, kin)
+  if sub(kin, 21) == '-' then return end
+  if sub(kin, 21) == 'w' then call('ZREM', INDEX, 'Bw' .. id) end
+  call('ZREMRANGEBYLEX', RUNS, '[' .. id .. 'e', '(' .. id .. 'g')
 end
 -- Removes what is kept of a job; its place in lists and sets is left to the caller.
 local function purge(id, flags, key)
@@ -210,6 +225,10 @@ local function purge(id, flags, key)
   if has(flags, RESULT) then fields[#fields + 1] = id .. 'r' end
   if has(flags, EXPIRES) then call('ZREM', TIMERS, 'x' .. id) end
   if has(flags, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
+  if has(flags, KIN) then
+    fields[#fields + 1] = id .. 'k'
+    drop_run(id, call('HGET', key, id .. 'k'))
+  end
   if has(flags, LOGS) then
     fields[#fields + 1] = id .. 'n'
     for seq = 1, tonumber(call('HGET', key, id .. 'n') or 0) do fields[#fields + 1] = id .. pack('>I2', seq) end
@@ -227,6 +246,9 @@ local function leave_place(id, record, key)
     local field = call('HGET', META, 'l' .. sub(record, 4, 5))
     local slot = field and byte(call('HGET', META, field), 3) or 0
     if slot > 0 then call('HINCRBY', META, 'D' .. slot, 1) end
+  elseif place == 'P' then
+    call('ZREM', INDEX, 'Bp' .. id)
+    count_ended(record, -1)
   else
     local extras = cjson.decode(call('HGET', key, id .. 'x'))
     call('ZREM', INDEX, ended_member(place, id, extras), 'B' .. place .. id)

@@ -31,7 +31,7 @@ return reply
 /*
  * keys: the room's. arguments: worker, ms for which it is remembered as gone, 1 only if its lease is over.
  * reply: 1 if this call ended the lease, 0 if it was gone or still runs.
- * cost: 3 commands.
+ * cost: 4 commands.
  */
 const BURY = `
 local worker, remember_ms = ARGV[1], ARGV[2]
@@ -39,6 +39,8 @@ open_room(call('HGET', META, 'v'))
 local lease = call('ZSCORE', TIMERS, 'l' .. worker)
 if ARGV[3] == '1' and (not lease or tonumber(lease) > now) then return 0 end
 call('ZADD', TIMERS, now + remember_ms, 'z' .. worker)
+-- Whoever takes its runs over reads what they were told.
+call('ZREMRANGEBYLEX', RUNS, '[\\255' .. worker .. '\\0', '(\\255' .. worker .. '\\1')
 return call('ZREM', TIMERS, 'l' .. worker)
 `;
 
@@ -51,7 +53,8 @@ const LEAST_PACE_MS = 500;
  * keys: the room's.
  * arguments: most jobs handled, ms that a dead worker is remembered; for each type with a bound on what is kept: type, most succeeded, most failed, most cancelled (-1: no bound).
  * reply: [removed, 1 if more is due, number of dead workers, their names, number of jobs in reach, each: kind (x may
- *   be expired, c cancel request overdue), id; number of jobs that were moved out and are not known to be delivered].
+ *   be expired, c cancel request overdue), id; number of jobs that were moved out and are not known to be delivered,
+ *   number of entries in the outbox].
  * cost: grows with what is due, at most the bound.
  */
 const SWEEP = `
@@ -186,6 +189,7 @@ for _, worker in ipairs(dead) do reply[#reply + 1] = worker end
 reply[#reply + 1] = #jobs
 for _, job in ipairs(jobs) do reply[#reply + 1] = job[1] reply[#reply + 1] = job[2] end
 reply[#reply + 1] = tonumber(call('HGET', META, 'o') or 0)
+reply[#reply + 1] = call('HLEN', OUTBOX) - 1
 return reply
 `;
 

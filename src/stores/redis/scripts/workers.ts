@@ -62,14 +62,20 @@ return gone
 `;
 
 /*
- * keys: the room's. arguments: worker. reply: ids of the jobs that it runs here. cost: a scan of the running jobs.
+ * keys: the room's. arguments: worker. reply: [number of jobs that it runs here, their ids, then those of its workflow
+ *   runs that only wait]. cost: a scan of the running jobs.
  */
 const RUNNING_OF = `
-local ids = {}
+local ids, waiting = { 0 }, {}
 local runs = call('HGETALL', RUNNING)
 for k = 1, #runs, 2 do
-  if runs[k] ~= '' and string.match(runs[k + 1], '^([^%z]*)', 10) == ARGV[1] then ids[#ids + 1] = runs[k] end
+  if runs[k] ~= '' and string.match(runs[k + 1], '^([^%z]*)', 10) == ARGV[1] then
+    if has(byte(runs[k + 1], 1), KIN) and call('ZSCORE', INDEX, 'Bw' .. runs[k]) then waiting[#waiting + 1] = runs[k]
+    else ids[#ids + 1] = runs[k] end
+  end
 end
+ids[1] = #ids - 1
+for _, id in ipairs(waiting) do ids[#ids + 1] = id end
 return ids
 `;
 

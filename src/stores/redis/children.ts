@@ -1,0 +1,272 @@
+// The jobs that workflow runs make: kept in their rooms, and handed to the run's owner where it would run them itself.
+import { MillraceError } from "../../core/errors.ts";
+import type { JobId } from "../../core/ids.ts";
+import type { ChildJob } from "../../core/run.ts";
+import type { EnqueueReply, NewJob } from "../../core/store.ts";
+import type { Held } from "./claims.ts";
+import type { Context } from "./context.ts";
+import { isListed } from "./enqueue.ts";
+import type { WorkerState } from "./exchange.ts";
+import { KIN_BYTES } from "./kin.ts";
+import { FLAG, HEAD_BYTES, type LaneDefinition, laneField } from "./records.ts";
+import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
+import { KEEP_CHILDREN } from "./scripts/children.ts";
+import { Arguments, idBytes } from "./wire.ts";
+
+/** Children in one call: as many jobs as one of an enqueue. */
+const MAX_CHILDREN = 250;
+/** Most text in one call. */
+const MAX_CHARACTERS = 4 * 1_024 * 1_024;
+
+/** A child with the run that made it. */
+export interface Child extends ChildJob {
+  readonly parent: JobId;
+}
+
+/** Keeps any jobs, as an enqueue does. */
+export type KeepJobs = (jobs: readonly NewJob[]) => Promise<readonly EnqueueReply[]>;
+
+/** How children are kept. */
+export interface Keeping {
+  readonly keepJobs: KeepJobs;
+  /** Who may be handed children; `null`: nobody. */
+  readonly owner: { readonly worker: string; readonly state: WorkerState | undefined } | null;
+  /** Whether they come late: one may have ended by now. */
+  readonly isLate: boolean;
+  /** Called with children that were handed over when nobody waits for them any more. */
+  readonly giveBack: (claims: readonly Held[]) => Promise<void>;
+}
+
+/**
+ * Keeps children in all of their rooms at once. Gives back those that were handed over.
+ *
+ * @throws MillraceError of the first room that failed, when all have answered
+ */
+export async function keepChildren(
+  context: Context,
+  children: readonly Child[],
+  keeping: Keeping,
+): Promise<readonly Held[]> {
+  const listed = new Map<OpenRoom, Child[]>();
+  const others: NewJob[] = [];
+  for (const child of children) {
+    if (!isListed(child)) {
+      const { token: _, ...job } = child;
+      others.push(job);
+      continue;
+    }
+    const room = await context.rooms.ofJob(child.queue, child.id);
+    const own = listed.get(room);
+    if (own === undefined) listed.set(room, [child]);
+    else own.push(child);
+  }
+  const calls = [...listed].flatMap(([room, own]) =>
+    partsOf(own).map((part) => keepPart(context, room, part, keeping)),
+  );
+  const [outcomes, kept] = await Promise.all([
+    Promise.allSettled(calls),
+    others.length === 0
+      ? null
+      : keeping.keepJobs(others).then(
+          (replies) =>
+            replies.some(({ because }) => because === "draining") ? { error: refused() } : null,
+          (error: unknown) => ({ error }),
+        ),
+  ]);
+  const failure = outcomes.find((outcome) => outcome.status === "rejected");
+  const handed = outcomes.flatMap((outcome) =>
+    outcome.status === "fulfilled" ? [...outcome.value] : [],
+  );
+  if (failure === undefined && kept === null) return handed;
+  keeping.giveBack(handed).catch(() => {});
+  throw failure === undefined ? kept?.error : failure.reason;
+}
+
+/** Parts that are small enough, each in the order of the ids. */
+function partsOf(children: readonly Child[]): (readonly Child[])[] {
+  const sorted = [...children].sort((left, right) => (left.id < right.id ? -1 : 1));
+  const parts: Child[][] = [];
+  let part: Child[] = [];
+  let characters = 0;
+  for (const child of sorted) {
+    if (part.at(-1)?.id === child.id) continue;
+    characters += child.input.length;
+    if (part.length > 0 && (part.length === MAX_CHILDREN || characters > MAX_CHARACTERS)) {
+      parts.push(part);
+      part = [];
+      characters = child.input.length;
+    }
+    part.push(child);
+  }
+  parts.push(part);
+  return parts;
+}
+
+interface Group {
+  readonly lane: LaneDefinition;
+  readonly children: Child[];
+}
+
+async function keepPart(
+  context: Context,
+  room: OpenRoom,
+  children: readonly Child[],
+  keeping: Keeping,
+): Promise<readonly Held[]> {
+  const { owner } = keeping;
+  const groups = groupsOf(children);
+  const isHanded = owner !== null && children.some(({ token }) => token !== undefined);
+  if (isHanded) owner.state?.joined(room);
+  for (;;) {
+    const nonce = context.nextNonce();
+    const args = new Arguments().raw(nonce).raw(takeArrived(room));
+    writeChildren(args, room, groups, { ...keeping, owner: isHanded ? owner : null });
+    const reply = await send(context, room, args, nonce, (late) =>
+      keeping.giveBack(handedOver(room, groups, late, owner?.worker ?? "")),
+    );
+    if (reply[0] === -1) {
+      // Somebody began to follow: the script wants the events too, and wrote nothing yet.
+      room.isFollowed = true;
+      continue;
+    }
+    room.isFollowed = reply[1] === 1;
+    if (String(reply[2]).includes(DRAINING)) throw refused();
+    return handedOver(room, groups, reply, owner?.worker ?? "");
+  }
+}
+
+async function send(
+  context: Context,
+  room: OpenRoom,
+  args: Arguments,
+  nonce: Buffer,
+  onLate: (reply: readonly unknown[]) => Promise<void>,
+): Promise<readonly unknown[]> {
+  let wasRepeated = false;
+  const onRetry = (): void => {
+    wasRepeated = true;
+  };
+  try {
+    const reply = await context.link.call(KEEP_CHILDREN, room.keys, args, { onRetry });
+    noteArrived(room, nonce, wasRepeated);
+    return reply;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === "STORE_BUSY") {
+      // It may have been done, or be done yet: nobody will run what it hands over.
+      context.link
+        .call(KEEP_CHILDREN, room.keys, args, { deadlineMs: Number.POSITIVE_INFINITY })
+        .then(async (reply) => {
+          noteArrived(room, nonce, true);
+          await onLate(reply);
+        })
+        .catch(() => {});
+    }
+    throw error;
+  }
+}
+
+function groupsOf(children: readonly Child[]): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const child of children) {
+    const { type, labels = [], headStartMs = 0 } = child;
+    const lane = { type, labels, headStartMs, company: 0 };
+    const field = laneField(lane);
+    const group = groups.get(field);
+    if (group === undefined) groups.set(field, { lane, children: [child] });
+    else group.children.push(child);
+  }
+  return [...groups.values()];
+}
+
+function writeChildren(
+  args: Arguments,
+  room: OpenRoom,
+  groups: readonly Group[],
+  { owner, isLate }: Pick<Keeping, "owner" | "isLate">,
+): void {
+  const hasEvents = room.isFollowed;
+  const leaseMs = owner?.state?.leaseMs;
+  args
+    .text(hasEvents ? "1" : "0")
+    .text(owner?.worker ?? "")
+    .text(leaseMs === undefined ? "" : String(leaseMs))
+    .text(isLate ? "1" : "0")
+    .number(groups.length)
+    .number(groups.length);
+  for (const { lane } of groups) args.text(laneField(lane));
+  for (const [index, { children }] of groups.entries()) {
+    args.number(index + 1).number(children.length);
+    for (const { id } of children) args.id(id);
+    for (const { parent } of children) args.id(parent);
+    for (const { input } of children) args.text(input);
+    for (const { token } of children) args.text(owner === null ? "" : (token ?? ""));
+    if (!hasEvents) continue;
+    for (const { id, type, queue } of children) {
+      args.text(JSON.stringify({ id, type, queue, kind: "enqueued", state: "ready" }));
+    }
+    for (const { id, type, queue } of children) {
+      const started = { id, type, queue, kind: "started", worker: owner?.worker, attempt: 1 };
+      args.text(JSON.stringify(started));
+    }
+  }
+}
+
+const HANDED_OVER = "H";
+const DRAINING = "d";
+
+/** A queue that drains takes no steps in: they stay in the outbox, and a sweep brings them when it takes in again. */
+function refused(): MillraceError {
+  return new MillraceError("QUEUE_DRAINING");
+}
+
+/** The claims of children that were handed over. */
+function handedOver(
+  room: OpenRoom,
+  groups: readonly Group[],
+  reply: readonly unknown[],
+  worker: string,
+): readonly Held[] {
+  const letters = String(reply[2]);
+  if (!letters.includes(HANDED_OVER)) return [];
+  const nowMs = Number(reply[0]);
+  const held: Held[] = [];
+  let place = 0;
+  for (const { lane, children } of groups) {
+    for (const child of children) {
+      if (letters[place] === HANDED_OVER) held.push(claimOf(room, lane, child, worker, nowMs));
+      place += 1;
+    }
+  }
+  return held;
+}
+
+function claimOf(
+  room: OpenRoom,
+  lane: LaneDefinition,
+  child: Child,
+  worker: string,
+  nowMs: number,
+): Held {
+  const input = Buffer.from(child.input);
+  const record = Buffer.alloc(HEAD_BYTES + input.length);
+  record.write("L");
+  record[1] = FLAG.kin;
+  record.writeUIntBE(nowMs, 5, 6);
+  record.writeUIntBE(nowMs, 11, 6);
+  input.copy(record, HEAD_BYTES);
+  const kin = Buffer.alloc(KIN_BYTES);
+  idBytes(child.parent).copy(kin);
+  kin.write("-", KIN_BYTES - 1);
+  return {
+    room,
+    worker,
+    token: child.token ?? "",
+    // Its number is the room's business: a claim is settled by its job and token.
+    lane: { ...lane, number: record.subarray(3, 5), slot: 0 },
+    id: idBytes(child.id),
+    record,
+    extras: "",
+    kin,
+    startedAtMs: nowMs,
+  };
+}

@@ -1,0 +1,56 @@
+// What workflow runs are told of the ends of the jobs that they made.
+import type { JobId } from "../../core/ids.ts";
+import { type JobRecord, isTerminal } from "../../core/job.ts";
+import { type RunFact, endingOf } from "../../core/run.ts";
+import type { Transition } from "../../core/transitions.ts";
+import { SYMBOLIC_NOW_MS } from "./records.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { idBytes } from "./wire.ts";
+
+/*
+ * The script that ends a job writes what its run is told into the outbox of the job's own room, in the same act; who
+ * ended it brings it to the run's room at once, and a sweep what a process that died left there. A run is told a key
+ * once, so bringing it twice changes nothing.
+ */
+
+/** What a run is to be told, and the room in whose outbox it stands until then. */
+export interface News {
+  readonly run: JobId;
+  readonly fact: RunFact;
+  readonly from: OpenRoom | null;
+}
+
+/** Of a job that ended: the run, and the text in which the script's own time is still to be put. */
+export interface Ending {
+  readonly run: JobId;
+  readonly text: string;
+}
+
+const AT = `"finishedAtMs":${SYMBOLIC_NOW_MS}`;
+/** No JSON text has these characters bare. */
+const MARK = "\u00010\u0002";
+
+/** What the run that made a job is told when it ends by a transition; `null`: there is none, or it does not end. */
+export function endingBy(
+  before: JobRecord,
+  transition: Exclude<Transition, { kind: "rejected" }>,
+): Ending | null {
+  const { parent } = before;
+  if (parent === undefined || isTerminal(before.state)) return null;
+  const after = transition.job;
+  if (transition.kind !== "removed" && !isTerminal(after.state)) return null;
+  // The first such text is the field: whatever a job or its error says comes after it.
+  const text = endingOf(after, SYMBOLIC_NOW_MS).replace(AT, `"finishedAtMs":${MARK}`);
+  return { run: parent, text };
+}
+
+/** An ending as scripts take it. */
+export function endingBytes({ run, text }: Ending): Buffer {
+  return Buffer.concat([idBytes(run), Buffer.from(text)]);
+}
+
+/** The news of a job that ended at a time of the store. */
+export function newsOf({ run, text }: Ending, child: JobId, from: OpenRoom, nowMs: number): News {
+  const body = text.replace(MARK, String(nowMs));
+  return { run, fact: { key: child, kind: "ended", body }, from };
+}

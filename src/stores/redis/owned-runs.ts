@@ -1,0 +1,101 @@
+// The part of an exchange that is about workflow runs: after what ended was settled, they go on.
+import type { Advance } from "../../core/run.ts";
+import type { ExchangeReply, ExchangeRequest, SettleReply } from "../../core/store.ts";
+import { type Advanced, advanceRuns, isLastWord } from "./advances.ts";
+import type { News } from "./endings.ts";
+import type { Insides } from "./exchange.ts";
+import { advancedKin } from "./kin.ts";
+import { tellNews } from "./speaking.ts";
+
+/** Longest wait for runs elsewhere to be told what ended: jobs were claimed by the same exchange, and wait with it. */
+const TELLING_MS = 1_000;
+
+/** Tells runs what ended, and keeps what their owner says of them. */
+export async function goOnWithRuns(
+  insides: Insides,
+  request: ExchangeRequest,
+  reply: ExchangeReply,
+  news: readonly News[],
+): Promise<ExchangeReply> {
+  const { advances = [], worker } = request;
+  if (advances.length === 0) {
+    if (news.length > 0) await within(tellNews(insides.context, news, worker));
+    return reply;
+  }
+  try {
+    const { replies, handed } = await advance(insides, request, reply.settled, news);
+    for (const claim of handed) insides.held.set(claim.token, claim);
+    for (const [index, said] of advances.entries()) {
+      if (replies[index]?.accepted !== true) continue;
+      if (said.next.kind === "waiting") insides.waiting.add(said.token);
+      else insides.waiting.delete(said.token);
+      if (isLastWord(said)) insides.held.delete(said.token);
+      else noteAdvance(insides, said);
+    }
+    return { ...reply, advanced: replies };
+  } catch (error) {
+    takeBack(insides, request, reply);
+    throw error;
+  }
+}
+
+/** What is remembered of a claim is how its run stands now. */
+function noteAdvance({ held }: Insides, { token, from, entries, next }: Advance): void {
+  const claim = held.get(token);
+  if (claim === undefined) return;
+  const kin = advancedKin(claim.kin, from + entries.length, next.kind === "waiting");
+  held.set(token, { ...claim, kin });
+}
+
+async function advance(
+  insides: Insides,
+  { worker, advances = [], settlements }: ExchangeRequest,
+  settled: readonly SettleReply[],
+  news: readonly News[],
+): Promise<Advanced> {
+  const { context, held, workers, keepJobs, giveBack } = insides;
+  const refused = new Set(
+    settlements.filter((_, at) => settled[at]?.accepted !== true).map(({ id }) => id),
+  );
+  const advancing = {
+    context,
+    keepJobs,
+    worker,
+    state: workers.get(worker),
+    find: (token: string) => held.get(token),
+    giveBack,
+    mayHandOver: !hasSuspects(insides, worker),
+    types: advances.some(isLastWord) ? await context.types.read() : NO_TYPES,
+  };
+  return advanceRuns(advancing, advances, refused, news);
+}
+
+const NO_TYPES: Awaited<ReturnType<Insides["context"]["types"]["read"]>> = new Map();
+
+function hasSuspects({ held }: Insides, worker: string): boolean {
+  for (const claim of held.values()) {
+    if (claim.lane.company > 0 && claim.worker === worker) return true;
+  }
+  return false;
+}
+
+/** The exchange fails: what it claimed nobody will run, and what it settled is told to whoever settles again. */
+function takeBack(
+  { held, late, giveBack }: Insides,
+  { settlements }: ExchangeRequest,
+  { settled, claimed }: ExchangeReply,
+): void {
+  for (const [index, { token }] of settlements.entries()) {
+    const answer = settled[index];
+    if (answer !== undefined) late.set(token, Promise.resolve(answer));
+  }
+  const claims = claimed.flatMap(({ token }) => held.get(token) ?? []);
+  giveBack(claims).catch(() => {});
+}
+
+async function within(telling: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, TELLING_MS);
+  await Promise.race([telling, late.promise]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,127 @@
+// Keeps the jobs that workflow runs made, and hands those to their owner that it would run itself.
+import { FIXED_KEYS } from "../layout.ts";
+import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+
+/*
+ * keys: the room's.
+ * arguments: nonce, nonces of replies that arrived, 1 when events come with the jobs, worker ("": none), ms of a lease
+ *   that may be made or "", 1 if ends that are not told yet must be looked for, number of lanes, of groups; the lanes'
+ *   fields; each group: lane, number of jobs, ids in ascending order, runs that made them, inputs, numbers of tokens
+ *   behind the worker ("": not to be handed over), events of those that are new and of those that are handed over.
+ * reply: [server time, 1 if somebody follows, letters]: H handed over, R new, k known before, d not kept: its queue is draining.
+ *   [-1] when somebody follows and no events came: nothing was written.
+ * cost: 4 commands a group and 4 a shard.
+ */
+const BODY = `
+local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
+local worker, lease_ms, is_late = ARGV[4], ARGV[5], ARGV[6] == '1'
+local lane_count, group_count = tonumber(ARGV[7]), tonumber(ARGV[8])
+local at = 8
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'Q', unpack(ARGV, at + 1, at + lane_count))
+local unknown = 0
+for k = 1, lane_count do if not known[5 + k] then unknown = unknown + 1 end end
+local draining = known[5]
+if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
+open_room(known[1])
+local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
+if known[3] then return { struct.unpack('>I6', known[3]), followed, sub(known[3], 7) } end
+if followed == 1 and not with_events then return { -1 } end
+local lanes = {}
+for k = 1, lane_count do
+  lanes[k] = known[5 + k] or false
+  if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
+end
+for k = 1, lane_count do
+  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], true) end
+end
+at = at + lane_count + 1
+
+local may_claim = worker ~= '' and not known[4]
+if may_claim then
+  local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
+  if leases[2] or (not leases[1] and lease_ms == '') then may_claim = false
+  elseif not leases[1] then call('ZADD', TIMERS, now + lease_ms, 'l' .. worker) end
+end
+local function is_idle(lane, slot)
+  if slot > 0 and call('LLEN', KEYS[${FIXED_KEYS} + slot]) > 1 then return false end
+  return not call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. now6 .. '\\255', 'LIMIT', 0, 1)[1]
+end
+local letters, ready = {}, {}
+for _ = 1, group_count do
+  -- Of a draining queue no job is kept: whatever it is in does not matter.
+  local entry, n = lanes[tonumber(ARGV[at])] or '\\0\\0\\0', tonumber(ARGV[at + 1])
+  local first = at + 2
+  local lane, slot = sub(entry, 1, 2), byte(entry, 3)
+  local flags = string.char(KIN)
+  local head = (slot > 0 and 'L' or 'T') .. flags .. '\\0' .. lane .. now6 .. now6
+  local run_head = flags .. lane .. now6 .. worker .. '\\0'
+  local hands_over = may_claim and is_idle(lane, slot)
+  local added, from = 0, 0
+  while from < n do
+    local id = ARGV[first + from]
+    local burst = floor(byte(id, 6) / 32)
+    local to = from
+    while to + 1 < n and floor(byte(ARGV[first + to + 1], 6) / 32) == burst do to = to + 1 end
+    local key = shard_of(id)
+    local kept = call('HMGET', key, unpack(ARGV, first + from, first + to))
+    local write, queued, run = {}, {}, {}
+    for k = from, to do
+      local child, token = ARGV[first + k], ARGV[first + 3 * n + k]
+      if kept[k - from + 1] then
+        local claim = token ~= '' and call('HGET', RUNNING, child)
+        letters[#letters + 1] = claim and sub(claim, 10) == worker .. '\\0' .. token and 'H' or 'k'
+      elseif is_late and call('HEXISTS', OUTBOX, 'f' .. child) == 1 then letters[#letters + 1] = 'k'
+      elseif draining then letters[#letters + 1] = 'd'
+      else
+        write[#write + 1] = child
+        write[#write + 1] = head .. ARGV[first + 2 * n + k]
+        write[#write + 1] = child .. 'k'
+        write[#write + 1] = ARGV[first + n + k] .. '\\0\\0\\0\\0-'
+        if with_events then tell(ARGV[first + 4 * n + k]) end
+        if hands_over and token ~= '' then
+          letters[#letters + 1] = 'H'
+          run[#run + 1] = child
+          run[#run + 1] = run_head .. token
+          if with_events then tell(ARGV[first + 5 * n + k]) end
+        else
+          -- What comes after it comes in its turn.
+          hands_over = false
+          letters[#letters + 1] = 'R'
+          queued[#queued + 1] = child
+        end
+      end
+    end
+    if write[1] then call('HSET', key, unpack(write)) end
+    if run[1] then call('HSET', RUNNING, unpack(run)) end
+    if queued[1] then
+      if slot > 0 then call('RPUSH', KEYS[${FIXED_KEYS} + slot], unpack(queued))
+      else
+        for _, child in ipairs(queued) do
+          call('ZADD', TIMED, 0, lane .. now6 .. child)
+          call('ZADD', INDEX, 0, 'Bt' .. child)
+        end
+      end
+      added = added + #queued
+    end
+    from = to + 1
+  end
+  if added > 0 then ready[lane] = (ready[lane] or 0) + added end
+  at = first + (with_events and 6 or 4) * n
+end
+publish_told()
+for lane, jobs in pairs(ready) do wake(lane, jobs) end
+local reply = table.concat(letters)
+remember(nonce, reply, arrived)
+return { now, followed, reply }
+`;
+
+export const KEEP_CHILDREN: Script = script(
+  "children",
+  "write",
+  PRELUDE,
+  WRITING,
+  TELLING,
+  WAKING,
+  LANES,
+  BODY,
+);

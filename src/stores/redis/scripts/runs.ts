@@ -1,0 +1,346 @@
+// Workflow runs: what they are told, how far they are, and their records.
+import { MOVE, MOVE_ARGUMENTS } from "./move.ts";
+import {
+  LANES,
+  LINES,
+  PRELUDE,
+  RECORDS,
+  type Script,
+  TELLING,
+  WAKING,
+  WRITING,
+  script,
+} from "./script.ts";
+
+/*
+ * The records of all runs of a room are one sorted set, all with score 0: of a run with the id ID its texts, "ID e" and
+ * their number (4 bytes, from 0) and the text; and what it was told, "ID f", the key (16 bytes), e or s (a child ended,
+ * a signal) and the text. What the owner of a run was told of by others, and has not said to have heard, is there
+ * too: byte 255, the worker, a zero byte, the run and the key.
+ */
+
+/** Tells runs something. */
+const TELL = `
+local by = ARGV[3]
+local news = {}
+local function tell_advanced(id, lane, state)
+  if followed == 0 then return end
+  local parts = cjson.decode(string.match(call('HGET', META, 'l' .. lane), '%[.*'))
+  local queue = string.match(META, '|([^|]*)|[^|]*}m$')
+  tell(id_text(id) .. '"type":' .. cjson.encode(parts[1]) .. ',"queue":' .. cjson.encode(queue)
+    .. ',"kind":"advanced","state":"' .. state .. '"}')
+end
+local function make_ready(id, record, key)
+  leave_place(id, record, key)
+  local lane = sub(record, 4, 5)
+  local head = 'T' .. sub(record, 2, 2) .. string.char((byte(record, 3) + 1) % 256)
+  call('HSET', key, id, head .. lane .. sub(record, 6, 11) .. now6 .. sub(record, 18))
+  call('ZADD', TIMED, 0, lane .. now6 .. id)
+  call('ZADD', INDEX, 0, 'Bt' .. id)
+  woken[lane] = (woken[lane] or 0) + 1
+end
+local ENDED = { S = 'S', F = 'F', C = 'C' }
+-- A letter: g gone, S F C it has ended, u running, w waiting, r ready, s scheduled.
+local function tell_run(id, fact, kind, body)
+  local key = shard_of(id)
+  local got = call('HMGET', key, id, id .. 'k')
+  local record, kin = got[1], got[2] or NO_KIN
+  if not record then return 'g' end
+  local run = call('HGET', RUNNING, id)
+  local place = sub(record, 1, 1)
+  if not run and ENDED[place] then return place end
+  local state
+  if run then state = sub(kin, 21) == 'w' and 'w' or 'u'
+  elseif place == 'P' then state = 'w'
+  else state = place == 'T' and sub(record, 12, 17) > now6 and 's' or 'r' end
+  local row = id .. 'f' .. fact
+  if call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1] then return state end
+  call('ZADD', RUNS, 0, row .. kind .. body)
+  if sub(kin, 21) == '-' then call('HSET', key, id .. 'k', sub(kin, 1, 20) .. 't') end
+  local lane = sub(record, 4, 5)
+  if run then
+    if not has(byte(run, 1), KIN) then call('HSET', RUNNING, id, string.char(byte(run, 1) + KIN) .. sub(run, 2)) end
+    local owner = string.match(run, '^([^%z]*)', 10)
+    if owner ~= by then
+      call('ZADD', RUNS, 0, '\\255' .. owner .. '\\0' .. id .. fact)
+      local of_owner = news[owner] or {}
+      news[owner] = of_owner
+      of_owner[#of_owner + 1] = id .. fact .. kind .. pack('>I4', #body) .. body
+    end
+  else
+    if not has(byte(record, 2), KIN) then
+      record = sub(record, 1, 1) .. string.char(byte(record, 2) + KIN) .. sub(record, 3)
+      call('HSET', key, id, record)
+    end
+    if (state == 'w' or state == 's') and sub(kin, 17, 20) ~= '\\0\\0\\0\\0' then
+      make_ready(id, record, key)
+      state = 'r'
+    end
+  end
+  tell_advanced(id, lane, run and (state == 'w' and 'waiting' or 'running') or (state == 's' and 'scheduled' or 'ready'))
+  return state
+end
+local function publish_news()
+  for owner, of_owner in pairs(news) do
+    call('PUBLISH', 'mr1|w|' .. owner, 'f' .. META .. '\\0' .. table.concat(of_owner))
+  end
+end
+`;
+
+/** Keeps what owners say of their runs. */
+const ADVANCE = `
+local function put_entries(id, from, first, count)
+  local rows = {}
+  for k = 0, count - 1 do
+    rows[#rows + 1] = 0
+    rows[#rows + 1] = id .. 'e' .. pack('>I4', from + k) .. ARGV[first + k]
+  end
+  if rows[1] then call('ZADD', RUNS, unpack(rows)) end
+end
+-- A run that has begun does not expire.
+local function forget_expiry(id, flags)
+  if not has(flags, EXPIRES) then return flags end
+  call('ZREM', TIMERS, 'x' .. id)
+  return flags - EXPIRES
+end
+local function go_on(id, guard, from, next_state, is_refused, first, count)
+  local key = shard_of(id)
+  local run = call('HGET', RUNNING, id)
+  if not run or sub(run, 10) ~= sub(guard, 2) then return call('HEXISTS', key, id) == 1 and 's' or 'g' end
+  local kin = call('HGET', key, id .. 'k') or NO_KIN
+  local kept = struct.unpack('>I4', sub(kin, 17, 20))
+  if count > 0 and kept == from + count then return 'k' end
+  if kept ~= from then return 's' end
+  if is_refused then return 'f' end
+  put_entries(id, from, first, count)
+  local before = sub(kin, 21)
+  if next_state == 'w' and before ~= 'w' then call('ZADD', INDEX, 0, 'Bw' .. id)
+  elseif next_state ~= 'w' and before == 'w' then call('ZREM', INDEX, 'Bw' .. id) end
+  local flags = forget_expiry(id, byte(run, 1))
+  if not has(flags, KIN) then flags = flags + KIN end
+  if flags ~= byte(run, 1) then call('HSET', RUNNING, id, string.char(flags) .. sub(run, 2)) end
+  call('HSET', key, id .. 'k', sub(kin, 1, 16) .. pack('>I4', kept + count) .. next_state)
+  tell_advanced(id, sub(run, 2, 3), next_state == 'w' and 'waiting' or 'running')
+  return 'a'
+end
+local function last_word(id, guard, from, known, is_refused, first, count, at)
+  local key = shard_of(id)
+  local run = call('HGET', RUNNING, id)
+  local got = call('HMGET', key, id, id .. 'k')
+  local refused = refusal(guard, got[1], run)
+  if refused then return refused end
+  local kin = got[2] or NO_KIN
+  local kept = struct.unpack('>I4', sub(kin, 17, 20))
+  -- Who gives a run back without a word need not know how far it was.
+  if from ~= '' and kept ~= tonumber(from) then return 's' end
+  if is_refused then return 'f' end
+  local instead = {}
+  if known ~= '' and call('ZLEXCOUNT', RUNS, '[' .. id .. 'f', '(' .. id .. 'g') > tonumber(known) then
+    -- It was told something that its owner has not heard of.
+    instead = { place = 'T', due = '+0' }
+  end
+  local flags = forget_expiry(id, byte(run, 1))
+  if count > 0 then
+    put_entries(id, kept, first, count)
+    if not has(flags, KIN) then flags = flags + KIN end
+    call('HSET', key, id .. 'k', sub(kin, 1, 16) .. pack('>I4', kept + count) .. (sub(kin, 21) == 'w' and 'w' or 'r'))
+  end
+  if flags ~= byte(run, 1) then call('HSET', RUNNING, id, string.char(flags) .. sub(run, 2)) end
+  return move(at, instead)
+end
+`;
+
+/*
+ * keys: the room's.
+ * arguments: nonce, nonces of replies that arrived, worker that tells, number of facts, of advances, of targets.
+ *   Each fact: run, key, e or s, text ("\\1ms\\2" in it stands for the time that many ms from now).
+ *   Each advance: run, guard (move.ts), texts that the record had ("": no matter), r, w (it goes on running, or waiting)
+ *   or m (a move, its last word), 1 if it is refused by what it stands on, facts that the owner knows ("": no matter),
+ *   number of texts, texts, number of parts, each: number of the target (from 1) and part; for m: the move.
+ *   A target is an entry of the outbox: jobs of children, or of those to be cancelled; each: c or k.
+ * reply: [server time, 1 if somebody follows, letters of the facts (see above), then of the advances: a accepted, k kept
+ *   before, s stale, g gone, c changed: read and try again, f refused].
+ * cost: a fact about 6 commands, an advance about 6; 1 a target.
+ */
+const BODY = `
+local nonce, arrived = ARGV[1], ARGV[2]
+local fact_count, advance_count, target_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
+open_room(meta[1])
+followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
+if meta[3] then return { struct.unpack('>I6', meta[3]), followed, sub(meta[3], 7) } end
+local letters = {}
+local at = 7
+for _ = 1, fact_count do
+  letters[#letters + 1] = tell_run(ARGV[at], ARGV[at + 1], ARGV[at + 2], stamp(ARGV[at + 3]))
+  at = at + 4
+end
+local targets = {}
+for k = 1, target_count do targets[k] = {} end
+local advances_at = at + target_count
+for k = 1, target_count do targets[k].kind = ARGV[at + k - 1] end
+at = advances_at
+for _ = 1, advance_count do
+  local id, guard, from, kind, is_refused, known = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', ARGV[at + 5]
+  local count = tonumber(ARGV[at + 6])
+  local first = at + 7
+  local parts_at = first + count
+  local part_count = tonumber(ARGV[parts_at])
+  at = parts_at + 1 + 2 * part_count
+  local letter
+  if kind == 'm' then
+    letter = last_word(id, guard, from, known, is_refused, first, count, at)
+    at = at + ${MOVE_ARGUMENTS}
+  else letter = go_on(id, guard, tonumber(from), kind, is_refused, first, count) end
+  letters[#letters + 1] = letter
+  if letter == 'a' or letter == 'k' then
+    for part = 1, part_count do
+      local target = targets[tonumber(ARGV[parts_at + 2 * part - 1])]
+      target[#target + 1] = ARGV[parts_at + 2 * part]
+    end
+  end
+end
+for k, target in ipairs(targets) do
+  if target[1] then call('HSET', OUTBOX, target.kind .. nonce .. string.char(k), now6 .. '[' .. table.concat(target, ',') .. ']') end
+end
+keep_endings()
+if followed == 0 then told = {} end
+publish_told()
+publish_news()
+wake_moved()
+remember(nonce, table.concat(letters), arrived)
+return { now, followed, table.concat(letters) }
+`;
+
+/** Most bytes of one page of a record: beyond it the rest comes with the next. */
+const PAGE_BYTES = 4 * 1_024 * 1_024;
+/** Rows read at a time, so that a page of large ones is not read far beyond its bound. */
+const ROWS = 20;
+
+/*
+ * keys: the room's. arguments: run, texts known, key of the last fact known or "", most rows.
+ * reply: [] where it is not kept; else [extras, 1 if there may be more, number of texts, texts, then key, e or s and text
+ *   of each fact]. cost: a command in 20 rows.
+ */
+const READ = `
+local id, known, after, limit = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local got = call('HMGET', shard_of(id), id, id .. 'x')
+if not got[1] then return {} end
+local reply = { got[2] or '', 0, 0 }
+local left, bytes = limit, ${PAGE_BYTES}
+local function read(from, to, add)
+  while left > 0 and bytes > 0 do
+    local rows = call('ZRANGEBYLEX', RUNS, from, to, 'LIMIT', 0, math.min(left, ${ROWS}))
+    for _, row in ipairs(rows) do
+      if bytes > 0 then
+        add(row)
+        left, bytes, from = left - 1, bytes - #row, '(' .. row
+      end
+    end
+    if #rows < ${ROWS} then return end
+  end
+end
+read('[' .. id .. 'e' .. pack('>I4', known), '(' .. id .. 'f', function(row)
+  reply[3] = reply[3] + 1
+  reply[#reply + 1] = sub(row, 22)
+end)
+read(after == '' and '[' .. id .. 'f' or '(' .. id .. 'f' .. after .. '\\255', '(' .. id .. 'g', function(row)
+  reply[#reply + 1] = sub(row, 18, 33)
+  reply[#reply + 1] = sub(row, 34, 34)
+  reply[#reply + 1] = sub(row, 35)
+end)
+if left == 0 or bytes <= 0 then reply[2] = 1 end
+return reply
+`;
+
+/*
+ * keys: the room's. arguments: worker, most. reply: run, key, e or s and text of each fact that it has not heard of.
+ * cost: 1 command and 1 a fact.
+ */
+const UNHEARD = `
+local prefix = '\\255' .. ARGV[1] .. '\\0'
+local reply = {}
+for _, row in ipairs(call('ZRANGEBYLEX', RUNS, '[' .. prefix, '(\\255' .. ARGV[1] .. '\\1', 'LIMIT', 0, tonumber(ARGV[2]))) do
+  local run, fact = sub(row, #prefix + 1, #prefix + 16), sub(row, #prefix + 17)
+  local told = run .. 'f' .. fact
+  local found = call('ZRANGEBYLEX', RUNS, '[' .. told, '[' .. told .. '\\255', 'LIMIT', 0, 1)[1] or ''
+  reply[#reply + 1] = run
+  reply[#reply + 1] = fact
+  reply[#reply + 1] = sub(found, 34, 34)
+  reply[#reply + 1] = sub(found, 35)
+end
+return reply
+`;
+
+/*
+ * keys: the room's. arguments: number of entries, fields of entries of the outbox that arrived; worker, run and key of
+ *   what it has heard of, together. reply: [1]. cost: 2 commands.
+ */
+const FORGET = `
+open_room(call('HGET', META, 'v'))
+local count = tonumber(ARGV[1])
+if count > 0 then call('HDEL', OUTBOX, unpack(ARGV, 2, 1 + count)) end
+if ARGV[2 + count] then call('ZREM', RUNS, unpack(ARGV, 2 + count)) end
+return { 1 }
+`;
+
+/** Entries looked at in one call. */
+const SCANNED = 200;
+
+/*
+ * keys: the room's. arguments: ms after which an entry is taken to be left behind, most entries.
+ * reply: field and text of each entry that was left behind. It counts as new from now on, so that one process alone
+ *   delivers it. cost: a command or two, 1 an entry.
+ */
+const TAKE = `
+open_room(call('HGET', META, 'v'))
+local late6, limit = pack('>I6', math.max(0, now - tonumber(ARGV[1]))), tonumber(ARGV[2])
+local step = call('HSCAN', OUTBOX, call('HGET', META, 'u') or '0', 'COUNT', ${SCANNED})
+call('HSET', META, 'u', step[1])
+local reply = {}
+for k = 1, #step[2], 2 do
+  local field, value = step[2][k], step[2][k + 1]
+  if field ~= '' and sub(value, 1, 6) <= late6 and #reply < 2 * limit then
+    call('HSET', OUTBOX, field, now6 .. sub(value, 7))
+    reply[#reply + 1] = field
+    reply[#reply + 1] = sub(value, 7)
+  end
+end
+return reply
+`;
+
+/*
+ * keys: the room's. arguments: run and child, one after the other.
+ * reply: a text of 1 (the run was told of the child's end, or is not kept) and 0. cost: 2 commands a child.
+ */
+const KNOWN = `
+local known = {}
+for at = 1, #ARGV, 2 do
+  local row = ARGV[at] .. 'f' .. ARGV[at + 1]
+  local is_told = call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1]
+  known[#known + 1] = is_told and '1' or '0'
+end
+return { table.concat(known) }
+`;
+
+export const SPEAK: Script = script(
+  "speak",
+  "settle",
+  PRELUDE,
+  WRITING,
+  TELLING,
+  WAKING,
+  LANES,
+  RECORDS,
+  LINES,
+  MOVE,
+  "local followed = 0",
+  TELL,
+  ADVANCE,
+  BODY,
+);
+export const READ_RUN: Script = script("run", "read", PRELUDE, READ);
+export const READ_UNHEARD: Script = script("unheard", "read", PRELUDE, UNHEARD);
+export const FORGET_DELIVERED: Script = script("forget", "settle", PRELUDE, WRITING, FORGET);
+export const TAKE_LEFT_BEHIND: Script = script("take", "settle", PRELUDE, WRITING, TAKE);
+export const TOLD_OF_ENDS: Script = script("told", "read", PRELUDE, KNOWN);

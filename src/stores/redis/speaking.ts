@@ -1,0 +1,174 @@
+// Speaks to a room about its workflow runs: what they are told, and how far they are.
+import type { JobId } from "../../core/ids.ts";
+import type { RunFact } from "../../core/run.ts";
+import { type Context, callOnce } from "./context.ts";
+import type { News } from "./endings.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { SPEAK } from "./scripts/runs.ts";
+import { type Arguments, idBytes } from "./wire.ts";
+
+/** Facts in one call. */
+const MAX_FACTS = 500;
+/** Most text in one call. */
+const MAX_CHARACTERS = 4 * 1_024 * 1_024;
+
+/** What the owner of a run says of it, as the script takes it. */
+export interface Word {
+  readonly id: JobId;
+  /** See move.ts. */
+  readonly guard: Buffer;
+  /** `null`: no matter. */
+  readonly from: number | null;
+  /** It goes on, running or waiting; or this is its last word, a move. */
+  readonly kind: "r" | "w" | "m";
+  readonly isRefused: boolean;
+  /** Facts that its owner knows; `null`: no matter. */
+  readonly known: number | null;
+  readonly entries: readonly string[];
+  /** Jobs that it makes, and those that it cancels, as JSON. */
+  readonly children: readonly string[];
+  readonly cancels: readonly string[];
+  readonly writeMove?: (args: Arguments) => void;
+}
+
+/** What a room answered. */
+export interface Spoken {
+  readonly nowMs: number;
+  /** Of the facts, then of the words. */
+  readonly letters: string;
+  /** Entries of the outbox: children, and jobs to be cancelled. */
+  readonly childrenField: Buffer;
+  readonly cancelsField: Buffer;
+}
+
+/** Entries of the outbox: jobs of children, jobs to be cancelled, the end of a job. */
+export const ENTRY: { readonly children: "c"; readonly cancels: "k"; readonly ending: "f" } = {
+  children: "c",
+  cancels: "k",
+  ending: "f",
+};
+const KINDS: Readonly<Record<RunFact["kind"], string>> = { ended: "e", signal: "s" };
+
+/** What is said to a room in one act. `by`: the worker that says it, and so knows it already; "": none. */
+export interface Speech {
+  readonly by: string;
+  readonly facts: readonly Pick<News, "run" | "fact">[];
+  readonly words: readonly Word[];
+}
+
+/** Says it. */
+export async function speak(context: Context, room: OpenRoom, speech: Speech): Promise<Spoken> {
+  let nonce: Buffer = EMPTY;
+  const reply = await callOnce(context, room, SPEAK, (args, own) => {
+    nonce = own;
+    writeSpeech(args, speech);
+  });
+  return {
+    nowMs: Number(reply[0]),
+    letters: String(reply[2]),
+    childrenField: fieldOf(ENTRY.children, nonce, 1),
+    cancelsField: fieldOf(ENTRY.cancels, nonce, 2),
+  };
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function fieldOf(kind: string, nonce: Buffer, target: number): Buffer {
+  return Buffer.concat([Buffer.from(kind), nonce, Buffer.from([target])]);
+}
+
+function writeSpeech(args: Arguments, { by, facts, words }: Speech): void {
+  args.text(by).number(facts.length).number(words.length).number(2);
+  for (const { run, fact } of facts) {
+    args.id(run).id(fact.key).text(KINDS[fact.kind]).text(fact.body);
+  }
+  args.text(ENTRY.children).text(ENTRY.cancels);
+  for (const word of words) {
+    const { children, cancels } = word;
+    args
+      .id(word.id)
+      .raw(word.guard)
+      .text(word.from === null ? "" : String(word.from))
+      .text(word.kind)
+      .text(word.isRefused ? "1" : "0")
+      .text(word.known === null ? "" : String(word.known))
+      .number(word.entries.length);
+    for (const entry of word.entries) args.text(entry);
+    args.number(children.length + cancels.length);
+    for (const child of children) args.text("1").text(child);
+    for (const cancel of cancels) args.text("2").text(cancel);
+    word.writeMove?.(args);
+  }
+}
+
+/** Parts of news that are small enough for one call. */
+export function partsOf<Fact extends Pick<News, "fact">>(
+  facts: readonly Fact[],
+): (readonly Fact[])[] {
+  const parts: Fact[][] = [];
+  let part: Fact[] = [];
+  let characters = 0;
+  for (const each of facts) {
+    characters += each.fact.body.length;
+    if (part.length > 0 && (part.length === MAX_FACTS || characters > MAX_CHARACTERS)) {
+      parts.push(part);
+      part = [];
+      characters = each.fact.body.length;
+    }
+    part.push(each);
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** News by the rooms in which their runs may be: one, or more when the hashes of two queues are equal. */
+export async function newsByRoom(
+  context: Context,
+  news: readonly News[],
+): Promise<Map<OpenRoom, News[]>> {
+  const byRoom = new Map<OpenRoom, News[]>();
+  for (const each of news) {
+    for (const room of await context.rooms.ofId(each.run)) {
+      const list = byRoom.get(room);
+      if (list === undefined) byRoom.set(room, [each]);
+      else list.push(each);
+    }
+  }
+  return byRoom;
+}
+
+/** The run has heard, or there is none: it is not told again. */
+export function noteTold(context: Context, news: readonly News[]): void {
+  for (const { fact, from } of news) {
+    if (from !== null) context.delivered.arrived(from, endingField(fact.key));
+  }
+}
+
+function endingField(child: JobId): Buffer {
+  return Buffer.concat([Buffer.from(ENTRY.ending), idBytes(child)]);
+}
+
+/**
+ * Brings ends of jobs to the runs that made them. One that can't be reached now is told by a sweep: the end stands in
+ * the outbox of the job's room.
+ */
+export async function tellNews(context: Context, news: readonly News[], by: string): Promise<void> {
+  if (news.length === 0) return;
+  const byRoom = await newsByRoom(context, news);
+  const failed = new Set<News>();
+  await Promise.all(
+    [...byRoom].map(async ([room, own]) => {
+      for (const facts of partsOf(own)) {
+        try {
+          await speak(context, room, { by, facts, words: [] });
+        } catch {
+          for (const each of facts) failed.add(each);
+        }
+      }
+    }),
+  );
+  noteTold(
+    context,
+    news.filter((each) => !failed.has(each)),
+  );
+}
