@@ -9,11 +9,11 @@ import { provisionTenant } from "./examples/workflows/provision-tenant.ts";
 import { tenantJobs } from "./examples/workflows/tenant-jobs.ts";
 
 const jobs = [sleep, hashTree, checkPage, digestFile, ...tenantJobs];
-// Workflows run on the embedded store so far: on another the samples are jobs alone.
 const store = process.env["MILLRACE_STORE"] ?? "sqlite:millrace.db";
-const workflows = /^(sqlite|memory):/.test(store)
-  ? [provisionTenant, digestFiles, approval, graphs(jobs)]
-  : [];
+// The BullMQ store keeps no workflows: there the samples are jobs alone.
+const workflows = store.startsWith("bullmq")
+  ? []
+  : [provisionTenant, digestFiles, approval, graphs(jobs)];
 
 export default defineConfig({
   store,

@@ -195,8 +195,9 @@ async function sayingOf(
 }
 
 /** A child as the outbox keeps it: who runs it is for whoever delivers it. */
-function writeChild({ token: _, ...child }: ChildJob, parent: JobId): string {
-  return JSON.stringify(writeJob({ ...child, parent }));
+function writeChild(child: ChildJob, parent: JobId): string {
+  // As JSON a field without a value is left out.
+  return JSON.stringify(writeJob({ ...child, parent, token: undefined }));
 }
 
 /** What the last word of an owner makes of its run; `null`: nothing, it is not its word. */

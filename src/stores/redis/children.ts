@@ -155,9 +155,9 @@ async function send(
       // It may have been done, or be done yet: nobody will run what it hands over.
       context.link
         .call(KEEP_CHILDREN, room.keys, args, { deadlineMs: Number.POSITIVE_INFINITY })
-        .then(async (reply) => {
+        .then((reply) => {
           noteArrived(room, nonce, true);
-          await onLate(reply);
+          return onLate(reply);
         })
         .catch(() => {});
     }

@@ -82,12 +82,7 @@ export function openWorkers(
       },
     },
   );
-  subscriber.onLoss(() => {
-    for (const { listener, news } of attached.values()) {
-      listener.wake();
-      news.look();
-    }
-  });
+  subscriber.onLoss(() => lookAround(attached.values()));
   return {
     states: attached,
     attach: (request, exchanger) =>
@@ -112,6 +107,14 @@ export function openWorkers(
       await keeper.close();
     },
   };
+}
+
+/** Messages may be missing. */
+function lookAround(workers: Iterable<Attached>): void {
+  for (const { listener, news } of workers) {
+    listener.wake();
+    news.look();
+  }
 }
 
 interface Insides {
