@@ -1,0 +1,56 @@
+// The workflows that faults happen to, and the record of what they undid, which no fault touches.
+import { type AnyJobType, type WorkflowType, defineJob, defineWorkflow } from "millrace";
+import { appendFileSync } from "node:fs";
+
+/** What was undone: which step of which run. */
+export interface Undone {
+  readonly run: string;
+  readonly what: string;
+}
+
+export interface RunTypes {
+  /** Comes to {@link GOOD_RESULT}: steps in sequence and in parallel, as jobs and as functions. */
+  readonly good: WorkflowType;
+  /** Fails in its third step, and undoes the two before it, the second first. */
+  readonly bad: WorkflowType;
+  readonly all: readonly AnyJobType[];
+}
+
+export const GOOD_RESULT = [1, 2, 3] as const;
+
+/** @param record the file of undos; `null` for a process that runs nothing */
+export function runTypes(record: string | null): RunTypes {
+  const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
+  const refuse = defineJob({
+    name: "refuse",
+    retry: { attempts: 1 },
+    run: () => {
+      throw new Error("as it was told");
+    },
+  });
+  const undo = defineJob({
+    name: "undo",
+    run: ({ input }) => {
+      if (record !== null) appendFileSync(record, `${JSON.stringify(input)}\n`);
+    },
+  });
+  const good = defineWorkflow({
+    name: "good",
+    run: async ({ step }) => {
+      const one = await step.job(add, 0);
+      const two = await step.run("two", () => one + 1);
+      const many = await step.map(add, [1, 2, 3], { concurrency: 2 });
+      return [one, two, many.length];
+    },
+  });
+  const bad = defineWorkflow({
+    name: "bad",
+    run: async ({ step, run }) => {
+      const undone = (what: string) => ({ job: undo, input: () => ({ run: run.id, what }) });
+      await step.job(add, 0, { undo: undone("first") });
+      await step.job(add, 1, { undo: undone("second") });
+      await step.job(refuse, null);
+    },
+  });
+  return { good, bad, all: [add, refuse, undo, good, bad] };
+}
