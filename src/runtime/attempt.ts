@@ -8,6 +8,7 @@ import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
 import type { ClaimedJob, Retention, RetentionPolicy, SettleOutcome } from "../core/store.ts";
 import { type LargeValues, isReference } from "./blobs/index.ts";
 import type { LaunchRequest, Launcher } from "./launchers/launcher.ts";
+import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { decideFailure } from "./outcome.ts";
 import type { Reporter } from "./reporter.ts";
@@ -207,25 +208,12 @@ export class Attempt {
   }
 
   #say(level: LogLevel, message: string, fields: object): void {
-    const { logger, workerId } = this.#around;
-    if (!isEnabled(logger, level)) return;
-    const { id, type, queue, attempt } = this.claimed;
-    logger[level]({ jobId: id, type, queue, attempt, worker: workerId(), ...fields }, message);
+    sayOfJob(this.#around, this.claimed, [level, message], fields);
   }
 }
 
 /** A step that succeeded is kept in the record of its run. */
 const NOT_KEPT: Retention = { ageMs: 0, count: 0 };
-
-const END_LINES: Readonly<Record<SettleOutcome["kind"] | "void", readonly [LogLevel, string]>> = {
-  succeeded: ["info", "job succeeded"],
-  failed: ["error", "job failed"],
-  retry: ["warn", "job failed and will be retried"],
-  cancelled: ["warn", "job cancelled"],
-  snooze: ["info", "job snoozed"],
-  release: ["info", "job given back"],
-  void: ["warn", "job abandoned"],
-};
 
 /** An AbortSignal that is made only when someone looks at it: a no-op handler never does, and saves about 1 µs. */
 class LazySignal {

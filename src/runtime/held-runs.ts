@@ -3,8 +3,17 @@ import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { isTerminal } from "../core/job.ts";
-import type { Advance, AdvanceReply, ChildJob, Ending, RunNews } from "../core/run.ts";
+import type {
+  Advance,
+  AdvanceOutcome,
+  AdvanceReply,
+  ChildJob,
+  Ending,
+  RunNews,
+} from "../core/run.ts";
 import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import { END_LINES, sayOfJob } from "./job-lines.ts";
+import { type Logger, isEnabled } from "./logger.ts";
 import type { Reporter } from "./reporter.ts";
 import type { HeldRun, RunDriver, RunWord } from "./runs.ts";
 
@@ -28,6 +37,7 @@ export const HELD_BACK_LOOK_MS: number = LEAST_IDLE_MS;
 /** What the runs need of their worker. */
 export interface HeldRunsParts {
   readonly driver: RunDriver | undefined;
+  readonly logger: Logger;
   readonly reporter: Pick<Reporter, "log" | "take">;
   readonly workerId: () => string;
   /** There is something to say. */
@@ -119,6 +129,25 @@ export class HeldRuns {
     const entry: Entry = { claimed, type, unconfirmed, held, startedMs: performance.now() };
     said.entry = entry;
     this.#runs.set(claimed.id, entry);
+    this.#sayBegun(entry);
+  }
+
+  #sayBegun({ claimed, type }: Entry): void {
+    const isDetailed = isEnabled(this.#parts.logger, "debug");
+    const input = isDetailed ? { input: type.redact(JSON.parse(claimed.input)) } : {};
+    const message = claimed.resumes === true ? "run taken up" : "job started";
+    sayOfJob(this.#parts, claimed, ["info", message], input);
+  }
+
+  /** The last word of a run was taken: it ended, was given back, or is put out of memory. */
+  #sayLeft({ claimed, startedMs }: Entry, next: AdvanceOutcome): void {
+    const durationMs = Math.round(performance.now() - startedMs);
+    const line =
+      next.kind === "parked" || next.kind === "running" || next.kind === "waiting"
+        ? PARKED_LINE
+        : END_LINES[next.kind];
+    const error = "error" in next ? { error: next.error } : {};
+    sayOfJob(this.#parts, claimed, line, { durationMs, ...error });
   }
 
   news(news: readonly RunNews[]): void {
@@ -195,6 +224,7 @@ export class HeldRuns {
       this.#forget(entry);
     }
     if (reply.accepted && isLast) {
+      this.#sayLeft(entry, word.next);
       this.#forget(entry);
       if (word.next.kind !== "parked" && word.next.kind !== "release") {
         this.#tellParent(entry.claimed, word.next);
@@ -261,6 +291,7 @@ export class HeldRuns {
 }
 
 const NOTHING: readonly Sent[] = [];
+const PARKED_LINE = ["info", "run put out of memory"] as const;
 
 function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Reserve): Advance {
   const { id, token } = entry.claimed;

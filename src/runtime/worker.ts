@@ -100,6 +100,7 @@ export class Worker {
     });
     this.#runs = new HeldRuns({
       driver: parts.runs,
+      logger: parts.logger,
       reporter: this.#reporter,
       workerId: () => this.#lease.workerId,
       wake: () => {
