@@ -4,7 +4,7 @@ import type { KeyedClaim } from "./claims.ts";
 import type { Row } from "./connection.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { passGates, shutGate } from "./gates.ts";
+import { type Group, passGates, shutGate } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
 import { EXTRA } from "./extras.ts";
 import { readLongInput } from "./documents.ts";
@@ -124,10 +124,9 @@ function takeLowest(
   ahead: number,
 ): void {
   while (claiming.left > 0) {
-    const best = lowest(cursors);
-    if (best === null) return;
-    const row = headOf(best);
-    if (row === undefined) return;
+    const found = lowest(cursors);
+    if (found === null) return;
+    const [best, row] = found;
     if (best.turns !== undefined) {
       take(context, claiming, best, row, best.turns.take());
       continue;
@@ -146,15 +145,11 @@ function headOf(cursor: Cursor): Row | undefined {
   return cursor.turns === undefined ? cursor.rows[cursor.next] : cursor.turns.head();
 }
 
-function lowest(cursors: readonly Cursor[]): Cursor | null {
-  let best: Cursor | null = null;
-  let bestRow: Row | undefined;
+function lowest(cursors: readonly Cursor[]): readonly [Cursor, Row] | null {
+  let best: readonly [Cursor, Row] | null = null;
   for (const cursor of cursors) {
     const row = headOf(cursor);
-    if (row !== undefined && (bestRow === undefined || isBefore(row, bestRow))) {
-      best = cursor;
-      bestRow = row;
-    }
+    if (row !== undefined && (best === null || isBefore(row, best[1]))) best = [cursor, row];
   }
   return best;
 }
@@ -205,7 +200,7 @@ function takeKeyedSuspect(context: Context, claiming: Claiming, open: OpenLane, 
   const group = context.gates.ofKeys(context, open.lane, keysOf(row[9]));
   if (shutGate(context, group) !== undefined) return;
   passGates(context, group);
-  take(context, claiming, open, row, group.no);
+  take(context, claiming, open, row, group);
   const { connection, namespace } = context;
   connection.run(
     "UPDATE jobs SET grp = ? WHERE namespace = ? AND id = ?",
@@ -221,7 +216,7 @@ function take(
   claiming: Claiming,
   { lane, offer, room }: OpenLane,
   row: Row,
-  group?: number,
+  group?: Group,
 ): void {
   const { connection, namespace, nowMs } = context;
   const { request, claimed } = claiming;
@@ -229,10 +224,11 @@ function take(
   const key = row[1] ?? null;
   // A BigInt: numbers are bound as floats, and only columns with a type make integers of them.
   connection.run(CLAIM, BigInt(claiming.workerNo), nowMs, token, namespace, key);
-  if (hasProgress(row[9])) connection.run(CLEAR_PROGRESS, namespace, key);
+  const rest = row[9] === group?.plainRest ? null : row[9];
+  if (hasProgress(rest)) connection.run(CLEAR_PROGRESS, namespace, key);
   const id = dashed(String(row[2]));
   const extras = Number(row[7]);
-  const { tags, retention } = claimPartOf(row[9]);
+  const { tags, retention } = claimPartOf(rest);
   const attempt = Number(row[5]) + 1;
   if (extras === 0) context.claims.remember(token, lane);
   else if (group !== undefined)
@@ -267,7 +263,9 @@ function take(
 
 /** Only what would be kept as it is when the job succeeds: nothing of a failed try. */
 function rememberKeyed(context: Context, token: string, claim: KeyedClaim): void {
-  const { rest } = claim;
-  if (rest.includes('"error":') || rest.includes('"strikes":') || hasProgress(rest)) return;
-  context.claims.rememberKeyed(token, claim);
+  const { group, rest } = claim;
+  const mayChange =
+    rest !== group.plainRest &&
+    (rest.includes('"error":') || rest.includes('"strikes":') || hasProgress(rest));
+  if (!mayChange) context.claims.rememberKeyed(token, claim);
 }

@@ -1,5 +1,6 @@
 // The claims of this process, remembered: settling one then needs no look at its row.
 import type { JobId } from "../../core/ids.ts";
+import type { Group } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
 
 /** Claims remembered; what is forgotten is settled by a look at its row. */
@@ -8,7 +9,7 @@ const MAX_REMEMBERED_CLAIMS = 100_000;
 /** The claim of a job with keys, as its row was. */
 export interface KeyedClaim {
   readonly lane: Lane;
-  readonly group: number;
+  readonly group: Group;
   readonly rest: string;
 }
 

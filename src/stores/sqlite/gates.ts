@@ -43,6 +43,8 @@ export interface Group {
   readonly no: number;
   readonly lane: Lane;
   readonly gates: readonly Gate[];
+  /** The `rest` of its jobs of which nothing is kept but their keys. */
+  readonly plainRest: string;
   /** Its place in the ring of its lane; `null`: nothing of it is ready, as far as it is known. */
   turn: number | null;
   /** Where it is parked. */
@@ -56,6 +58,16 @@ const GATE =
   "SELECT no, queue, name, key, running, starts, held_until, parked, opens_at FROM gates";
 const GROUP = "SELECT no, lane, keys, turn, parked_at FROM key_groups";
 
+/**
+ * One statement for all gates at which as many run: most of a claim's gates go from one number to the same other, and an
+ * update for each of them, with every column, was an eighth of the time of a claim of a hundred keys.
+ */
+const COUNT = "UPDATE gates SET running = ? WHERE no IN (SELECT value FROM json_each(?))";
+
+function numbersOf(rows: readonly { readonly no: number }[]): string {
+  return JSON.stringify(rows.map(({ no }) => no));
+}
+
 /** The gates and groups of one namespace, as far as they are remembered. */
 export class Gates {
   readonly gates: Map<number, Gate> = new Map();
@@ -63,6 +75,8 @@ export class Gates {
   readonly #byKeys = new Map<string, Group>();
   readonly #gateByKey = new Map<string, Gate>();
   readonly #dirty = new Set<Gate>();
+  /** Of which nothing changed but how many run. */
+  readonly #counted = new Set<Gate>();
   /** When the first gate opens by time; `undefined`: not known. */
   nextOpensAtMs: number | null | undefined;
 
@@ -73,6 +87,7 @@ export class Gates {
     this.#byKeys.clear();
     this.#gateByKey.clear();
     this.#dirty.clear();
+    this.#counted.clear();
     this.nextOpensAtMs = undefined;
   }
 
@@ -80,8 +95,18 @@ export class Gates {
     this.#dirty.add(gate);
   }
 
+  /** As many more run at a gate, or fewer where it is negative. */
+  count(gate: Gate, more: number): void {
+    gate.running = Math.max(0, gate.running + more);
+    this.#counted.add(gate);
+  }
+
   /** Writes what changed; before the commit. */
   write({ connection }: Context): void {
+    for (const [running, gates] of Map.groupBy(this.#counted, (gate) => gate.running)) {
+      connection.run(COUNT, running, numbersOf(gates));
+    }
+    this.#counted.clear();
     for (const gate of this.#dirty) {
       connection.run(
         "UPDATE gates SET running = ?, starts = ?, held_until = ?, parked = ?, opens_at = ? WHERE no = ?",
@@ -174,6 +199,7 @@ export class Gates {
       no: Number(no),
       lane: found,
       gates: keys.map(([limit, key]) => this.ofKey(context, found.queue, { limit, key })),
+      plainRest: `{"keys":${String(text)}}`,
       turn: turn === null ? null : Number(turn),
       parkedAt: parkedAt === null ? null : Number(parkedAt),
     };
@@ -237,8 +263,9 @@ export function shutGate(context: Context, group: Group): Gate | undefined {
 export function passGates(context: Context, group: Group): void {
   for (const gate of group.gates) {
     const { rate } = boundsOf(context, gate.queue, gate.name);
-    gate.running += 1;
-    if (rate !== null) gate.starts = noteStarts(gate.starts, rate, context.nowMs, 1);
+    context.gates.count(gate, 1);
+    if (rate === null) continue;
+    gate.starts = noteStarts(gate.starts, rate, context.nowMs, 1);
     context.gates.change(gate);
   }
 }
@@ -247,8 +274,7 @@ export function passGates(context: Context, group: Group): void {
 export function leaveGates(context: Context, groupNo: number): void {
   const group = context.gates.group(context, groupNo);
   for (const gate of group.gates) {
-    gate.running = Math.max(0, gate.running - 1);
-    context.gates.change(gate);
+    context.gates.count(gate, -1);
     if (gate.hasParked && roomAt(context, gate).room > 0) unparkAll(context, gate);
   }
 }
@@ -265,6 +291,19 @@ export function place(
   group.turn = turn;
   group.parkedAt = parkedAt?.no ?? null;
   context.connection.run(SET_PLACE, turn, group.parkedAt, group.no);
+}
+
+const SET_TURN = `UPDATE key_groups SET turn = ?, parked_at = NULL
+  WHERE no IN (SELECT value FROM json_each(?))`;
+
+/** Puts groups into the ring at one turn, where they come in the order of their numbers. */
+export function placeTogether(context: Context, groups: readonly Group[], turn: number): void {
+  if (groups.length === 0) return;
+  for (const group of groups) {
+    group.turn = turn;
+    group.parkedAt = null;
+  }
+  context.connection.run(SET_TURN, turn, numbersOf(groups));
 }
 
 /** Parks a group at a gate that is shut. */

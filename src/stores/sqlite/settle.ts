@@ -108,7 +108,7 @@ function settleKeyed(
         claim.rest,
       );
   if (changed === 0) return null;
-  leaveGates(context, claim.group);
+  leaveGates(context, claim.group.no);
   return claim.lane;
 }
 

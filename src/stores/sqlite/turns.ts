@@ -9,6 +9,7 @@ import {
   park,
   passGates,
   place,
+  placeTogether,
   roomAt,
   shutGate,
   unparkNext,
@@ -80,8 +81,8 @@ export class Turns {
     return undefined;
   }
 
-  /** The head was taken: its group counts it, and is last from now on. Gives the group's number. */
-  take(): number {
+  /** The head was taken: its group counts it, and is last from now on. Gives the group. */
+  take(): Group {
     const group = this.#queue.shift();
     if (group === undefined) throw new Error("nothing was at the head");
     const heads = this.#heads.get(group);
@@ -89,30 +90,38 @@ export class Turns {
     passGates(this.#context, group);
     this.#served.push(group);
     this.#touched.add(group);
-    return group.no;
+    return group;
   }
 
   /** Writes the order in which groups come next time. */
   close(): void {
     if (this.#touched.size === 0) return;
     let turn = lastTurn(this.#context, this.#lane);
-    for (const group of [...this.#queue, ...this.#served, ...this.#done]) {
-      if (!this.#touched.has(group)) continue;
-      this.#put(group, turn);
+    // Groups that had as many jobs in this claim share a turn: who had fewer comes before who had more.
+    for (const groups of [this.#queue, this.#served, this.#done]) {
+      this.#put(
+        groups.filter((group) => this.#touched.has(group)),
+        turn,
+      );
       turn += 1;
     }
   }
 
-  #put(group: Group, turn: number): void {
-    const shut = shutGate(this.#context, group);
-    const heads = this.#heads.get(group);
-    const isDrained = heads !== undefined && heads.isDry && heads.next >= heads.rows.length;
-    if (isDrained) place(this.#context, group, null);
-    else if (shut === undefined) place(this.#context, group, turn);
-    else park(this.#context, group, shut, turn);
-    // Others may stand before the same gate and not have been looked at.
-    if (shut !== undefined) noteOpening(this.#context, shut);
-    this.#passOn(group, shut);
+  #put(groups: readonly Group[], turn: number): void {
+    const staying: Group[] = [];
+    const shuts = groups.map((group) => {
+      const shut = shutGate(this.#context, group);
+      const heads = this.#heads.get(group);
+      const isDrained = heads !== undefined && heads.isDry && heads.next >= heads.rows.length;
+      if (isDrained) place(this.#context, group, null);
+      else if (shut === undefined) staying.push(group);
+      else park(this.#context, group, shut, turn);
+      // Others may stand before the same gate and not have been looked at.
+      if (shut !== undefined) noteOpening(this.#context, shut);
+      return shut;
+    });
+    placeTogether(this.#context, staying, turn);
+    for (const [index, group] of groups.entries()) this.#passOn(group, shuts[index]);
   }
 
   #next(): Group | undefined {
