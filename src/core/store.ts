@@ -248,8 +248,11 @@ export interface ExchangeReply {
 
 export type SettleReply =
   | { readonly accepted: true; readonly state: JobState }
-  /** `stale`: another claim, a cancellation or a withdrawal came first. `gone`: the job is not kept. */
-  | { readonly accepted: false; readonly why: "stale" | "gone" };
+  /**
+   * `stale`: another claim, a cancellation or a withdrawal came first. `gone`: the job is not kept. `unanswered`: the
+   * part of the store that keeps it is silent while others answer; settle again, with the same token, until it answers.
+   */
+  | { readonly accepted: false; readonly why: "stale" | "gone" | "unanswered" };
 
 /** A job handed to a worker. */
 export interface ClaimedJob {

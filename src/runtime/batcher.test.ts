@@ -1,5 +1,5 @@
 // The batcher: callers of one moment share a flush, and each gets its own replies.
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createBatcher } from "./batcher.ts";
 
 describe("a batcher", () => {
@@ -56,5 +56,33 @@ describe("a batcher", () => {
     expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     isBroken = false;
     expect(await batcher.add([3])).toEqual([3]);
+  });
+
+  test("lets callers pass a flush that is held up, and gathers again after it", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const held = Promise.withResolvers<void>();
+    const flushes: (readonly number[])[] = [];
+    const batcher = createBatcher<number, number>(10, async (items) => {
+      flushes.push(items);
+      if (items.includes(0)) await held.promise;
+      return items;
+    });
+    const stuck = batcher.add([0]);
+    await vi.advanceTimersByTimeAsync(0);
+    const early = batcher.add([1]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await Promise.all([early, batcher.add([2]), batcher.add([3])])).toEqual([[1], [2], [3]]);
+    expect(flushes).toEqual([[0], [1], [2], [3]]);
+    const isDrained = vi.fn<() => void>();
+    const drained = batcher.drained().then(isDrained);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(isDrained).not.toHaveBeenCalled();
+    held.resolve();
+    await Promise.all([stuck, drained]);
+    await Promise.all([batcher.add([4]), batcher.add([5])]);
+    expect(flushes.at(-1)).toEqual([4, 5]);
   });
 });

@@ -19,8 +19,7 @@ import { type Registry, createRegistry, describeType } from "./registry.ts";
 import { type RemoteWork, type RemoteWorkParts, createRemoteWork } from "./remote/index.ts";
 import { Results } from "./results.ts";
 import type { Room, RoomParts, Rooms } from "./room.ts";
-import { readWorkerSettings } from "./settings.ts";
-import type { WorkerSettings } from "./worker.ts";
+import { type WorkerSettings, readWorkerSettings } from "./settings.ts";
 import { type Working, type WorkingParts, createWorking } from "./working.ts";
 
 /** The store withdraws a cancelled job's claim this long after its worker should have. */

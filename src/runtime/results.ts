@@ -24,6 +24,8 @@ const LOOK_INTERVAL_MS = 2_000;
 const REMEMBERED_ENDINGS = 1_000;
 /** Most waits at once in one process; beyond it something waits without end. */
 const MAX_WAITERS = 100_000;
+/** Far more than a subscription takes; what takes longer is a part of the store that does not answer. */
+const FOLLOW_PATIENCE_MS = 500;
 /** Ids looked at in one call. */
 const LOOK_BATCH = 500;
 
@@ -154,7 +156,14 @@ export class Results {
 
   async #followAndLook(id: JobId): Promise<void> {
     // Followed first, looked at second: an end between the two is seen by one of them.
-    await this.#follow();
+    const following = this.#follow();
+    if (await isWithin(following, FOLLOW_PATIENCE_MS)) return this.#lookIfAwaited(id);
+    // A part of the store is silent: the job may be in another. What ends until it is followed is looked for again.
+    following.then(() => this.#lookIfAwaited(id)).catch(() => {});
+    return this.#lookIfAwaited(id);
+  }
+
+  async #lookIfAwaited(id: JobId): Promise<void> {
     if (this.#waiters.has(id) || this.#claimWaiters.has(id)) await this.#look([id]);
   }
 
@@ -209,6 +218,17 @@ export class Results {
       this.#following = undefined;
       throw error;
     }
+  }
+}
+
+/** Whether a promise is kept within a time. Rejects as the promise does. */
+async function isWithin(promise: Promise<unknown>, durationMs: number): Promise<boolean> {
+  const { promise: over, resolve } = Promise.withResolvers<boolean>();
+  const cancel = startTimer(durationMs, () => resolve(false));
+  try {
+    return await Promise.race([promise.then(() => true), over]);
+  } finally {
+    cancel();
   }
 }
 

@@ -3,7 +3,17 @@ import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName, checkTags } from "../core/limits.ts";
 import type { WorkerOptions } from "./millrace.ts";
-import type { WorkerSettings } from "./worker.ts";
+
+/** The worker's options, read and checked. */
+export interface WorkerSettings {
+  readonly concurrency: number;
+  readonly queues: readonly string[] | undefined;
+  readonly labels: readonly string[];
+  readonly leaseDurationMs: number;
+  readonly sweepIntervalMs: number;
+  readonly shutdownGraceMs: number;
+  readonly pollIntervalMs: number;
+}
 
 /** Handlers mostly wait for others, so several at once are no burden; a heavy type says its own `concurrency`. */
 const DEFAULT_CONCURRENCY = 10;

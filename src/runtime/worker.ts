@@ -19,11 +19,13 @@ import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { Reporter } from "./reporter.ts";
+import type { WorkerSettings } from "./settings.ts";
 import { Signal } from "./signal.ts";
 import type { RunDriver } from "./runs.ts";
 import { HELD_BACK_LOOK_MS, HeldRuns, type Sent, claimOf } from "./held-runs.ts";
 import { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
+import { Unanswered } from "./unanswered.ts";
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -37,17 +39,6 @@ export interface WorkerParts {
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
   /** What drives workflow runs, where something does. */
   readonly runs: RunDriver | undefined;
-}
-
-/** The worker's options, read and checked. */
-export interface WorkerSettings {
-  readonly concurrency: number;
-  readonly queues: readonly string[] | undefined;
-  readonly labels: readonly string[];
-  readonly leaseDurationMs: number;
-  readonly sweepIntervalMs: number;
-  readonly shutdownGraceMs: number;
-  readonly pollIntervalMs: number;
 }
 
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
@@ -79,6 +70,11 @@ export class Worker {
   readonly #signal = new Signal();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
+  /** Settled, and without an answer: they are settled again. */
+  readonly #unanswered = new Unanswered<Ended>((again) => {
+    this.#settlements.push(...again);
+    this.#signal.notify();
+  });
   #nextToken = 1;
   /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
   #isHeldBack = false;
@@ -188,6 +184,7 @@ export class Worker {
     this.#isClosing = true;
     this.#wake();
     await this.#loop;
+    this.#unanswered.clear();
     this.#signal.stop();
     this.#reporter.stop();
     await this.#lease.stop();
@@ -255,8 +252,10 @@ export class Worker {
 
   #take({ batch, words, claim }: Exchanged, reply: ExchangeReply): void {
     this.#settlements = this.#settlements.slice(batch.length);
-    for (const [index, { settlement, claimed, runMs }] of batch.entries()) {
+    for (const [index, ended] of batch.entries()) {
+      const { settlement, claimed, runMs } = ended;
       const answer = reply.settled[index];
+      if (this.#unanswered.keeps(ended, answer)) continue;
       this.#runs.childSettled(claimed, answer?.accepted === true);
       if (answer?.accepted === true) this.#parts.onSettled(claimed, settlement.outcome, runMs);
       else this.#sayRefused(claimed, settlement, answer?.why ?? "gone");
@@ -387,7 +386,9 @@ export class Worker {
       typeName === undefined || attempt.type.name === typeName;
     const left = (): readonly Attempt[] => [...this.#attempts.values()].filter(concerns);
     const isDone = (): boolean =>
-      left().length === 0 && this.#settlements.length === 0 && this.#runsLeft(typeName) === 0;
+      left().length === 0 &&
+      this.#settlements.length + this.#unanswered.size === 0 &&
+      this.#runsLeft(typeName) === 0;
     const cancelGrace = startTimer(graceMs, () => {
       this.#runs.leave("now", typeName);
       for (const { claimed } of left()) {
@@ -435,6 +436,7 @@ export class Worker {
 
   #abandonAll(reason: string): void {
     this.#settlements = [];
+    this.#unanswered.clear();
     this.#runs.abandonAll();
     for (const attempt of this.#attempts.values()) {
       attempt.abandon(new MillraceError("LEASE_LOST", { message: reason }));

@@ -10,7 +10,8 @@ import type { Registry } from "./registry.ts";
 import { REMOTE_LAUNCHER } from "./remote/index.ts";
 import type { RunDriver } from "./runs.ts";
 import { createSweeper } from "./sweeper.ts";
-import { Worker, type WorkerSettings } from "./worker.ts";
+import type { WorkerSettings } from "./settings.ts";
+import { Worker } from "./worker.ts";
 
 export interface WorkingParts {
   readonly store: Store;

@@ -12,7 +12,7 @@ import type { Logger } from "../logger.ts";
 import type { Registry } from "../registry.ts";
 import { Reporter } from "../reporter.ts";
 import { createSweeper } from "../sweeper.ts";
-import type { WorkerSettings } from "../worker.ts";
+import type { WorkerSettings } from "../settings.ts";
 import { HeldJob } from "./held-job.ts";
 import type { RemoteClaim, RemoteClaimRequest, RemoteOperations } from "./remote-operations.ts";
 import { RemoteWorker } from "./remote-worker.ts";
@@ -200,6 +200,7 @@ class Work {
     const settlement = { id, token, outcome, ...words };
     const { settled } = await this.#parts.store.exchange({ worker, settlements: [settlement] });
     const [reply = { accepted: false, why: "gone" } as const] = settled;
+    if (!reply.accepted && reply.why === "unanswered") throw new MillraceError("STORE_BUSY");
     if (reply.accepted) this.#parts.onSettled(held.claimed, outcome, held.ranMs());
     return reply;
   }

@@ -24,6 +24,8 @@ export interface Claiming {
   /** A room's part of this round; `null` where nothing is asked of it. */
   partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs"> | null;
   take(reply: RoomReply): void;
+  /** Goes on without a room's part: its numbers are given to no other claim. */
+  forgo(part: Pick<RoomClaim, "firstToken">): void;
   /** Ends a round. */
   endRound(): void;
 }
@@ -60,6 +62,7 @@ export function createClaiming(
         company: claiming.company,
       };
     },
+    forgo: ({ firstToken }) => tokens.keep(firstToken),
     endRound: () => tokens.release(),
     take: (reply) => {
       for (const held of reply.claimed) {
@@ -100,6 +103,8 @@ function offersOf(
 interface Tokens {
   /** Numbers for at most so many claims, in a row. */
   reserve(count: number): { readonly first: number; readonly count: number };
+  /** Keeps numbers that were given from being given again. */
+  keep(first: number): void;
   /** Ends a round: numbers that no claim took can be given again. */
   release(): void;
   use(token: string): void;
@@ -126,6 +131,9 @@ function tokensOf({ tokenNonce, firstToken, capacity }: ClaimRequest): Tokens {
       given.push({ first: range.first, end });
       if (end < range.end) unused.unshift({ first: end, end: range.end });
       return { first: range.first, count: end - range.first };
+    },
+    keep: (first) => {
+      given = given.filter((range) => range.first !== first);
     },
     release: () => {
       for (const { first, end } of given) {

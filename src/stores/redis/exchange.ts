@@ -6,14 +6,20 @@ import type {
   SettleReply,
   Settlement,
 } from "../../core/store.ts";
-import { type Held, asStored, readClaimed } from "./claims.ts";
-import { type Context, policyOf } from "./context.ts";
-import { applyMoves } from "./moves.ts";
-import { type RoomReply, type RoomRequest, exchangeRoom } from "./room-exchange.ts";
+import { type Held, readClaimed } from "./claims.ts";
+import type { Context } from "./context.ts";
+import { giveBackClaims } from "./giving-back.ts";
+import { type LateReplies, leaveRoom, trim } from "./late-replies.ts";
+import { outcomesOf } from "./patience.ts";
+import {
+  type LateAnswer,
+  type RoomReply,
+  type RoomRequest,
+  exchangeRoom,
+} from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
-import { decideSettlement } from "./settling.ts";
 import type { KeepJobs } from "./children.ts";
 import type { News } from "./endings.ts";
 import { goOnWithRuns } from "./owned-runs.ts";
@@ -23,8 +29,6 @@ import { tellNews } from "./speaking.ts";
 const MAX_SETTLEMENTS = 500;
 /** Claims remembered at most: those beyond it are read again when they are settled. */
 const MAX_HELD = 100_000;
-/** Late answers remembered for whoever settles again. */
-const MAX_LATE = 10_000;
 /** Rounds in which free slots are shared evenly; after them one room after the other is asked for all that is left. */
 const EVEN_ROUNDS = 3;
 
@@ -43,6 +47,8 @@ export interface WorkerState {
   joined(room: OpenRoom): void;
   /** It speaks for a workflow run in this room: it must hear what that is told. */
   owns(room: OpenRoom): void;
+  /** There may be something to claim. */
+  wake(): void;
 }
 
 /** Settles and claims. */
@@ -62,22 +68,22 @@ export function createExchanger(
 ): Exchanger {
   const held = new Map<string, Held>();
   const waiting = new Set<string>();
-  const late = new Map<string, Promise<SettleReply>>();
-  const giveBack = (claims: readonly Held[]): Promise<void> => releaseAll(context, claims);
+  const late: LateReplies = new Map();
+  const giveBack = (claims: readonly Held[]): Promise<void> => giveBackClaims(context, claims);
   let turn = 0;
-  const onLate = (request: RoomRequest, answer: Promise<RoomReply>): void => {
-    for (const [index, { token }] of request.settlements.entries()) {
-      const reply = answer.then(({ settled }) => settled[index] ?? GONE);
-      reply.catch(() => {});
-      late.set(token, reply);
-    }
-    trim(late, MAX_LATE);
-    // What it claimed nobody waits for any more.
-    answer.then(({ claimed }) => giveBack(claimed)).catch(() => {});
-    answer.then(({ news }) => tellNews(context, news, request.worker)).catch(() => {});
+  const leave = (request: RoomRequest, answer: Promise<RoomReply>): void => {
+    leaveRoom(request, answer, late, () => workers.get(request.worker)?.wake());
+    answer
+      .then(({ claimed, news }) => {
+        // What it claimed nobody waits for any more.
+        for (const { token } of claimed) held.delete(token);
+        void giveBack(claimed);
+        return tellNews(context, news, request.worker);
+      })
+      .catch(() => {});
   };
   const ask = async (request: RoomRequest): Promise<RoomReply> => {
-    const reply = await askInChunks(context, held, request, onLate);
+    const reply = await askInChunks(context, held, request, leave);
     for (const { token } of request.settlements) {
       held.delete(token);
       waiting.delete(token);
@@ -95,7 +101,7 @@ export function createExchanger(
         news.push(...reply.news);
         return reply;
       };
-      const base = { context, held, waiting, late, workers, giveBack, keepJobs, turn };
+      const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, turn };
       const insides: Insides = { ...base, ask: noting };
       try {
         const reply = await runExchange(insides, request);
@@ -117,34 +123,11 @@ export function createExchanger(
   };
 }
 
-/** Drops what was remembered first, down to a bound. */
-function trim(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return;
-    map.delete(key);
-  }
-}
-
-/** Gives back claims that nobody will run, as a shutdown does. */
-async function releaseAll(context: Context, claims: readonly Held[]): Promise<void> {
-  if (claims.length === 0) return;
-  const types = await context.types.read();
-  for (const claim of claims) {
-    const job = asStored(claim);
-    const outcome = { kind: "release" } as const;
-    const settlement = { id: job.record.id, token: claim.token, outcome };
-    const guard = `${claim.worker}\0${claim.token}`;
-    const policy = policyOf(types, job.record.type, job.retention);
-    const { move } = decideSettlement(job, settlement, policy, guard);
-    if (move !== null) await applyMoves(context, claim.room, [move]);
-  }
-}
-
 async function askInChunks(
   context: Context,
   held: ReadonlyMap<string, Held>,
   request: RoomRequest,
-  onLate: (request: RoomRequest, answer: Promise<RoomReply>) => void,
+  onLate: LateAnswer,
 ): Promise<RoomReply> {
   const chunks = chunksOf(request.settlements);
   const last = chunks.pop() ?? [];
@@ -179,6 +162,7 @@ function chunksOf(settlements: readonly Settlement[]): (readonly Settlement[])[]
 }
 
 const GONE: SettleReply = { accepted: false, why: "gone" };
+const UNANSWERED: SettleReply = { accepted: false, why: "unanswered" };
 
 /** What the parts of an exchange share. */
 export interface Insides {
@@ -187,9 +171,11 @@ export interface Insides {
   /** Tokens of workflow runs that only wait. */
   readonly waiting: Set<string>;
   readonly keepJobs: KeepJobs;
-  readonly late: Map<string, Promise<SettleReply>>;
+  readonly late: LateReplies;
   readonly workers: ReadonlyMap<string, WorkerState>;
   readonly ask: (request: RoomRequest) => Promise<RoomReply>;
+  /** Goes on without the answer to what was asked. */
+  readonly leave: (request: RoomRequest, answer: Promise<RoomReply>) => void;
   readonly giveBack: (claims: readonly Held[]) => Promise<void>;
   readonly turn: number;
 }
@@ -212,10 +198,21 @@ async function runExchange(insides: Insides, request: ExchangeRequest): Promise<
     note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
   } else await claimRounds(insides, request, { claiming, byRoom, replies });
   return {
-    settled: request.settlements.map((settlement) => replies.get(settlement) ?? GONE),
+    settled: request.settlements.map((settlement) => replyTo(insides, settlement, replies)),
     claimed: claiming?.claimed.map(readClaimed) ?? [],
     lookAgainInMs: claiming?.lookAgainInMs ?? null,
   };
+}
+
+function replyTo(
+  { late }: Insides,
+  settlement: Settlement,
+  replies: ReadonlyMap<Settlement, SettleReply>,
+): SettleReply {
+  const reply = replies.get(settlement) ?? GONE;
+  // One of two rooms in which it may be says that it is not there, and the other says nothing yet.
+  const isOpen = !reply.accepted && reply.why === "gone" && late.has(settlement.token);
+  return isOpen ? UNANSWERED : reply;
 }
 
 /** Asks rooms, with shares of what is left, until nothing is left or they have no more. */
@@ -283,7 +280,8 @@ async function sortByRoom(
   for (const settlement of settlements) {
     const answer = late.get(settlement.token);
     if (answer !== undefined) {
-      replies.set(settlement, await context.link.limit(answer));
+      if (answer.reply === null) continue;
+      replies.set(settlement, answer.reply);
       late.delete(settlement.token);
       continue;
     }
@@ -304,7 +302,7 @@ async function roomsOf(context: Context, claim: ClaimRequest): Promise<readonly 
     if (capacity <= 0) continue;
     // A queue that nobody used yet is made known, so that the worker can wait there.
     const own = context.rooms.known(queue) ?? (await context.rooms.ofQueue(queue, { isNew: true }));
-    for (const room of own) rooms.add(room);
+    for (const room of own) if (room.unanswered === 0) rooms.add(room);
   }
   return [...rooms];
 }
@@ -357,7 +355,10 @@ export interface RoomAnswer {
   readonly reply: RoomReply;
 }
 
-/** Asks all rooms of a round at once. A room that fails fails the exchange only if it had something to settle. */
+/**
+ * Asks all rooms of a round at once. A room that fails fails the exchange only if it had something to settle; one that is
+ * silent while others answer is left.
+ */
 export async function askRound(
   insides: Insides,
   request: ExchangeRequest,
@@ -369,30 +370,34 @@ export async function askRound(
   const { byRoom, claiming } = round;
   const rooms = [...new Set([...byRoom.keys(), ...(claiming?.shares.keys() ?? [])])];
   const state = insides.workers.get(request.worker);
-  const asked = rooms.map(async (room): Promise<RoomAnswer> => {
+  const asked = rooms.map((room) => {
     const settlements = byRoom.get(room) ?? [];
-    const base = { room, worker: request.worker, settlements };
     const part = claiming?.partOf(room) ?? null;
-    if (part === null) return { room, settlements, reply: await insides.ask(base) };
-    state?.joined(room);
-    const claim = { ...part, leaseMs: state?.leaseMs ?? null };
-    return { room, settlements, reply: await insides.ask({ ...base, claim }) };
+    if (part !== null) state?.joined(room);
+    const claim = part === null ? {} : { claim: { ...part, leaseMs: state?.leaseMs ?? null } };
+    const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
+    return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };
   });
-  const outcomes = await Promise.allSettled(asked);
-  const answers = outcomes.flatMap((outcome) =>
-    outcome.status === "fulfilled" ? [outcome.value] : [],
-  );
-  const failure = outcomes.find(
-    (outcome, index): outcome is PromiseRejectedResult =>
-      outcome.status === "rejected" &&
-      (answers.length === 0 || byRoom.has(rooms[index] as OpenRoom)),
-  );
+  const outcomes = await outcomesOf(asked);
+  const answers: RoomAnswer[] = [];
+  let failure: PromiseRejectedResult | undefined;
+  for (const [index, { asking, answer }] of asked.entries()) {
+    const { room, settlements, claim } = asking;
+    const outcome = outcomes[index] ?? null;
+    if (outcome === null) {
+      insides.leave(asking, answer);
+      if (claim !== undefined) claiming?.forgo(claim);
+    } else if (outcome.status === "fulfilled") {
+      answers.push({ room, settlements, reply: outcome.value });
+    } else if (settlements.length > 0) failure ??= outcome;
+  }
+  if (answers.length === 0) failure ??= outcomes.find((outcome) => outcome?.status === "rejected");
   if (failure === undefined) return answers;
   for (const { reply, settlements } of answers) {
-    insides.giveBack(reply.claimed).catch(() => {});
+    void insides.giveBack(reply.claimed);
     // They were settled: who settles again, because the whole failed, is told so.
     for (const [index, { token }] of settlements.entries()) {
-      insides.late.set(token, Promise.resolve(reply.settled[index] ?? GONE));
+      insides.late.set(token, { reply: reply.settled[index] ?? GONE });
     }
   }
   throw failure.reason;

@@ -37,7 +37,8 @@ interface Kept {
   readonly pulse: BigInt64Array;
   readonly rooms: Map<string, readonly string[]>;
   nextRenewalMs: number;
-  isRenewing: boolean;
+  /** What is being renewed: the directory, or a room by its first key. */
+  readonly underWay: Set<string>;
   timer: NodeJS.Timeout;
 }
 
@@ -99,7 +100,7 @@ function attach(store: KeptStore, request: Extract<KeeperRequest, { kind: "attac
     pulse: new BigInt64Array(request.pulse),
     rooms: new Map(),
     nextRenewalMs: performance.now() + request.leaseMs / RENEWALS,
-    isRenewing: false,
+    underWay: new Set(),
     timer: setInterval(() => tick(entry), tickMs),
   };
   store.workers.set(request.worker, entry);
@@ -149,26 +150,36 @@ function tick(entry: Kept): void {
     letGo(entry);
     return;
   }
-  if (entry.isRenewing || nowMs < entry.nextRenewalMs) return;
-  entry.isRenewing = true;
+  if (nowMs < entry.nextRenewalMs) return;
   // Jitter, so that the keepers of a fleet that started together do not come together.
   entry.nextRenewalMs = nowMs + (entry.leaseMs / RENEWALS) * (0.8 + Math.random() * 0.2);
-  void renew(entry).finally(() => {
-    entry.isRenewing = false;
-  });
+  void renew(entry);
 }
 
-/** Renews what can be reached: a room whose server is away is tried again at the next turn. */
+const DIRECTORY = "";
+
+/**
+ * Renews what can be reached, each on its own: a room whose primary is away holds no other up, and is tried again at a
+ * turn after its call has ended.
+ */
 async function renew(entry: Kept): Promise<void> {
   try {
     const link = await linkOf(entry.store);
-    await Promise.allSettled([
-      joinDirectory(link, entry),
-      ...[...entry.rooms.values()].map((keys) => renewRoom(link, entry, keys)),
-    ]);
+    renewOnce(entry, DIRECTORY, () => joinDirectory(link, entry));
+    for (const [name, keys] of entry.rooms) {
+      renewOnce(entry, name, () => renewRoom(link, entry, keys));
+    }
   } catch {
     // No connection yet: the next turn tries again.
   }
+}
+
+function renewOnce({ underWay }: Kept, what: string, act: () => Promise<void>): void {
+  if (underWay.has(what)) return;
+  underWay.add(what);
+  act()
+    .catch(() => {})
+    .finally(() => underWay.delete(what));
 }
 
 async function joinDirectory(link: Link, entry: Kept): Promise<void> {

@@ -87,10 +87,11 @@ function takeBack(
 ): void {
   for (const [index, { token }] of settlements.entries()) {
     const answer = settled[index];
-    if (answer !== undefined) late.set(token, Promise.resolve(answer));
+    const isOpen = answer?.accepted === false && answer.why === "unanswered";
+    if (answer !== undefined && !isOpen) late.set(token, { reply: answer });
   }
   const claims = claimed.flatMap(({ token }) => held.get(token) ?? []);
-  giveBack(claims).catch(() => {});
+  void giveBack(claims);
 }
 
 async function within(telling: Promise<void>): Promise<void> {

@@ -30,6 +30,8 @@ export interface OpenRoom extends Room {
   readonly idle: Set<string>;
   /** Whether it had more to claim than was taken when last heard of, or a message said that it has. */
   isHot: boolean;
+  /** Calls that nobody waits for any more, and that have no answer yet: beyond 0 it is left alone. */
+  unanswered: number;
   /** Since when suspects wait in it, as far as this process saw them come; `null`: none. */
   suspectsSinceMs: number | null;
   /** When it was last looked at for them. */
@@ -196,6 +198,7 @@ function openRoom(room: Room): OpenRoom {
     lanes: { version: "", all: [] },
     idle: new Set(),
     isHot: false,
+    unanswered: 0,
     suspectsSinceMs: null,
     suspectsLookedAtMs: 0,
   };

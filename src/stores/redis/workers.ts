@@ -145,6 +145,7 @@ async function attach(
     news: followNews(insides.context, { worker: worker.id, listener }),
     isFull: false,
     owns: (room) => state.news.owns(room),
+    wake: () => listener.wake(),
     joined: (room) => {
       if (state.rooms.has(room)) return;
       state.rooms.add(room);
