@@ -1,12 +1,13 @@
 // The suite `flow`: what limits, keys, uniqueness and batches cost a job, beside the same jobs without.
 import { startRedis } from "../../test/servers/redis-server.ts";
 import type { Case, Goal, Measurement, Suite } from "../harness/index.ts";
-import { MEASURES } from "./flow/measures.ts";
+import { bulkRetry } from "./flow/bulk-retry.ts";
+import { MEASURES, storeOf } from "./flow/measures.ts";
 
 const PACE: Case = { unit: "jobs/s", better: "higher" };
 
 /** Limits over all workers need a store that can hold them. */
-const ON_REDIS: ReadonlySet<string> = new Set(["no-limit", "batch-50", "bulk-retry"]);
+const ON_REDIS: ReadonlySet<string> = new Set(["no-limit", "unique", "batch-50"]);
 
 function measurementOf(name: string): Measurement {
   const subjects = ON_REDIS.has(name) ? ["sqlite", "redis"] : ["sqlite"];
@@ -21,10 +22,30 @@ function measurementOf(name: string): Measurement {
   };
 }
 
+const HELD_UP: Case = { unit: "ms", better: "lower" };
+
+/** One order on 100,000 failed jobs, and work of another process beside it. */
+const BULK_RETRY: Measurement = {
+  cases: {
+    "bulk-retry": PACE,
+    "bulk-retry-hold-up": HELD_UP,
+    "bulk-retry-hold-up-idle": HELD_UP,
+  },
+  subjects: Object.fromEntries(
+    ["sqlite", "redis"].map((subject) => [
+      subject,
+      async (run) => bulkRetry(storeOf(subject, run), run),
+    ]),
+  ),
+};
+
 const GOALS: readonly Goal[] = [
   { case: "slack-limit", subject: "sqlite", against: { case: "no-limit" }, atLeast: 0.85 },
   { case: "keys-10k", subject: "sqlite", against: { case: "no-limit" }, atLeast: 0.6 },
-  ...["sqlite", "redis"].map((subject) => ({ case: "bulk-retry", subject, atLeast: 10_000 })),
+  ...["sqlite", "redis"].flatMap((subject) => [
+    { case: "bulk-retry", subject, atLeast: 10_000 },
+    { case: "bulk-retry-hold-up", subject, atMost: 50 },
+  ]),
 ];
 
 export const suite: Suite = {
@@ -37,5 +58,5 @@ export const suite: Suite = {
     const server = await startRedis();
     return { settings: { url: server.url }, [Symbol.asyncDispose]: () => server.stop() };
   },
-  measurements: Object.keys(MEASURES).map(measurementOf),
+  measurements: [...Object.keys(MEASURES).map(measurementOf), BULK_RETRY],
 };

@@ -1,12 +1,6 @@
 // What each case of the suite `flow` runs: the same jobs and the same handler, with one thing more to hold.
 import { join } from "node:path";
-import {
-  type AnyJobType,
-  type FlowOptions,
-  defineJob,
-  openMillrace,
-  orderAll,
-} from "../../../src/index.ts";
+import { type AnyJobType, type FlowOptions, defineJob, openMillrace } from "../../../src/index.ts";
 import type { Run } from "../../harness/index.ts";
 import {
   BULK_SIZE,
@@ -19,8 +13,6 @@ import {
 /** Keys of the case with many: each has a few jobs, and its own bound. */
 const KEYS = 10_000;
 const BATCH = 50;
-/** Failed jobs that one order makes ready again. */
-const FAILED = { quick: 5_000, long: 100_000 } as const;
 
 /** What a job is given: the payload, and a number of its own. */
 interface Numbered {
@@ -98,31 +90,6 @@ async function batches(asked: Asked): Promise<number> {
   return pace(asked, type, counter);
 }
 
-/** Failed jobs made ready again by one order, a second. */
-async function bulkRetry({ subject, run }: Asked): Promise<number> {
-  const count = run.isQuick ? FAILED.quick : FAILED.long;
-  const work = defineJob({ name: "work", run: () => {} });
-  await using mill = await openMillrace({
-    store: storeOf(subject, run),
-    namespace: `flow-${process.pid}`,
-    jobs: [work],
-    logger: false,
-  });
-  for (let kept = 0; kept < count; kept += BULK_SIZE) {
-    const receipts = await mill.enqueueMany(
-      work,
-      Array.from({ length: BULK_SIZE }, () => PAYLOAD),
-    );
-    await mill.cancel(receipts.map(({ id }) => id));
-  }
-  const startedAt = performance.now();
-  let changed = 0;
-  const step = { select: { states: ["cancelled"] }, order: { kind: "retry" } } as const;
-  for await (const totals of orderAll(mill, step)) changed = totals.changed;
-  if (changed !== count) throw new Error(`${changed} of ${count} jobs were made ready again`);
-  return (count / (performance.now() - startedAt)) * 1_000;
-}
-
 /** The cases, by name. */
 export const MEASURES: Readonly<Record<string, (asked: Asked) => Promise<number>>> = {
   "no-limit": paceWith({}),
@@ -135,5 +102,4 @@ export const MEASURES: Readonly<Record<string, (asked: Asked) => Promise<number>
   }),
   unique: paceWith({ unique: true }),
   "batch-50": batches,
-  "bulk-retry": bulkRetry,
 };

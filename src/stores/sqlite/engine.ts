@@ -8,6 +8,7 @@ import { isBusy, isFatal, toPlainError, toStoreError } from "./faults.ts";
 import { Followers } from "./followers.ts";
 import { type Pending, cutGroup } from "./group.ts";
 import { detach } from "./leases.ts";
+import { lockRetryMs } from "./lock-waits.ts";
 import { Lockout } from "./lockout.ts";
 import type { Call, EngineOptions, FromEngine, Notice, Reply } from "./messages.ts";
 import { answer, isWrite } from "./methods.ts";
@@ -17,9 +18,6 @@ import { Transactions } from "./transactions.ts";
 const POLL_MS = 5;
 /** In memory there are no others: only leases are looked after. */
 const MEMORY_POLL_MS = 25;
-/** Waits between attempts for the write lock; drawn evenly, so that processes do not move in step. */
-const LOCK_RETRY_MIN_MS = 1;
-const LOCK_RETRY_MAX_MS = 20;
 /** How long a call waits for the write lock before it is answered `STORE_BUSY`. */
 const LOCK_DEADLINE_MS = 30_000;
 /** Between attempts to open a file again that had failed. */
@@ -38,7 +36,7 @@ export async function openEngine(
   post: (message: FromEngine) => void,
 ): Promise<Engine> {
   const deadlineMs = performance.now() + LOCK_DEADLINE_MS;
-  for (;;) {
+  for (let attempts = 0; ; attempts += 1) {
     let connection: Connection | undefined;
     try {
       connection = openConnection(options.path, options.durability);
@@ -47,13 +45,9 @@ export async function openEngine(
       connection?.close();
       if (!isBusy(error)) throw toStoreError(error, options.path);
       if (performance.now() > deadlineMs) throw busyError(options.path);
-      await new Promise((resolve) => setTimeout(resolve, retryDelayMs()));
+      await new Promise((resolve) => setTimeout(resolve, lockRetryMs(attempts)));
     }
   }
-}
-
-function retryDelayMs(): number {
-  return LOCK_RETRY_MIN_MS + Math.random() * (LOCK_RETRY_MAX_MS - LOCK_RETRY_MIN_MS);
 }
 
 class SqliteEngine implements Engine {
@@ -71,6 +65,8 @@ class SqliteEngine implements Engine {
   /** Messages taken since the last one posted. */
   #received = 0;
   #lockTimer: NodeJS.Timeout | undefined;
+  /** Attempts since the lock was last had. */
+  #lockAttempts = 0;
   #pollTimer: NodeJS.Timeout | undefined;
   #reopenTimer: NodeJS.Timeout | undefined;
   readonly #lockout = new Lockout();
@@ -166,12 +162,16 @@ class SqliteEngine implements Engine {
     queue.unshift(...left);
     this.#rejectAll(late, busyError(this.#options.path));
     if (left.length === 0) return;
-    this.#lockTimer ??= setTimeout(() => {
+    if (this.#lockTimer !== undefined) return;
+    this.#lockAttempts += 1;
+    const attempts = this.#lockAttempts;
+    this.#lockTimer = setTimeout(() => {
       this.#lockTimer = undefined;
       this.#runWrites();
       this.#runReads();
+      if (this.#lockAttempts === attempts) this.#lockAttempts = 0;
       this.#flush();
-    }, retryDelayMs());
+    }, lockRetryMs(attempts));
   }
 
   #setPolling(): void {

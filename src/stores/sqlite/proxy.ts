@@ -1,4 +1,5 @@
 // The caller's side of the store: checks, gathers calls into messages, and hands out what comes back.
+import { setTimeout as pause } from "node:timers/promises";
 import { MillraceError } from "../../core/errors.ts";
 import {
   checkScheduleChanges,
@@ -7,6 +8,8 @@ import {
 } from "../../core/schedule-checks.ts";
 import type {
   AttachWorker,
+  ChangeMatching,
+  ChangeStep,
   Store,
   Subscribe,
   Subscription,
@@ -18,6 +21,7 @@ import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts"
 import { check } from "../checks.ts";
 import { fromPlainError } from "./faults.ts";
 import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
+import { LEAVE_LOCK_MS } from "./lock-waits.ts";
 import { unpackEnqueue, unpackExchange } from "./wire.ts";
 import type { Call, EngineOptions, FromEngine, Method, Methods, Notice } from "./messages.ts";
 
@@ -153,7 +157,7 @@ export function createStore(caller: Caller, options: EngineOptions): Store {
   return {
     capabilities: new Set(CAPABILITIES),
     durability: options.path === ":memory:" ? "memory" : options.durability,
-    ...plainMethods(caller),
+    ...plainMethods(caller, options),
     attachWorker: (request) => attachWorker(caller, nextKey(), request),
     subscribe: (request) => subscribe(caller, nextKey(), request),
     close: () => caller.close(),
@@ -211,8 +215,22 @@ async function subscribe(
   return { close: () => (closed ??= closeKey(caller, "unfollow", key)) };
 }
 
+/** One step of an order. Others get the lock before the next one takes it again; in memory there are none. */
+async function changeMatching(
+  caller: Caller,
+  request: ChangeMatching,
+  path: string,
+): Promise<ChangeStep> {
+  const step = await caller.call("changeMatching", request);
+  if (step.changed > 0 && step.cursor !== undefined && path !== ":memory:") {
+    await pause(LEAVE_LOCK_MS);
+  }
+  return step;
+}
+
 function plainMethods(
   caller: Caller,
+  { path }: EngineOptions,
 ): Omit<Store, "capabilities" | "durability" | "attachWorker" | "subscribe" | "close"> {
   return {
     enqueue: async (request) =>
@@ -230,7 +248,7 @@ function plainMethods(
     retry: async (request) => caller.call("retry", check.ids(request)),
     remove: async (request) => caller.call("remove", check.ids(request)),
     change: async (request) => caller.call("change", check.change(request)),
-    changeMatching: async (request) => caller.call("changeMatching", check.changeMatching(request)),
+    changeMatching: async (request) => changeMatching(caller, check.changeMatching(request), path),
     places: async (request) => caller.call("places", check.ids(request)),
     queues: () => caller.call("queues", null),
     setPaused: async (request) => {

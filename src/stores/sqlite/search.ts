@@ -25,12 +25,16 @@ export interface Found {
   readonly cursor: string | null;
 }
 
-/** The next jobs that a filter fits, newest first. It may find few, or none, and have a cursor nevertheless. */
+/**
+ * The next jobs that a filter fits, newest first. It may find few, or none, and have a cursor nevertheless: where no
+ * index answers it looks at so many, or until it is told that time is over.
+ */
 export function searchJobs(
   context: Context,
   filter: JobFilter,
   limit: number,
   cursor: string | null,
+  isOver: () => boolean = () => false,
 ): Found {
   if (!hasExamined(filter)) {
     const page = findIds(context, filter, limit, cursor);
@@ -39,7 +43,7 @@ export function searchJobs(
   const jobs: StoredJob[] = [];
   let from = cursor;
   let examined = 0;
-  while (examined < MAX_EXAMINED) {
+  do {
     const page = findIds(context, filter, EXAMINED_AT_A_TIME, from);
     for (const job of readAll(context, page)) {
       examined += 1;
@@ -52,7 +56,7 @@ export function searchJobs(
     examined += Math.max(0, page.examined - page.ids.length);
     if (page.cursor === null) return { jobs, examined, cursor: null };
     from = page.cursor;
-  }
+  } while (examined < MAX_EXAMINED && !isOver());
   return { jobs, examined, cursor: from };
 }
 
