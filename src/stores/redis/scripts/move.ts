@@ -28,7 +28,7 @@ export const MOVE_ARGUMENTS = 17;
  */
 export const MOVE = `
 local function stamp(text)
-  return (string.gsub(text, '\\1(%d+)\\2', function(ms) return string.format('%d', now + ms) end))
+  return (string.gsub(text, '\\1(%-?%d+)\\2', function(ms) return string.format('%d', now + ms) end))
 end
 local woken = {}
 -- Ends of jobs that workflow runs made: kept until they are told where the run is.
@@ -98,7 +98,7 @@ local function move(at, instead)
   end
   local due6 = sub(record, 12, 17)
   local due = instead and instead.due or ARGV[at + 5]
-  if due ~= '' then due6 = pack('>I6', sub(due, 1, 1) == '+' and now + tonumber(due) or tonumber(due)) end
+  if due ~= '' then due6 = pack('>I6', sub(due, 1, 1) == '+' and now + tonumber(sub(due, 2)) or tonumber(due)) end
   local progress = ARGV[at + 9]
   local write, drop = {}, {}
   if has(old, KIN) then flags = flags + KIN end
@@ -125,7 +125,7 @@ local function move(at, instead)
     call('ZADD', INDEX, 0, 'Bt' .. id)
     local expires = ARGV[at + 11]
     if expires ~= '' then
-      if sub(expires, 1, 1) == '+' then expires = string.format('%d', now + tonumber(expires)) end
+      if sub(expires, 1, 1) == '+' then expires = string.format('%d', now + tonumber(sub(expires, 2))) end
       call('ZADD', TIMERS, expires, 'x' .. id)
     end
     if due6 <= now6 or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
