@@ -1,7 +1,13 @@
 // What a Redis store keeps stays bounded: lanes, ended jobs, replies, whatever passes through.
 import { Redis } from "ioredis";
 import { afterAll, expect, inject, test } from "vitest";
-import { FIXED_KEYS, LANE_IDLE_MS, LIST_SLOTS, MAX_LANES } from "../../src/stores/redis/layout.ts";
+import {
+  FIXED_KEYS,
+  LANE_IDLE_MS,
+  LIMIT_KEYS,
+  LIST_SLOTS,
+  MAX_LANES,
+} from "../../src/stores/redis/layout.ts";
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
 import { MINUTE_MS, type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { onRedis } from "./redis-harness.ts";
@@ -150,16 +156,50 @@ test("of what has run, and was kept for its time, nothing is left", async () => 
         w: idle = 0,
         ...sizes
       } = Object.fromEntries(await sizesOf(world));
-      const names = ["t", "r", "i", "u", "o"];
+      const names = ["t", "r", "i", "u", "o", ...LIMIT_KEYS];
       for (let slot = 1; slot <= LIST_SLOTS; slot += 1) names.push(`l${slot}`);
       for (let shard = 1; shard <= 8; shard += 1) names.push(`j${shard}`);
       expect(sizes).toEqual(Object.fromEntries(names.map((name) => [name, 1])));
-      expect(names.length + 3).toBe(FIXED_KEYS + LIST_SLOTS + 8);
+      expect(names.length + 3).toBe(FIXED_KEYS + LIST_SLOTS + 8 + LIMIT_KEYS.length);
       // Beside the sentinel the worker's lease, and its place among the idle.
       expect(timers).toBe(2);
       expect(idle).toBeLessThanOrEqual(2);
       // Settings and the few replies that may be asked for again: none of it grows with the jobs.
       expect(meta).toBeLessThan(25);
+    },
+  });
+});
+
+test("of keys whose jobs have run, and of limits that held them, nothing is left", async () => {
+  await withWorld(harness, {
+    run: async (world) => {
+      const { store, job, worker, sweep, advance, putType } = world;
+      const rate = { limit: 5, perMs: MINUTE_MS };
+      await putType({ limits: [{ name: "customer", concurrency: 1, rate }] });
+      const jobs = Array.from({ length: 120 }, (_, at) =>
+        job({
+          keys: [{ limit: "customer", key: `c${at % 40}`, onLimit: "cancel-oldest" }],
+          ...(at % 3 === 0 ? { delayMs: MINUTE_MS / 2 } : {}),
+        }),
+      );
+      await store.enqueue({ jobs });
+      const { claim, settle } = await worker({ leaseDurationMs: 100 * MINUTE_MS });
+      for (let round = 0; round < 6; round += 1) {
+        await settle(outcomes.succeeded("1", REMOVE_AT_ONCE), ...(await claim({ capacity: 50 })));
+        await advance(MINUTE_MS);
+      }
+      const ends = (await store.list({ filter: {}, limit: 200 })).jobs;
+      expect(new Set(ends.map(({ state }) => state))).toEqual(new Set(["cancelled"]));
+      await store.remove({ ids: ends.map(({ id }) => id) });
+      for (let step = 0; step < 10; step += 1) await sweep();
+      const sizes = Object.fromEntries(await sizesOf(world));
+      // Beside its sentinel the hash has the number of the next turn.
+      expect({ k: sizes["k"], q: sizes["q"], g: sizes["g"] }).toEqual({ k: 1, q: 1, g: 2 });
+      expect((await store.queues())[0]?.counts).toMatchObject({
+        ready: 0,
+        running: 0,
+        scheduled: 0,
+      });
     },
   });
 });

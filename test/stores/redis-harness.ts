@@ -11,7 +11,7 @@ function harness(url: string): StoreHarness {
     open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
     advance: clock.advance,
     isShared: true,
-    capabilities: CAPABILITIES.filter((each) => each !== "limits"),
+    capabilities: CAPABILITIES,
   };
 }
 

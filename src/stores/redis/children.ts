@@ -169,7 +169,7 @@ function groupsOf(children: readonly Child[]): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const child of children) {
     const { type, labels = [], headStartMs = 0 } = child;
-    const lane = { type, labels, headStartMs, company: 0 };
+    const lane = { type, labels, headStartMs, company: 0, isKeyed: false };
     const field = laneField(lane);
     const group = groups.get(field);
     if (group === undefined) groups.set(field, { lane, children: [child] });

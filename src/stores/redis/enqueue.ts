@@ -4,6 +4,8 @@ import type { JobState } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, callOnce } from "./context.ts";
 import { parentBytes } from "./kin.ts";
+import { isChoosing, writeKeys, writeNewKeys } from "./limit-keys.ts";
+import { cancelOvertaken } from "./overtaken.ts";
 import {
   type Extras,
   FLAG,
@@ -141,6 +143,8 @@ const LETTERS: Readonly<Record<string, JobState>> = {
 };
 /** The queue takes nothing new in. */
 const DRAINING = "d";
+/** As many jobs stand as the limit of a key lets run. */
+const DROPPED = "x";
 
 async function transmit(
   context: Context,
@@ -164,10 +168,12 @@ async function transmit(
     replies.set(job.id, readReply(job.id, letters[place] ?? ""));
     place += 1;
   }
+  await cancelOvertaken(context, room, letters.slice(batch.order.length));
   return replies;
 }
 
 function readReply(id: JobId, letter: string): EnqueueReply {
+  if (letter === DROPPED) return { id, state: null, isNew: false, because: "dropped" };
   if (letter === DRAINING) return { id, state: null, isNew: false, because: "draining" };
   const small = letter.toLowerCase();
   return { id, state: LETTERS[small] ?? null, isNew: letter !== small };
@@ -189,7 +195,7 @@ function arrange(jobs: readonly NewJob[]): Batch {
   let lastShape = "";
   let lastLane = 0;
   for (const job of jobs) {
-    const shape = `${job.type}\0${job.headStartMs ?? 0}\0${job.labels?.join("\0") ?? ""}`;
+    const shape = `${job.type}\0${hasKeys(job) ? "#" : ""}${job.headStartMs ?? 0}\0${job.labels?.join("\0") ?? ""}`;
     if (shape !== lastShape) {
       lastShape = shape;
       let lane = numbers.get(shape);
@@ -231,7 +237,13 @@ function fieldOf(job: NewJob): string {
     labels: job.labels ?? [],
     headStartMs: job.headStartMs ?? 0,
     company: 0,
+    isKeyed: hasKeys(job),
   });
+}
+
+/** Whether limits count a job by keys of its own. */
+function hasKeys({ keys = [] }: NewJob): boolean {
+  return keys.length > 0;
 }
 
 /** Whether a job is its input and its place in a lane, nothing more: then it waits in a list. */
@@ -249,7 +261,7 @@ export function isListed(job: NewJob): boolean {
     job.idempotency === undefined &&
     job.unique === undefined &&
     job.retention === undefined &&
-    (job.keys === undefined || job.keys.length === 0)
+    !hasKeys(job)
   );
 }
 
@@ -272,6 +284,9 @@ function writeBatch(args: Arguments, batch: Batch, hasEvents: boolean): void {
 function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boolean): void {
   const tags = job.tags ?? [];
   const extras: Extras = {};
+  const { keys = [] } = job;
+  if (keys.length > 0) extras.K = writeKeys(keys);
+  if (isChoosing(keys)) extras.O = 1;
   if (tags.length > 0) extras.g = tags;
   if (job.expireAfterMs !== undefined) extras.x = SYMBOLIC_NOW_MS;
   if (job.idempotency !== undefined) extras.k = job.idempotency.key;
@@ -294,6 +309,7 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
   for (const tag of tags) args.text(tag);
   args.text(job.input).text(hasEvents ? eventOf(job) : "");
   args.raw(parentBytes(job.parent));
+  args.text(keys.length === 0 ? "" : writeNewKeys(keys));
 }
 
 /** Whether it is ready or waits for its time the follower sees from the time that it is told. */

@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { giveBackClaims } from "./giving-back.ts";
 import { type LateReplies, leaveRoom, trim } from "./late-replies.ts";
 import { outcomesOf } from "./patience.ts";
+import { holdOthers, pushingBack } from "./push-back.ts";
 import {
   type LateAnswer,
   type RoomReply,
@@ -185,6 +186,15 @@ async function runExchange(insides: Insides, request: ExchangeRequest): Promise<
   const byRoom = await sortByRoom(insides, request.settlements, replies);
   const rooms = request.claim === undefined ? [] : await roomsOf(insides.context, request.claim);
   const claiming = createClaiming(insides, request, rooms);
+  const pushing = pushingBack(insides.context, byRoom);
+  if (pushing.length > 0) {
+    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
+    byRoom.clear();
+    await holdOthers(
+      insides.context,
+      pushing.filter(({ settlement }) => replies.get(settlement)?.accepted === true),
+    );
+  }
   // Suspects go first, and only into an idle worker: what is settled here runs no longer.
   if (claiming !== null && claiming.mustLookForSuspects) {
     await lookForSuspects(insides, request, claiming);

@@ -84,7 +84,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
         link,
         namespace,
         directory,
-        partitionsOf: (queue) => partitions[queue] ?? partitions[EVERY_QUEUE] ?? 1,
+        partitionsOf: (queue, isWhole) =>
+          partitions[queue] ?? (isWhole ? 1 : (partitions[EVERY_QUEUE] ?? 1)),
         onNew: async (rooms) => {
           const until = await link.command("hget", [directory.settings, FOLLOWED_SETTING]);
           if (Number(until ?? 0) < Date.now()) return;

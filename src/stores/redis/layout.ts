@@ -26,6 +26,14 @@ export const LANE_IDLE_MS = 600_000;
 /** Keys of a partition before the lists: meta, timed, running, timers, index, idle, runs, outbox. */
 export const FIXED_KEYS = 8;
 
+/**
+ * Keys of a partition after the lists and the records, for jobs that limits count: `k` jobs that wait under their keys,
+ * `q` the turns of keys, `g` gates. Declared by every call, like all others.
+ */
+export const LIMIT_KEYS: readonly string[] = ["k", "q", "g"];
+/** Number of the first of them among the keys of a call. */
+export const FIRST_LIMIT_KEY: number = FIXED_KEYS + LIST_SLOTS + RECORD_SHARDS + 1;
+
 /** A partition of a queue: what one script call works on, all in one hash slot. */
 export interface Room {
   readonly queue: string;
@@ -47,6 +55,7 @@ export function roomOf(namespace: string, queue: string, partition: number): Roo
   const names = ["m", "t", "r", "x", "i", "w", "u", "o"];
   for (let slot = 1; slot <= LIST_SLOTS; slot += 1) names.push(`l${slot}`);
   for (let shard = 1; shard <= RECORD_SHARDS; shard += 1) names.push(`j${shard}`);
+  names.push(...LIMIT_KEYS);
   const keys = names.map((name) => tag + name);
   return { queue, partition, keys, name: `${tag}m`, eventChannel: `${tag}e` };
 }
@@ -75,6 +84,8 @@ export interface Directory {
   readonly schedules: string;
   readonly due: string;
   readonly outbox: string;
+  /** Limits that were changed by hand, and how often any limit changed. */
+  readonly limits: string;
   /** Windows of figures, their counts, and calls that added to them. */
   readonly figureKeys: readonly string[];
 }
@@ -94,6 +105,7 @@ export function directoryOf(namespace: string): Directory {
     schedules: `${tag}p`,
     due: `${tag}d`,
     outbox: `${tag}o`,
+    limits: `${tag}b`,
     figureKeys: [`${tag}f`, `${tag}c`, `${tag}n`],
   };
 }

@@ -1,9 +1,11 @@
 // Turns what core's transitions decide into moves, which a script carries out as one act.
+import { type PushBack, QUEUE_LIMIT } from "../../core/flow.ts";
 import type { JobChange } from "../../core/events.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { type Context, callOnce } from "./context.ts";
 import { type News, endingBy, endingBytes, newsOf } from "./endings.ts";
+import { gateOf } from "./limit-keys.ts";
 import {
   FLAG,
   SYMBOLIC_NOW_MS,
@@ -28,6 +30,8 @@ export interface Move {
   /** Last words that are kept with it. */
   readonly progress?: string | undefined;
   readonly lines?: readonly string[] | undefined;
+  /** Its handler said that others must wait too. */
+  readonly pushBack?: PushBack | undefined;
   /** Of a running job that is asked to cancel. */
   readonly cancel?: { readonly graceMs: number; readonly worker: string; readonly reason: string };
   /** Its marks as a suspect, where they change. */
@@ -75,14 +79,15 @@ export function writeMove(args: Arguments, move: Move): void {
     args.text(events.join(","));
     for (const empty of ["", "", "", "", ""]) args.text(empty);
     args.raw(endingArgument(move));
+    args.text(pushedBack(move));
     return;
   }
   const after = transition.job;
   const isEnded = after.finishedAtMs !== null;
   const strikes = move.suspicion?.strikes ?? job.strikes;
   const ageMs = isEnded ? (after.removeAtMs ?? 0) - (after.finishedAtMs ?? 0) : null;
-  const { retention, unique } = job;
-  const extras = extrasOf(after, { retention, unique, strikes, ageMs });
+  const { retention, unique, isChoosing } = job;
+  const extras = extrasOf(after, { retention, unique, isChoosing, strikes, ageMs });
   const hasExtras = Object.keys(extras).length > 0;
   args
     .text(after.token === null ? (PLACES[after.state] ?? "T") : "=")
@@ -104,7 +109,8 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(move.cancel?.worker ?? "")
     .text(move.cancel?.reason ?? "")
     .text(move.lines === undefined ? "" : JSON.stringify(move.lines))
-    .raw(endingArgument(move));
+    .raw(endingArgument(move))
+    .text(pushedBack(move));
 }
 
 const NO_ENDING = Buffer.alloc(0);
@@ -115,10 +121,22 @@ function endingArgument({ job, transition }: Move): Buffer {
   return ending === null ? NO_ENDING : endingBytes(ending);
 }
 
-function laneAfter({ job, suspicion }: Move, { headStartMs }: JobRecord): string {
-  const company = suspicion?.company ?? job.lane.company;
-  const isSame = company === job.lane.company && headStartMs === job.lane.headStartMs;
-  return isSame ? "" : laneField({ ...job.lane, headStartMs, company });
+/** A handler pushes back on its queue, or on a key of its job: on others it is not heard. */
+function pushedBack({ job, pushBack }: Move): string {
+  if (pushBack === undefined) return "";
+  const { limit, delayMs } = pushBack;
+  const key = job.record.keys.find((each) => each.limit === limit);
+  if (key === undefined && limit !== QUEUE_LIMIT) return "";
+  return `${Math.ceil(delayMs)} ${limit === QUEUE_LIMIT || key === undefined ? QUEUE_LIMIT : gateOf(key)}`;
+}
+
+function laneAfter({ job, suspicion }: Move, { headStartMs, keys }: JobRecord): string {
+  const { lane } = job;
+  const company = suspicion?.company ?? lane.company;
+  const isKeyed = keys.length > 0;
+  const isSame =
+    company === lane.company && headStartMs === lane.headStartMs && isKeyed === lane.isKeyed;
+  return isSame ? "" : laneField({ ...lane, headStartMs, company, isKeyed });
 }
 
 /** What a held job's progress is only the store knows: it stays unless the transition took away what was read. */

@@ -52,7 +52,7 @@ export async function deliver(
 ): Promise<EnqueueReply> {
   const room = await context.rooms.ofJob(job.queue, job.id);
   const reply = await enqueueUnder(context, room, job, nonce);
-  if (reply.because === "draining") await giveBack(context, job);
+  if (reply.because === "draining" || reply.because === "dropped") await giveBack(context, job);
   // Best effort: left in, it is delivered again by a sweep, which changes nothing.
   context.link.command("hdel", [outbox, job.id]).catch(() => {});
   return reply;

@@ -12,6 +12,7 @@ import { type Context, storeNowMs } from "./context.ts";
 import { type Directory, layoutKeyOf } from "./layout.ts";
 import type { Link } from "./link.ts";
 import { readRetention, writeRetention } from "./records.ts";
+import { checkTypeLimits, noteTypes } from "./limits.ts";
 import { MOVE_DOORS } from "./scripts/doors.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
 import { PUT_FIELDS } from "./scripts/settings.ts";
@@ -129,6 +130,9 @@ function readType(text: string): TypeRecord {
 /** Makes job types known. */
 export async function putTypes(context: Context, types: readonly TypeRecord[]): Promise<void> {
   if (types.length === 0) return;
+  await checkTypeLimits(context, types);
+  context.types.forget();
+  const before = await context.types.read();
   const fields = new Arguments();
   for (const type of types) {
     fields
@@ -137,6 +141,7 @@ export async function putTypes(context: Context, types: readonly TypeRecord[]): 
   }
   await context.link.call(PUT_FIELDS, [context.directory.types], fields);
   context.types.forget();
+  await noteTypes(context, before, types);
 }
 
 /** The job types that were made known. */

@@ -3,6 +3,7 @@ import type { ErrorRecord } from "../../core/errors.ts";
 import type { AttemptRecord, CancelRequest, JobRecord, JobState } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
 import { kinFields, readKin } from "./kin.ts";
+import { readKeys, writeKeys } from "./limit-keys.ts";
 import { readId, readTime } from "./wire.ts";
 
 /** What a lane's field says after its first letter: type, required labels, head start, company of a suspect. */
@@ -12,20 +13,29 @@ export interface LaneDefinition {
   readonly headStartMs: number;
   /** Most jobs that may run beside one of this lane, itself included; 0: no matter. */
   readonly company: number;
+  /** Whether its jobs have keys that limits count: they wait under these, in turns. */
+  readonly isKeyed: boolean;
 }
 
-/** The field of a lane in a room's meta hash: `d`, `!` for suspects (who wait by time, never in a list), JSON. */
+/**
+ * The field of a lane in a room's meta hash: `d`, `!` for suspects (who wait by time), `#` for jobs with keys, JSON.
+ * Only what has neither mark waits in a list.
+ */
 export function laneField(lane: LaneDefinition): string {
   const parts = [lane.type, lane.headStartMs, lane.company, ...lane.labels];
-  return `d${lane.company > 0 ? "!" : ""}${JSON.stringify(parts)}`;
+  return `d${lane.company > 0 ? "!" : ""}${lane.isKeyed ? "#" : ""}${JSON.stringify(parts)}`;
 }
 
 /** Reads a lane's field. */
 export function readLaneField(field: string): LaneDefinition {
-  const [type, headStartMs, company, ...labels] = JSON.parse(
-    field.slice(field.startsWith("d!") ? 2 : 1),
-  ) as [string, number, number, ...string[]];
-  return { type, labels, headStartMs, company };
+  const marks = field.indexOf("[");
+  const [type, headStartMs, company, ...labels] = JSON.parse(field.slice(marks)) as [
+    string,
+    number,
+    number,
+    ...string[],
+  ];
+  return { type, labels, headStartMs, company, isKeyed: field[marks - 1] === "#" };
 }
 
 /** Bits of a record's second byte, and of a running entry's first. */
@@ -68,6 +78,10 @@ export interface Extras {
   q?: CancelRequest;
   /** Strikes in a row: see suspects.ts. */
   z?: number;
+  /** Keys that limits count, as scripts take them. */
+  K?: string;
+  /** Stands for new jobs of a key. */
+  O?: 1;
   /** Of one that ended: type, when it ended, ms that it is kept. */
   t?: string;
   f?: number;
@@ -98,6 +112,8 @@ export interface StoredJob {
   /** Key for which it stands; one that is over stands for none, also when it is retried by hand. */
   readonly unique: string | undefined;
   readonly strikes: number;
+  /** Whether it stands, until it ends, for new jobs of a key that drop or cancel. */
+  readonly isChoosing: boolean;
   readonly lane: LaneDefinition;
   readonly guard: Buffer;
   /** Whether a workflow run made it, or it is one or was told something as one. */
@@ -150,12 +166,13 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       cancelRequest: extras.q ?? null,
       history: extras.h ?? [],
       idempotencyKey: extras.k ?? null,
-      keys: [],
+      keys: extras.K === undefined ? [] : readKeys(extras.K),
       ...kinFields(kin),
     },
     retention: extras.y === undefined ? undefined : readRetention(extras.y),
     unique: extras.u,
     strikes: extras.z ?? 0,
+    isChoosing: extras.O === 1,
     lane,
     guard: Buffer.concat([GUARDED, record.subarray(0, HEAD_BYTES), run]),
     hasKin: kin !== null,
@@ -248,6 +265,7 @@ export function extrasOf(
     readonly retention: RetentionPolicy | undefined;
     readonly unique: string | undefined;
     readonly strikes: number;
+    readonly isChoosing: boolean;
     readonly ageMs: number | null;
   },
 ): Extras {
@@ -265,6 +283,8 @@ export function extrasOf(
   if (job.history.length > 0) extras.h = job.history;
   if (job.cancelRequest !== null) extras.q = job.cancelRequest;
   if (own.strikes > 0) extras.z = own.strikes;
+  if (job.keys.length > 0) extras.K = writeKeys(job.keys);
+  if (own.isChoosing && job.finishedAtMs === null) extras.O = 1;
   if (own.ageMs !== null && job.finishedAtMs !== null) {
     extras.t = job.type;
     extras.f = job.finishedAtMs;

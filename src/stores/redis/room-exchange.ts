@@ -6,7 +6,7 @@ import { type Context, policyOf } from "./context.ts";
 import { type Ending, type News, endingBytes, newsOf } from "./endings.ts";
 import { type Move, applyMoves, moveResult, newsOfMoves, writeMove } from "./moves.ts";
 import { readJobs } from "./reading.ts";
-import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
+import { type Lane, type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
 import { decideSettlement, isPlainSettlement, plainEnding, plainEvents } from "./settling.ts";
 import { Arguments } from "./wire.ts";
@@ -358,6 +358,12 @@ function startOfStarted(type: string, queue: string, worker: string): string {
   return `${told.slice(1, -1)},"attempt":`;
 }
 
+/** The list of a lane, or how else its jobs are taken: in turns by their keys, or one by one where they are suspects. */
+function listOf({ slot, isKeyed, company }: Lane): number {
+  if (!isKeyed) return slot;
+  return company > 0 ? -2 : -1;
+}
+
 function writeClaim(
   args: Arguments,
   { room, worker }: Sending,
@@ -376,7 +382,7 @@ function writeClaim(
     .number(lanes.length)
     .number(capacities.length);
   for (const { lane, offer } of lanes) {
-    args.raw(lane.number).number(lane.slot).number(lane.headStartMs).number(offer);
+    args.raw(lane.number).number(listOf(lane)).number(lane.headStartMs).number(offer);
     args.text(hasEvents ? startOfStarted(lane.type, room.queue, worker) : "");
   }
   for (const capacity of capacities) args.number(capacity);

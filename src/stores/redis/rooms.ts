@@ -38,6 +38,14 @@ export interface OpenRoom extends Room {
   suspectsLookedAtMs: number;
 }
 
+/** What becomes of a queue that nobody named yet. */
+interface NewQueue {
+  /** It is made known. */
+  readonly isNew: boolean;
+  /** Its jobs are counted: it gets one partition, unless it is named among those that are cut in more. */
+  readonly isWhole?: boolean;
+}
+
 /** The rooms. */
 export interface Rooms {
   /** The room of a job of a queue, which is made known when it is new. */
@@ -45,7 +53,7 @@ export interface Rooms {
   /** The same for a queue that is known. */
   ofKnown(queue: string, id: JobId): OpenRoom;
   /** The rooms of a queue, one a partition, if anybody ever named it. */
-  ofQueue(queue: string, options?: { readonly isNew: boolean }): Promise<readonly OpenRoom[]>;
+  ofQueue(queue: string, options?: NewQueue): Promise<readonly OpenRoom[]>;
   /** The rooms in which a job may be, by its id alone: one, or more when the hashes of two queues are equal. */
   ofId(id: JobId): Promise<readonly OpenRoom[]>;
   /** What is known without asking. */
@@ -63,7 +71,7 @@ export interface RoomsOptions {
   readonly namespace: string;
   readonly directory: Directory;
   /** How many partitions a queue gets that is new. */
-  readonly partitionsOf: (queue: string) => number;
+  readonly partitionsOf: (queue: string, isWhole: boolean) => number;
   /** Called with the rooms of a queue that this process made known, before anything is written there. */
   readonly onNew: (rooms: readonly OpenRoom[]) => Promise<void>;
 }
@@ -103,11 +111,11 @@ class KnownRooms implements Rooms {
 
   async ofQueue(
     queue: string,
-    { isNew }: { readonly isNew: boolean } = { isNew: false },
+    { isNew, isWhole = false }: NewQueue = { isNew: false },
   ): Promise<readonly OpenRoom[]> {
     const known = this.#byQueue.get(queue);
     if (known !== undefined) return known;
-    if (isNew) return this.#register(queue);
+    if (isNew) return this.#register(queue, isWhole);
     await this.#refresh();
     return this.#byQueue.get(queue) ?? [];
   }
@@ -157,18 +165,18 @@ class KnownRooms implements Rooms {
     }
   }
 
-  #register(queue: string): Promise<readonly OpenRoom[]> {
+  #register(queue: string, isWhole = false): Promise<readonly OpenRoom[]> {
     let registering = this.#registering.get(queue);
     if (registering === undefined) {
-      registering = this.#makeKnown(queue).finally(() => this.#registering.delete(queue));
+      registering = this.#makeKnown(queue, isWhole).finally(() => this.#registering.delete(queue));
       this.#registering.set(queue, registering);
     }
     return registering;
   }
 
-  async #makeKnown(queue: string): Promise<readonly OpenRoom[]> {
+  async #makeKnown(queue: string, isWhole: boolean): Promise<readonly OpenRoom[]> {
     const { link, directory, partitionsOf, onNew } = this.#options;
-    const wanted = partitionsOf(queue);
+    const wanted = partitionsOf(queue, isWhole);
     // Whoever came first decided, for an id leads to its partition by their number.
     const read = async (): Promise<unknown> => link.command("hget", [directory.queues, queue]);
     let decided = await read();

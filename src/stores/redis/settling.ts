@@ -68,6 +68,7 @@ export function decideSettlement(
       changes: [...lastWords(settlement), ...changesOf(record, settlement, state, transition)],
       progress: settlement.progress,
       lines: settlement.logs?.map((line) => JSON.stringify(line)),
+      pushBack: "pushBack" in settlement.outcome ? settlement.outcome.pushBack : undefined,
       // The worker outlived the try: it is no suspect.
       ...(isCleared && (job.strikes > 0 || job.lane.company > 0)
         ? { suspicion: { strikes: 0, company: 0 } }

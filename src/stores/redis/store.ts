@@ -8,7 +8,6 @@ import {
 } from "../../core/schedule-checks.ts";
 import { checkFigures } from "../../core/figures.ts";
 import { MillraceError } from "../../core/errors.ts";
-import { withoutLimits } from "../../core/without-limits.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type {
   EnqueueReply,
@@ -27,6 +26,7 @@ import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./idempotency.ts";
 import { cancelJobs, orderJobs, orderMatching, removeJobs, retryJobs } from "./orders.ts";
 import { readPlaces } from "./places.ts";
+import { createLimitUpkeep, listLimits, setLimits } from "./limits.ts";
 import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.ts";
 import { findJobs, listJobs } from "./reading.ts";
 import { keepReports } from "./reporting.ts";
@@ -47,9 +47,6 @@ export interface StoreParts {
   readonly clock: SharedClock | undefined;
 }
 
-/** What this store can't do yet. */
-const LACKING: ReadonlySet<string> = new Set(["limits"]);
-
 /** Puts a store together. */
 export function createRedisStore({ context, location, durability, clock }: StoreParts): Store {
   const subscriber = createSubscriber(context.link, location);
@@ -59,6 +56,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
   const exchanger = createExchanger(context, workers.states, keepJobs);
   const followers = openFollowers(context, subscriber);
   const uniques = createUniqueUpkeep();
+  const limits = createLimitUpkeep();
   let closing: Promise<void> | null = null;
   const end = async (): Promise<void> => {
     followers.close();
@@ -73,7 +71,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     return act();
   };
   return {
-    capabilities: new Set(CAPABILITIES.filter((each) => !LACKING.has(each))),
+    capabilities: new Set(CAPABILITIES),
     signal: (request) => open(() => sendSignals(context, check.signal(request).signals)),
     readRun: (request) => open(() => readRun(context, check.readRun(request))),
     ...orderMethods(context, open),
@@ -94,9 +92,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
       }),
     list: (request) => open(() => listJobs(context, check.list(request))),
     logs: (request) => open(() => readLogs(context, check.logs(request))),
-    queues: () => open(() => listQueues(context)),
-    setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
-    ...withoutLimits("redis"),
+    ...queueMethods(context, open),
     putTypes: (request) => open(() => putTypes(context, check.putTypes(request).types)),
     types: () => open(() => listTypes(context)),
     ...directoryMethods(context, open),
@@ -105,6 +101,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
         const reply = await sweepAll(context, check.sweep(request), keepJobs);
         workers.noteDead(reply.deadWorkers);
         await uniques.step(context, request.limit);
+        await limits.step(context);
         return reply;
       }),
     subscribe: (request) => open(() => followers.subscribe(request)),
@@ -123,6 +120,19 @@ async function exchangeNoted(
   const { claim, worker } = request;
   if (claim !== undefined) workers.noteClaim(worker, reply.claimed.length >= claim.capacity);
   return reply;
+}
+
+/** The methods that are about whole queues. */
+function queueMethods(
+  context: Context,
+  open: Opened,
+): Pick<Store, "queues" | "setPaused" | "setLimits" | "limits"> {
+  return {
+    queues: () => open(() => listQueues(context)),
+    setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
+    setLimits: (request) => open(() => setLimits(context, check.setLimits(request))),
+    limits: (query) => open(() => listLimits(context, check.limits(query))),
+  };
 }
 
 type Opened = <Value>(act: () => Promise<Value> | Value) => Promise<Value>;

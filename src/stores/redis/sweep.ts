@@ -14,6 +14,7 @@ import { deliverMoved } from "./requeue.ts";
 import { finishLeftBehind } from "./run-outbox.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
+import { OVERTAKEN, finishOvertaken } from "./overtaken.ts";
 import { KEEP_FIRST } from "./scripts/settings.ts";
 import { DROP_DONE_TIMERS, END_LEASE, SWEEP_ROOM } from "./scripts/upkeep.ts";
 import { CLEAN_DIRECTORY } from "./scripts/workers.ts";
@@ -145,7 +146,13 @@ async function endDue(
   const jobs = await readJobs(context, room, ids);
   const moves: { readonly move: Move; readonly kind: string }[] = [];
   const done = new Arguments();
+  await finishOvertaken(
+    context,
+    room,
+    ids.filter((id) => due.get(id) === OVERTAKEN),
+  );
   for (const [index, id] of ids.entries()) {
+    if (due.get(id) === OVERTAKEN) continue;
     const job = jobs[index] ?? null;
     const kind = due.get(id) ?? "";
     const move = job === null ? null : endOverdue(job, kind, types);

@@ -17,9 +17,9 @@ local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local worker, lease_ms, is_late = ARGV[4], ARGV[5], ARGV[6] == '1'
 local lane_count, group_count = tonumber(ARGV[7]), tonumber(ARGV[8])
 local at = 8
-local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'Q', unpack(ARGV, at + 1, at + lane_count))
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'Q', 'G', unpack(ARGV, at + 1, at + lane_count))
 local unknown = 0
-for k = 1, lane_count do if not known[5 + k] then unknown = unknown + 1 end end
+for k = 1, lane_count do if not known[6 + k] then unknown = unknown + 1 end end
 local draining = known[5]
 if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
@@ -28,7 +28,7 @@ if known[3] then return { struct.unpack('>I6', known[3]), followed, sub(known[3]
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
 for k = 1, lane_count do
-  lanes[k] = known[5 + k] or false
+  lanes[k] = known[6 + k] or false
   if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
 end
 for k = 1, lane_count do
@@ -36,7 +36,8 @@ for k = 1, lane_count do
 end
 at = at + lane_count + 1
 
-local may_claim = worker ~= '' and not known[4]
+-- Where there are limits a claim looks at them.
+local may_claim = worker ~= '' and not known[4] and not known[6]
 if may_claim then
   local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
   if leases[2] or (not leases[1] and lease_ms == '') then may_claim = false

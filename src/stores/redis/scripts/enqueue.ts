@@ -1,16 +1,22 @@
 // Keeps new jobs.
 import { FIXED_KEYS } from "../layout.ts";
+import { LIMITS } from "./gates.ts";
 import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+
+/** How long whoever enqueued has to cancel what its jobs took the place of, before a sweep does. */
+const OVERTAKEN_MS = 10_000;
 
 /*
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, 1 when events come with the jobs, number of lanes, of groups of
  *   plain jobs, of special jobs; the lanes' fields; each group: lane, number of jobs, ids in ascending order, inputs,
  *   events; each special job: id, lane, due ("+ms" from now or a time), flags, ms to expiry or "", extras, number of
- *   tags, tags, input, event, the run that made it or "".
+ *   tags, tags, input, event, the run that made it or "", "" or its keys: a letter for each that says what is done where as many stand as may run
+ *   (w waits, d drops the new one, c cancels the oldest), zero byte, keys as gates.ts has them.
  * reply: [server time, 1 if somebody follows, states in the order of the arguments, a letter a job]: capital: new, R
  *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled; d: the queue is draining,
- *   and it was not kept.
+ *   and it was not kept; x: dropped for a limit. After the letters, where there are any, jobs that must be cancelled for
+ *   those that were kept: zero byte, id (32 hex digits), gate.
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: plain jobs 3 commands a group and shard; special jobs about 6 each.
  */
@@ -18,10 +24,10 @@ const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local lane_count, group_count, special_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local at = 6
-local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'Q', unpack(ARGV, at + 1, at + lane_count))
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'Q', 'G', unpack(ARGV, at + 1, at + lane_count))
 local draining = known[4]
 local unknown = 0
-for k = 1, lane_count do if not known[4 + k] then unknown = unknown + 1 end end
+for k = 1, lane_count do if not known[5 + k] then unknown = unknown + 1 end end
 if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
@@ -29,13 +35,14 @@ if known[3] then return { now, followed, sub(known[3], 7) } end
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
 for k = 1, lane_count do
-  lanes[k] = known[4 + k] or false
+  lanes[k] = known[5 + k] or false
   if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
 end
 for k = 1, lane_count do
-  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) ~= '!') end
+  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) == '[') end
 end
 at = at + lane_count
+if known[5] then open_limits(known[5]) end
 
 local LETTERS = { L = 'r', S = 'p', F = 'f', C = 'c' }
 local function state_of(id, record)
@@ -45,11 +52,39 @@ local function state_of(id, record)
   return LETTERS[place]
 end
 
-local states = {}
-local ready = {}
+local states, overtaken = {}, {}
+local ready, later = {}, {}
 local function add_timed(id, lane, due6)
   call('ZADD', TIMED, 0, lane .. due6 .. id)
   call('ZADD', INDEX, 0, 'Bt' .. id)
+end
+
+-- A job with keys that may start now waits in its group. Gives back whether that is in the ring: one that a limit holds
+-- wakes nobody.
+local function add_keyed(id, lane, due6, keys)
+  call('ZADD', KEYED, 0, lane .. keys .. '\\0' .. due6 .. id)
+  call('ZADD', INDEX, 0, 'Bt' .. id)
+  return limits.enter(lane, keys)
+end
+local function may_come_in(id, keyed)
+  if not limits then
+    -- The first job with keys: from now on settling looks for them.
+    call('HSETNX', META, 'G', '0\\n')
+    open_limits('')
+  end
+  local place = string.find(keyed, '%z')
+  local choices, keys = sub(keyed, 1, place - 1), sub(keyed, place + 1)
+  if not string.find(choices, '[^w]') then return true end
+  local over = limits.choose(choices, keys)
+  if not over then return false end
+  for _, job in ipairs(over) do
+    call('ZREM', TURNS, job.member)
+    -- Until whoever enqueued says that it is done; a sweep does what it left.
+    call('ZADD', TIMERS, now + ${OVERTAKEN_MS}, 'd' .. job.id)
+    overtaken[#overtaken + 1] = '\\0' .. string.format(string.rep('%02x', 16), byte(job.id, 1, 16)) .. job.gate
+  end
+  limits.stand(id, choices, keys)
+  return true
 end
 
 for _ = 1, group_count do
@@ -99,11 +134,13 @@ for _ = 1, special_count do
   local tags_at = at + 7
   local input, event = ARGV[tags_at + tag_count + 1], ARGV[tags_at + tag_count + 2]
   local parent = ARGV[tags_at + tag_count + 3]
-  at = tags_at + tag_count + 3
+  local keyed = ARGV[tags_at + tag_count + 4]
+  at = tags_at + tag_count + 4
   local key = shard_of(id)
   local record = call('HGET', key, id)
   if record then states[#states + 1] = state_of(id, record)
   elseif draining then states[#states + 1] = 'd'
+  elseif keyed ~= '' and not may_come_in(id, keyed) then states[#states + 1] = 'x'
   else
     local due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
     local due6 = pack('>I6', due_at)
@@ -115,21 +152,29 @@ for _ = 1, special_count do
     else
       call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input)
     end
-    add_timed(id, lane, due6)
+    local is_claimable = due_at <= now
+    if keyed ~= '' and is_claimable then is_claimable = add_keyed(id, lane, due6, sub(keyed, string.find(keyed, '%z') + 1))
+    else add_timed(id, lane, due6) end
     if parent ~= '' then call('HSET', key, id .. 'k', parent .. '\\0\\0\\0\\0-') end
     if expires_at then call('ZADD', TIMERS, expires_at, 'x' .. id) end
     for k = 1, tag_count do call('ZADD', INDEX, 0, 'G' .. ARGV[tags_at + k] .. '\\0' .. id) end
     if with_events then tell(event) end
     states[#states + 1] = due_at <= now and 'R' or 'S'
     -- A job for later is told to one idle worker too when it is the lane's next: it must look again earlier.
-    local first = call('ZRANGEBYLEX', TIMED, '[' .. lane .. (due_at <= now and due6 or now6), '(' .. lane .. '\\255', 'LIMIT', 0, 1)
-    if due_at <= now or sub(first[1], 9) == id then ready[lane] = (ready[lane] or 0) + 1 end
+    if due_at > now then
+      local first = call('ZRANGEBYLEX', TIMED, '[' .. lane .. now6, '(' .. lane .. '\\255', 'LIMIT', 0, 1)
+      if sub(first[1], 9) == id then later[lane] = (later[lane] or 0) + 1 end
+    elseif is_claimable then ready[lane] = (ready[lane] or 0) + 1 end
   end
 end
 
-local reply = { now, followed, table.concat(states) }
+local reply = { now, followed, table.concat(states) .. table.concat(overtaken) }
 publish_told()
+-- Where the whole queue is full nobody is woken: an end does that.
+local whole = limits and limits.bounds.queue and limits.queue_gate()
+if whole and whole.concurrency and whole.count >= whole.concurrency then ready = {} end
 for lane, jobs in pairs(ready) do wake(lane, jobs) end
+for lane, jobs in pairs(later) do wake(lane, jobs) end
 remember(nonce, reply[3], arrived)
 return reply
 `;
@@ -141,6 +186,7 @@ export const ENQUEUE: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  LIMITS,
   LANES,
   BODY,
 );

@@ -1,5 +1,7 @@
 // The hot path: settles what ended and claims what is ready, in one call.
 import { FIXED_KEYS } from "../layout.ts";
+import { CLAIM_LIST, CLAIM_MERGED } from "./claim.ts";
+import { LIMITS } from "./gates.ts";
 import { MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
@@ -12,103 +14,7 @@ import {
   WRITING,
   script,
 } from "./script.ts";
-
-/** Takes from the sorted set when it has something, beside the lists. */
-const CLAIM_MERGED = `
--- Jobs of several lanes, or of lists and the sorted set together: the lowest ranks win, then the lowest ids.
-local function claim_merged()
-  local found = {}
-  local timed = call('ZCARD', TIMED) > 1
-  for _, lane in ipairs(lanes) do
-    local want = math.min(left, offers[lane.offer])
-    if want > 0 and lane.slot > 0 then
-      local ids = call('LRANGE', KEYS[${FIXED_KEYS} + lane.slot], 1, want + (tonumber(call('HGET', META, 'D' .. lane.slot) or 0)))
-      local good, rank, last_id = 0, nil, nil
-      for place, id in ipairs(ids) do
-        if good == want then break end
-        local record = call('HGET', shard_of(id), id)
-        if record and byte(record, 1) == 76 then
-          good = good + 1
-          -- A list is taken from its head only: whatever its times say, what is behind counts as later.
-          local own = struct.unpack('>I6', sub(record, 12, 17)) - lane.head_start
-          if not rank or own > rank then rank, last_id = own, id
-          elseif id > last_id then last_id = id end
-          found[#found + 1] = { id = id, record = record, lane = lane, list = place, rank = rank, order = last_id }
-        end
-      end
-    end
-    if want > 0 and timed then
-      local members = call('ZRANGEBYLEX', TIMED, '[' .. lane.number, '[' .. lane.number .. now6 .. '\\255', 'LIMIT', 0, want)
-      for _, member in ipairs(members) do
-        found[#found + 1] = { id = sub(member, 9), lane = lane, member = member, order = sub(member, 9), list = 0,
-          rank = struct.unpack('>I6', sub(member, 3, 8)) - lane.head_start }
-      end
-    end
-  end
-  table.sort(found, function(a, b)
-    if a.rank ~= b.rank then return a.rank < b.rank end
-    if a.order ~= b.order then return a.order < b.order end
-    return a.list < b.list
-  end)
-  local taken_of_list, members, index = {}, {}, {}
-  local expired = 0
-  for _, job in ipairs(found) do
-    if left == 0 then break end
-    if offers[job.lane.offer] > 0 then
-      local record = job.record
-      if job.member then
-        record = call('HGET', shard_of(job.id), job.id)
-        members[#members + 1] = job.member
-      else
-        taken_of_list[job.lane] = job.list
-        job.lane.taken = (job.lane.taken or 0) + 1
-      end
-      if record and not is_expired(job.id, record) then
-        take(job.id, record, job.lane)
-        if job.member then index[#index + 1] = 'Bt' .. job.id end
-      else expired = expired + 1 end
-    end
-  end
-  for lane, count in pairs(taken_of_list) do
-    call('LPOP', KEYS[${FIXED_KEYS} + lane.slot], count + 1)
-    call('LPUSH', KEYS[${FIXED_KEYS} + lane.slot], '')
-    if lane.taken < count then call('HINCRBY', META, 'D' .. lane.slot, lane.taken - count) end
-    lane.taken = 0
-  end
-  if members[1] then
-    -- What expired is out of the way of others from now on, and waits for the sweep.
-    call('ZREM', TIMED, unpack(members))
-    if index[1] then call('ZREM', INDEX, unpack(index)) end
-    if expired > 0 then call('HINCRBY', META, 'X', expired) end
-  end
-  return expired > 0
-end
-`;
-
-/** The usual case: one lane with a list, nothing in the sorted set. */
-const CLAIM_LIST = `
-local function claim_list(lane)
-  local want = math.min(left, offers[lane.offer])
-  local list = KEYS[${FIXED_KEYS} + lane.slot]
-  local ids = call('LPOP', list, want + 1)
-  call('LPUSH', list, '')
-  local n = #ids
-  if n == 1 then return true end
-  local from = 2
-  while from <= n do
-    local burst = floor(byte(ids[from], 6) / 32)
-    local to = from
-    while to < n and floor(byte(ids[to + 1], 6) / 32) == burst do to = to + 1 end
-    local records = call('HMGET', shard_of(ids[from]), unpack(ids, from, to))
-    for k = from, to do
-      local record = records[k - from + 1]
-      if record and byte(record, 1) == 76 then take(ids[k], record, lane) else lane.marks = (lane.marks or 0) + 1 end
-    end
-    from = to + 1
-  end
-  return n <= want
-end
-`;
+import { CLAIM_TURNS } from "./turns.ts";
 
 /*
  * keys: the room's.
@@ -135,10 +41,11 @@ local at = 8
 local endings_at = at + plain_count * (with_events and 3 or 2) - (plain_count - step_count)
 local claim_at = at + plain_count * (with_events and 3 or 2) + step_count + move_count * ${MOVE_ARGUMENTS}
 local wants_claim = ARGV[claim_at] ~= nil
-local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P')
+local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'G')
 open_room(meta[1])
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
 local before = meta[3]
+if meta[5] then open_limits(meta[5]) end
 if followed == 1 and not with_events and (plain_count > 0 or wants_claim) and not before then return { -1 } end
 
 local letters = {}
@@ -183,6 +90,14 @@ local function settle_plain()
   if ended[1] then call('HDEL', RUNNING, unpack(ended)) end
   for burst, ids in pairs(by_shard) do call('HDEL', shard_of(ids[1]), unpack(ids)) end
   for burst, ids in pairs(steps) do purge_steps(ids) end
+  if limits and heavy[1] then
+    local ids = {}
+    for k, job in ipairs(heavy) do
+      ids[k] = job[1]
+      end_standing(job[1], shard_of(job[1]))
+    end
+    limits.leave(ids)
+  end
   for _, job in ipairs(heavy) do purge(job[1], job[2], shard_of(job[1])) end
 end
 if not before then
@@ -196,12 +111,17 @@ if not before then
   end
   keep_endings()
   publish_told()
+  if limits then limits.save() end
   wake_moved()
   if plain_count + move_count > 0 or wants_claim then remember(nonce, table.concat(letters), arrived) end
 else letters = { sub(before, 7) } end
 
 local reply = { now, followed, table.concat(letters), '', -1, 0, 0 }
-if not wants_claim then return reply end
+local function without_claim()
+  if limits then limits.wake_freed() end
+  return reply
+end
+if not wants_claim then return without_claim() end
 at = claim_at
 local capacity, version, prefix, first_token = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
 local lease_ms, is_idle, free = ARGV[at + 4], ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
@@ -214,7 +134,8 @@ local token = first_token
 if before then
   -- The first reply was lost: hand out again what it claimed, and no more.
   reply[4] = 'c'
-  reply[6] = 1
+  -- What else the first reply said is not known any more: look again at once.
+  reply[5], reply[6] = 0, 1
   local all = call('HGETALL', RUNNING)
   for k = 1, #all, 2 do
     if sub(all[k + 1], 10, 9 + #claim) == claim then
@@ -235,7 +156,7 @@ end
 local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
 if leases[2] or (not leases[1] and lease_ms == '') then
   reply[4] = 'l'
-  return reply
+  return without_claim()
 end
 if not leases[1] then call('ZADD', TIMERS, now + lease_ms, 'l' .. worker) end
 if version ~= (meta[1] or call('HGET', META, 'v')) then
@@ -248,7 +169,7 @@ if version ~= (meta[1] or call('HGET', META, 'v')) then
       reply[#reply + 1] = all[k + 1]
     end
   end
-  return reply
+  return without_claim()
 end
 reply[4] = 'c'
 local lanes, offers = {}, {}
@@ -264,14 +185,28 @@ if meta[4] then
   lanes = {}
 end
 
-local left = capacity
+-- What the limit of the whole queue keeps this call from taking, and when that changes by itself.
+local left, kept_back, opens_at = capacity, 0, nil
+local has_turns = false
+for _, lane in ipairs(lanes) do has_turns = has_turns or lane.slot < 0 end
+if has_turns and not limits then
+  -- From now on settling looks for keys.
+  call('HSETNX', META, 'G', '0\\n')
+  open_limits('')
+end
+local room = math.huge
+if limits then
+  room, opens_at = limits.room_at(limits.queue_gate())
+  kept_back = math.max(0, left - room)
+  left = left - kept_back
+end
 local run_pairs = {}
-local function take(id, record, lane)
+local function take(id, record, lane, read)
   local flags = byte(record, 2)
-  local extras, kin = '', ''
+  local extras, kin = read or '', ''
   if flags ~= 0 then
     if has(flags, KIN) then kin = call('HGET', shard_of(id), id .. 'k') end
-    extras = has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
+    extras = read or has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
     -- A new try begins without the progress of the last one.
     if has(flags, PROGRESS) then
       call('HDEL', shard_of(id), id .. 'p')
@@ -301,16 +236,24 @@ local function is_expired(id, record)
   local at_ms = call('ZSCORE', TIMERS, 'x' .. id)
   return not at_ms or tonumber(at_ms) <= now
 end
+local timed = call('ZCARD', TIMED) > 1
 ${CLAIM_MERGED}
 ${CLAIM_LIST}
-local timed = call('ZCARD', TIMED) > 1
+${CLAIM_TURNS}
 local more = false
-if capacity == 0 then
+if room <= 0 then
+  -- Nothing may start: who makes room tells it, or it is looked again when the time comes.
+elseif capacity == 0 then
   -- A peek: is there anything?
+  if has_turns then limits.open_due() end
   for _, lane in ipairs(lanes) do
     if lane.slot > 0 and call('LLEN', KEYS[${FIXED_KEYS} + lane.slot]) > 1 then more = true break end
     if timed and call('ZRANGEBYLEX', TIMED, '[' .. lane.number, '[' .. lane.number .. now6 .. '\\255', 'LIMIT', 0, 1)[1] then more = true break end
+    if lane.slot == -1 and call('ZRANGEBYLEX', TURNS, '[R' .. lane.number, '[R' .. lane.number .. '\\255', 'LIMIT', 0, 1)[1] then more = true break end
   end
+elseif has_turns then
+  limits.open_due()
+  more = claim_turns()
 elseif lane_count == 1 and lanes[1].slot > 0 and not timed then
   local lane = lanes[1]
   local dry = call('LLEN', KEYS[${FIXED_KEYS} + lane.slot]) == 1
@@ -329,6 +272,18 @@ if run_pairs[1] then
   call('HSET', RUNNING, unpack(run_pairs))
   publish_told()
 end
+if limits then
+  local whole = limits.gate_at('queue')
+  limits.start(whole, token - first_token)
+  limits.save()
+  if kept_back > 0 and left == 0 then more = false end
+  -- A rate that this very call used up says from now on when to look again.
+  local room, opens = limits.room_at(whole)
+  opens_at = room <= 0 and opens or nil
+  local next_opening = limits.next_opening()
+  if next_opening and (not opens_at or next_opening < opens_at) then opens_at = next_opening end
+end
+left = left + kept_back
 
 if timed then
   local next_due
@@ -341,6 +296,8 @@ if timed then
   end
   if next_due then reply[5] = next_due - now end
 end
+if opens_at and (reply[5] < 0 or opens_at - now < reply[5]) then reply[5] = opens_at - now end
+if look_at_once then reply[5] = 0 end
 reply[6] = more and 1 or 0
 -- With slots left the worker waits for a message; without, none may be sent to it.
 free = math.min(free - capacity + left, LANE_SPAN - 1)
@@ -361,7 +318,7 @@ elseif is_idle then
   for _, lane in ipairs(lanes) do entries[#entries + 1] = lane.number .. worker end
   call('ZREM', IDLE, unpack(entries))
 end
-return reply
+return without_claim()
 `;
 
 export const EXCHANGE: Script = script(
@@ -371,6 +328,7 @@ export const EXCHANGE: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  LIMITS,
   LANES,
   RECORDS,
   LINES,

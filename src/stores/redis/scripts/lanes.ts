@@ -16,6 +16,7 @@ export const LANE_UPKEEP: string = `
 local function has_waiting(lane, slot)
   if slot > 0 and call('LLEN', KEYS[${FIXED_KEYS} + slot]) > 1 then return true end
   return call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1] ~= nil
+    or call('ZRANGEBYLEX', KEYED, '[' .. lane, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1] ~= nil
 end
 local function lanes_running()
   local lanes = {}

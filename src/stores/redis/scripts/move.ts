@@ -1,7 +1,7 @@
 // Moves one job to where a decision puts it: the part that settling, cancelling, retrying and sweeping share.
 
 /** Number of arguments of a move. */
-export const MOVE_ARGUMENTS = 17;
+export const MOVE_ARGUMENTS = 18;
 
 /*
  * A move's arguments, all of them decided by the pure transitions of core:
@@ -24,6 +24,7 @@ export const MOVE_ARGUMENTS = 17;
  *  15 reason of it
  *  16 log lines, a JSON list of texts, or ""
  *  17 what the run that made it is told of its end: the run's id and the text; or ""
+ *  18 ms for which its handler pushed back, space, the gate that is shut; or ""
  * result: a letter: a moved, s stale, g gone, c changed meanwhile.
  */
 export const MOVE = `
@@ -79,8 +80,20 @@ local function move(at, instead)
     tell(ARGV[at + 10])
     return 'a'
   end
+  local pushed_back = ARGV[at + 17]
+  if pushed_back ~= '' then
+    local ms, gate = string.match(pushed_back, '^(%d+) (.*)$')
+    if not limits then
+      call('HSETNX', META, 'G', '0\\n')
+      open_limits('')
+    end
+    limits.hold(gate, tonumber(ms))
+  end
+  -- What stands for new ones does so until it ends.
+  if limits and place ~= 'T' and place ~= '=' then end_standing(id, key) end
   if run then
     call('HDEL', RUNNING, id)
+    if limits then limits.leave({ id }) end
     if has(old, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
     if has(old, KIN) then leave_owner(id, key) end
   else leave_place(id, record, key) end

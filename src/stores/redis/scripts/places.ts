@@ -6,13 +6,15 @@ import { PRELUDE, type Script, script } from "./script.ts";
 export const MAX_COUNTED_AHEAD = 100_000;
 /** Entries of a list that are looked at one by one, for marks of jobs that left it; beyond them it is reckoned. */
 const MAX_MARKS_READ = 5_000;
+/** Groups of keys whose jobs are counted: those beyond are not. */
+const MAX_GROUPS_READ = 2_000;
 /** Marks in a row that are passed over to find a job to compare with. */
 const MAX_PASSED = 100;
 
 /*
  * keys: the room's. arguments, for each job: its rank (due less head start, ms), id.
  * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id.
- * cost: 1 command a lane; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
+ * cost: 1 command a lane, 2 a group of keys; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
 const AHEAD = `
@@ -21,8 +23,9 @@ local all = call('HGETALL', META)
 for k = 1, #all, 2 do
   local field, value = all[k], all[k + 1]
   if byte(field, 1) == 100 and sub(field, 2, 2) ~= '!' then
-    local definition = cjson.decode(sub(field, 2))
-    lanes[#lanes + 1] = { number = sub(value, 1, 2), slot = byte(value, 3), head_start = definition[2] }
+    local is_keyed = sub(field, 2, 2) == '#'
+    local definition = cjson.decode(sub(field, is_keyed and 3 or 2))
+    lanes[#lanes + 1] = { number = sub(value, 1, 2), slot = byte(value, 3), head_start = definition[2], is_keyed = is_keyed }
   end
 end
 local function clamp6(ms) return pack('>I6', math.max(0, math.min(ms, 281474976710655))) end
@@ -54,6 +57,18 @@ local function marks_within(list, entries, left)
   end
   return marks + math.min(entries - read, math.max(0, left - marks))
 end
+-- Jobs that wait under their keys, by rank as if there were no turns.
+local function keyed_below(lane, due6, id)
+  local from, count = '[' .. lane, 0
+  for _ = 1, ${MAX_GROUPS_READ} do
+    local member = call('ZRANGEBYLEX', KEYED, from, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1]
+    if not member then break end
+    local group = sub(member, 1, -24)
+    count = count + call('ZLEXCOUNT', KEYED, '[' .. group .. '\\0', '(' .. group .. '\\0' .. due6 .. id)
+    from = '(' .. group .. '\\1'
+  end
+  return count
+end
 local reply = {}
 for at = 1, #ARGV, 2 do
   local rank, id = tonumber(ARGV[at]), ARGV[at + 1]
@@ -62,6 +77,7 @@ for at = 1, #ARGV, 2 do
     local due6 = clamp6(rank + lane.head_start)
     local until_member = due6 <= now6 and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
     ahead = ahead + call('ZLEXCOUNT', TIMED, '[' .. lane.number, until_member)
+    if lane.is_keyed then ahead = ahead + keyed_below(lane.number, due6, id) end
     if lane.slot > 0 then
       local list = KEYS[${FIXED_KEYS} + lane.slot]
       local entries = entries_below(list, due6, id)

@@ -108,7 +108,7 @@ return reply
  * keys: the room's.
  * reply: ["" or the pause, scheduled, ready, running, succeeded, failed, cancelled, "" or the draining, waiting], then
  *   worker and number of jobs for each worker that runs any, when the argument is 1.
- * cost: 2 commands a list, 1 a lane, 6 more; with workers, all running entries are read.
+ * cost: 2 commands a list, 1 a lane, 7 more; with workers, all running entries are read.
  */
 const COUNT = `
 local all = call('HGETALL', META)
@@ -126,6 +126,7 @@ for k = 1, #all, 2 do
   elseif field == 'Q' then draining = value end
 end
 waiting = math.max(0, waiting)
+ready = ready + math.max(0, call('ZCARD', KEYED) - 1)
 for slot = 1, ${LIST_SLOTS} do ready = ready + math.max(0, call('LLEN', KEYS[${FIXED_KEYS} + slot]) - 1) end
 local function ended(place) return call('ZLEXCOUNT', INDEX, '[B' .. place, '[B' .. place .. '\\255') end
 local at_owner = ended('w')

@@ -42,6 +42,7 @@ local function move_out(at)
   call('HSET', META, 'O' .. new_id, ARGV[at + 3] .. pack('>I4', #ARGV[at + 4]) .. ARGV[at + 4] .. whole)
   call('HINCRBY', META, 'o', 1)
   leave_place(id, record, key)
+  end_standing(id, key)
   purge(id, flags, key)
   tell(ARGV[at + 5])
   return 'a'
@@ -75,7 +76,7 @@ if not entry and lacks_lanes(1) then return redis.error_reply('LANES too many') 
 open_room(meta[1])
 local key = shard_of(id)
 if call('HEXISTS', key, id) == 0 then
-  if not entry then entry = make_lane(field, sub(field, 2, 2) ~= '!') end
+  if not entry then entry = make_lane(field, sub(field, 2, 2) == '[') end
   local lane, due6 = sub(entry, 1, 2), sub(record, 12, 17)
   local write = { id, 'T' .. sub(record, 2, 3) .. lane .. sub(record, 6) }
   local function add(suffix, value) write[#write + 1] = id .. suffix write[#write + 1] = value end

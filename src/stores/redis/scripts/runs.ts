@@ -1,4 +1,5 @@
 // Workflow runs: what they are told, how far they are, and their records.
+import { LIMITS } from "./gates.ts";
 import { MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
@@ -165,8 +166,9 @@ end
 const BODY = `
 local nonce, arrived = ARGV[1], ARGV[2]
 local fact_count, advance_count, target_count = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
+local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'G')
 open_room(meta[1])
+if meta[4] then open_limits(meta[4]) end
 followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
 if meta[3] then return { struct.unpack('>I6', meta[3]), followed, sub(meta[3], 7) } end
 local letters = {}
@@ -207,7 +209,9 @@ keep_endings()
 if followed == 0 then told = {} end
 publish_told()
 publish_news()
+if limits then limits.save() end
 wake_moved()
+if limits then limits.wake_freed() end
 remember(nonce, table.concat(letters), arrived)
 return { now, followed, table.concat(letters) }
 `;
@@ -330,6 +334,7 @@ export const SPEAK: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  LIMITS,
   LANES,
   RECORDS,
   LINES,

@@ -1,7 +1,7 @@
 // A Lua script as the store sends it, and the part that all scripts begin with.
 import { createHash } from "node:crypto";
 import { MAX_LOG_LINES } from "../../../core/limits.ts";
-import { FIXED_KEYS, LIST_SLOTS, MAX_LANES, RECORD_SHARDS } from "../layout.ts";
+import { FIRST_LIMIT_KEY, FIXED_KEYS, LIST_SLOTS, MAX_LANES, RECORD_SHARDS } from "../layout.ts";
 
 /** A script: its text, and the hash by which a server that has it knows it. */
 export interface Script {
@@ -56,6 +56,9 @@ export const PRELUDE: string = `
 local call, sub, byte, floor, pack = redis.call, string.sub, string.byte, math.floor, struct.pack
 local META, TIMED, RUNNING, TIMERS, INDEX, IDLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local RUNS, OUTBOX = KEYS[7], KEYS[8]
+local KEYED, TURNS, GATES = KEYS[${FIRST_LIMIT_KEY}], KEYS[${FIRST_LIMIT_KEY + 1}], KEYS[${FIRST_LIMIT_KEY + 2}]
+-- What is made of gates where the room has any: gates.ts.
+local limits
 ${CLOCK}
 local now6 = pack('>I6', now)
 -- Ids made in one burst share the low time byte's high bits, so a batch touches few shards.
@@ -88,6 +91,9 @@ local function open_room(version)
   call('HSET', OUTBOX, '', '')
   for k = ${FIXED_KEYS + 1}, ${FIXED_KEYS + LIST_SLOTS} do call('LPUSH', KEYS[k], '') end
   for k = ${FIXED_KEYS + LIST_SLOTS + 1}, ${FIXED_KEYS + LIST_SLOTS + RECORD_SHARDS} do call('HSET', KEYS[k], '', '') end
+  call('ZADD', KEYED, 0, '')
+  call('ZADD', TURNS, 0, '')
+  call('HSET', GATES, '', '')
 end
 -- Keeps the reply of this call for its retry, and drops those that its sender says arrived.
 local function remember(nonce, reply, arrived)
@@ -235,11 +241,27 @@ local function purge(id, flags, key)
   end
   call('HDEL', key, unpack(fields))
 end
+-- Takes a job that is ready out from under its keys. Gives back whether it was there.
+local function leave_group(id, record, key)
+  local extras = call('HGET', key, id .. 'x')
+  local keys = extras and cjson.decode(extras).K
+  return keys and call('ZREM', KEYED, sub(record, 4, 5) .. keys .. '\\0' .. sub(record, 12, 17) .. id) == 1
+end
+-- A job ends or leaves the queue: it stands for no new ones of its keys any more.
+local function end_standing(id, key)
+  local extras = call('HGET', key, id .. 'x')
+  -- A text in the extras that looks like the mark costs commands that find nothing to remove.
+  if not extras or not string.find(extras, '"O":', 1, true) then return end
+  for gate in string.gmatch(cjson.decode(extras).K or '', '[^\\1]+\\1[^\\1]+') do
+    call('ZREM', TURNS, 'S' .. gate .. '\\0' .. id)
+  end
+end
 -- Takes a waiting or ended job out of its place.
 local function leave_place(id, record, key)
   local place = sub(record, 1, 1)
   if place == 'T' then
-    if call('ZREM', TIMED, sub(record, 4, 5) .. sub(record, 12, 17) .. id) == 0 then call('HINCRBY', META, 'X', -1) end
+    if call('ZREM', TIMED, sub(record, 4, 5) .. sub(record, 12, 17) .. id) == 0
+      and not leave_group(id, record, key) then call('HINCRBY', META, 'X', -1) end
     call('ZREM', INDEX, 'Bt' .. id)
   elseif place == 'L' then
     -- It stays in its list as a mark that a claim skips: taking it out would be linear.

@@ -1,4 +1,5 @@
 // Leases and upkeep.
+import { LIMITS } from "./gates.ts";
 import { LANE_UPKEEP } from "./lanes.ts";
 import { PRELUDE, RECORDS, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
@@ -53,14 +54,16 @@ const LEAST_PACE_MS = 500;
  * keys: the room's.
  * arguments: most jobs handled, ms that a dead worker is remembered; for each type with a bound on what is kept: type, most succeeded, most failed, most cancelled (-1: no bound).
  * reply: [removed, 1 if more is due, number of dead workers, their names, number of jobs in reach, each: kind (x may
- *   be expired, c cancel request overdue), id; number of jobs that were moved out and are not known to be delivered,
+ *   be expired, c cancel request overdue, d overtaken by a new one and
+ *   to be cancelled), id; number of jobs that were moved out and are not known to be delivered,
  *   number of entries in the outbox].
  * cost: grows with what is due, at most the bound.
  */
 const SWEEP = `
 local limit, remember_ms = tonumber(ARGV[1]), ARGV[2]
-local meta = call('HMGET', META, 'v', 'K', 'k', 'S', 's', 'W')
+local meta = call('HMGET', META, 'v', 'K', 'k', 'S', 's', 'W', 'G')
 open_room(meta[1])
+if meta[7] then open_limits(meta[7]) end
 local removed, more = 0, 0
 local buried, jobs = {}, {}
 
@@ -84,7 +87,7 @@ for _, member in ipairs(due) do
   elseif kind == 'x' then
     if call('HEXISTS', RUNNING, rest) == 1 then call('ZREM', TIMERS, member)
     else jobs[#jobs + 1] = { 'x', rest } end
-  elseif kind == 'c' then jobs[#jobs + 1] = { 'c', rest }
+  elseif kind == 'c' or kind == 'd' then jobs[#jobs + 1] = { kind, rest }
   else call('ZREM', TIMERS, member) end
 end
 -- Replies that nobody ever fetched: their senders are gone.
@@ -183,6 +186,13 @@ for at = 3, #ARGV, 4 do
 end
 
 forget_lanes()
+-- A room of an older program lacks keys: while its slot migrates, calls would be told TRYAGAIN until that is over.
+if call('EXISTS', KEYED, TURNS, GATES) < 3 then
+  call('ZADD', KEYED, 0, '')
+  call('ZADD', TURNS, 0, '')
+  call('HSET', GATES, '', '')
+end
+if limits then limits.upkeep() end
 publish_told()
 local reply = { removed, more, #dead }
 for _, worker in ipairs(dead) do reply[#reply + 1] = worker end
@@ -211,6 +221,7 @@ export const SWEEP_ROOM: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  LIMITS,
   RECORDS,
   LANE_UPKEEP,
   SWEEP,

@@ -1,0 +1,270 @@
+// Turns in Lua: what a claim takes where jobs have keys, one group after the other, beside lanes whose jobs have none.
+
+/** Groups read ahead at least. */
+const LEAST_GROUPS = 8;
+/** Groups put aside in one claim at most: it holds the server for some milliseconds, and the next claim goes on. */
+const MAX_PUT_ASIDE = 1_000;
+/** Jobs that fell due put under their keys in one claim, where its capacity is not more. */
+const LEAST_PROMOTED = 1_000;
+
+const GROUPS = `
+  local function group_of(cursor, turn, keys)
+    local group = { name = cursor.number .. keys, keys = keys, turn = turn }
+    cursor.known[keys] = group
+    return group
+  end
+  -- The first gate of a group that is shut.
+  local function shut_gate(group)
+    for _, name in ipairs(limits.split(group.keys)) do
+      if room_at(gates[name]) <= 0 then return gates[name] end
+    end
+  end
+  local function read_heads(group, most)
+    local from = group.last and '(' .. group.last or '[' .. group.name .. '\\0'
+    local heads = call('ZRANGEBYLEX', KEYED, from, '(' .. group.name .. '\\1', 'LIMIT', 0, most + 1)
+    group.drained = #heads <= most
+    if not group.drained then heads[#heads] = nil end
+    group.heads, group.at = heads, 1
+    group.last = heads[#heads] or group.last
+  end
+  -- Reads the first jobs of groups that may start, their records with a command a shard.
+  local function read_records(groups)
+    local by_shard = {}
+    for _, group in ipairs(groups) do
+      local member = group.heads[1]
+      if member then
+        local id = sub(member, -16)
+        local key = shard_of(id)
+        local asked = by_shard[key]
+        if not asked then asked = { groups = {}, fields = {} } by_shard[key] = asked end
+        local n = #asked.groups
+        asked.groups[n + 1] = group
+        asked.fields[2 * n + 1], asked.fields[2 * n + 2] = id, id .. 'x'
+      end
+    end
+    for key, asked in pairs(by_shard) do
+      local values = call('HMGET', key, unpack(asked.fields))
+      for k, group in ipairs(asked.groups) do group.record, group.extras = values[2 * k - 1], values[2 * k] end
+    end
+  end
+  local function load_more(cursor)
+    local want = math.max(${LEAST_GROUPS}, left)
+    local members = call('ZRANGEBYLEX', TURNS, cursor.after, '[R' .. cursor.number .. '\\255', 'LIMIT', 0, want)
+    cursor.dry = #members < want
+    local fresh, list_of_keys = {}, {}
+    for _, member in ipairs(members) do
+      local turn, keys = sub(member, 4, 9), sub(member, 10)
+      if not cursor.known[keys] then
+        fresh[#fresh + 1] = group_of(cursor, turn, keys)
+        list_of_keys[#fresh] = keys
+      end
+    end
+    if members[1] then cursor.after = '(' .. members[#members] end
+    limits.load_gates(list_of_keys)
+    local queue, n = cursor.queue, #cursor.queue
+    -- Where there are few groups each has more than one turn.
+    local most = cursor.dry and math.ceil(left / math.max(1, n - cursor.first + 1 + #fresh + #cursor.served)) or 1
+    local may_start = {}
+    for k, group in ipairs(fresh) do
+      queue[n + k] = group
+      if not shut_gate(group) then
+        read_heads(group, most)
+        may_start[#may_start + 1] = group
+      end
+    end
+    read_records(may_start)
+  end
+  local function next_group(cursor)
+    while cursor.first > #cursor.queue and not cursor.dry do load_more(cursor) end
+    if cursor.first > #cursor.queue and cursor.served[1] then
+      cursor.queue, cursor.first, cursor.served = cursor.served, 1, {}
+    end
+    return cursor.queue[cursor.first]
+  end
+`;
+
+const RING = `
+  local out, put, fields, gone = {}, {}, {}, {}
+  -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
+  local function place(cursor, group, turn, shut)
+    out[#out + 1] = 'R' .. cursor.number .. group.turn .. group.keys
+    if not turn then
+      gone[#gone + 1] = 'r' .. group.name
+      return
+    end
+    fields[#fields + 1] = 'r' .. group.name
+    if shut then
+      put[#put + 1], put[#put + 2] = 0, 'P' .. shut.name .. '\\0' .. cursor.number .. turn .. group.keys
+      fields[#fields + 1] = turn .. shut.name
+      if shut.parked == 0 then
+        shut.parked = 1
+        limits.change(shut)
+      end
+    else
+      put[#put + 1], put[#put + 2] = 0, 'R' .. cursor.number .. turn .. group.keys
+      fields[#fields + 1] = turn
+    end
+  end
+  -- Others that wait where a group stood are let go, if there is room left.
+  local function pass_on(cursor, group, shut)
+    for _, name in ipairs(limits.split(group.keys)) do
+      local gate = gates[name]
+      if gate ~= shut and gate.parked == 1 and room_at(gate) > 0 then
+        local keys, turn = limits.unpark_next(gate, cursor.number)
+        if keys and not cursor.known[keys] then
+          limits.load_gates({ keys })
+          table.insert(cursor.queue, cursor.first, group_of(cursor, turn, keys))
+        end
+      end
+    end
+  end
+  local put_aside = 0
+  -- A group that has nothing to give now leaves the ring.
+  local function leave_ring(cursor, group, shut)
+    cursor.first = cursor.first + 1
+    put_aside = put_aside + 1
+    if group.touched then cursor.done[#cursor.done + 1] = group
+    else place(cursor, group, shut and group.turn, shut) end
+    pass_on(cursor, group, shut)
+  end
+  -- Writes the order in which groups come next time.
+  local function close(cursor)
+    local touched = {}
+    for k = cursor.first, #cursor.queue do touched[#touched + 1] = cursor.queue[k].touched and cursor.queue[k] or nil end
+    for _, group in ipairs(cursor.served) do touched[#touched + 1] = group end
+    for _, group in ipairs(cursor.done) do touched[#touched + 1] = group end
+    if not touched[1] then return end
+    local turn = call('HINCRBY', GATES, 'turn', #touched) - #touched
+    for k, group in ipairs(touched) do
+      local shut = shut_gate(group)
+      local is_empty = group.drained and group.at > #group.heads
+      place(cursor, group, not is_empty and pack('>I6', turn + k) or nil, shut)
+      pass_on(cursor, group, shut)
+    end
+  end
+`;
+
+/** Within an exchange, after the parts of a claim: takes the lowest rank of what may start, until nothing may. */
+export const CLAIM_TURNS: string = `
+local look_at_once = false
+local function claim_turns()
+  local gates, room_at = limits.gates, limits.room_at
+  local under, keyed, index, expired = {}, {}, {}, 0
+${GROUPS}${RING}
+  -- Jobs of a lane that fell due come under their keys.
+  local function promote(lane)
+    local most = math.max(${LEAST_PROMOTED}, left)
+    local due = call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. now6 .. '\\255', 'LIMIT', 0, most)
+    if not due[1] then return end
+    look_at_once = look_at_once or #due == most
+    local members = {}
+    for _, member in ipairs(due) do
+      local id = sub(member, 9)
+      local keys = limits.keys_of(id, shard_of(id))
+      if keys then
+        members[#members + 1], members[#members + 2] = 0, lane .. keys .. '\\0' .. sub(member, 3)
+        limits.enter(lane, keys)
+      end
+    end
+    limits.in_parts('ZADD', KEYED, members)
+    limits.in_parts('ZREM', TIMED, due)
+  end
+  -- The job of a group whose turn it is; nil: it has none.
+  local function job_of(group)
+    while true do
+      if not group.heads or (group.at > #group.heads and not group.drained) then read_heads(group, 1) end
+      local member = group.heads[group.at]
+      if not member then return nil end
+      local id = sub(member, -16)
+      if group.record == nil then
+        local read = call('HMGET', shard_of(id), id, id .. 'x')
+        group.record, group.extras = read[1], read[2]
+      end
+      if group.record and not is_expired(id, group.record) then
+        return { id = id, order = id, list = 0, member = member, rank = struct.unpack('>I6', sub(member, -22, -17)), group = group }
+      end
+      keyed[#keyed + 1] = member
+      expired = expired + 1
+      group.at, group.record = group.at + 1, nil
+    end
+  end
+  local function head(cursor)
+    if offers[cursor.lane.offer] <= 0 then return nil end
+    if cursor.found then return cursor.found[cursor.at] end
+    while put_aside < ${MAX_PUT_ASIDE} do
+      local group = next_group(cursor)
+      if not group then return nil end
+      local shut = shut_gate(group)
+      local job = not shut and job_of(group)
+      if job then
+        job.rank = job.rank - cursor.lane.head_start
+        return job
+      end
+      leave_ring(cursor, group, shut)
+    end
+    look_at_once = true
+  end
+  local function pass(id, keys)
+    for _, name in ipairs(limits.split(keys)) do limits.start(gates[name], 1) end
+    under[#under + 1], under[#under + 2] = 'u' .. id, keys
+  end
+  local function take_turn(cursor, job)
+    local group = job.group
+    keyed[#keyed + 1] = job.member
+    index[#index + 1] = 'Bt' .. job.id
+    take(job.id, group.record, cursor.lane, group.extras or '')
+    pass(job.id, group.keys)
+    group.touched, group.record, group.at = true, nil, group.at + 1
+    cursor.first = cursor.first + 1
+    cursor.served[#cursor.served + 1] = group
+  end
+  -- A suspect waits apart from its group: its gates are looked at here.
+  local function take_suspect(job)
+    local keys = limits.keys_of(job.id, shard_of(job.id))
+    limits.load_gates({ keys })
+    if shut_gate({ keys = keys }) then return end
+    if accept(job) then pass(job.id, keys) end
+  end
+  local rings = {}
+  for _, lane in ipairs(lanes) do
+    if lane.slot == -1 then
+      if timed then promote(lane.number) end
+      rings[#rings + 1] = { lane = lane, number = lane.number, after = '[R' .. lane.number, queue = {}, first = 1,
+        served = {}, done = {}, known = {} }
+    end
+  end
+  -- Where expired ones were in the way, there may be others behind them.
+  for _ = 1, 1000 do
+    local cursors = { unpack(rings) }
+    for _, lane in ipairs(lanes) do
+      local found = {}
+      if lane.slot ~= -1 then gather(lane, found) end
+      sort_found(found)
+      if found[1] then cursors[#cursors + 1] = { lane = lane, found = found, at = 1 } end
+    end
+    while left > 0 do
+      local best, job
+      for _, cursor in ipairs(cursors) do
+        local own = head(cursor)
+        if own and (not job or is_before(own, job)) then best, job = cursor, own end
+      end
+      if not best then break end
+      if best.found then
+        best.at = best.at + 1
+        if best.lane.slot == -2 then take_suspect(job) else accept(job) end
+      else take_turn(best, job) end
+    end
+    if not put_away() or left == 0 then break end
+  end
+  for _, cursor in ipairs(rings) do close(cursor) end
+  limits.in_parts('ZREM', KEYED, keyed)
+  limits.in_parts('ZREM', INDEX, index)
+  limits.in_parts('HSET', GATES, under)
+  limits.in_parts('ZREM', TURNS, out)
+  limits.in_parts('ZADD', TURNS, put)
+  limits.in_parts('HSET', GATES, fields)
+  limits.in_parts('HDEL', GATES, gone)
+  if expired > 0 then call('HINCRBY', META, 'X', expired) end
+  return left == 0
+end
+`;
