@@ -147,7 +147,7 @@ export class Attempt {
   }
 
   async #keepResult(output: unknown): Promise<void> {
-    const { id, token } = this.claimed;
+    const { id, token, parent } = this.claimed;
     const { values } = this.#around;
     const text = toJson(output, "output", values.maxBytes);
     if (isReference(text)) {
@@ -157,7 +157,11 @@ export class Attempt {
       });
     }
     // By its claim: what a superseded one puts away later is not taken for the result that stands.
-    const kept = values.putAway(id, `result-${token}`, text);
+    const name = `result-${token}`;
+    const kept =
+      parent === undefined
+        ? values.putAway(id, name, text)
+        : values.putAwayFor(parent, { job: id, name }, text);
     this.#succeed(typeof kept === "string" ? kept : await kept);
   }
 

@@ -86,6 +86,7 @@ async function assemble<Calls extends object>(
   const { rooms, calls, runs } = openRooms({
     store,
     logger,
+    values,
     ...enqueuing.steps,
     redactorsOf: async (types) => {
       await learnTypes({ store, registry }, types);

@@ -3,6 +3,7 @@ import type { AnyJobType } from "../core/define-job.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Redactor } from "../core/redaction.ts";
 import type { ClaimedJob, NewJob, SettleOutcome, Store } from "../core/store.ts";
+import type { LargeValues } from "./blobs/index.ts";
 import type { Logger } from "./logger.ts";
 import type { RunDriver } from "./runs.ts";
 import type { EnqueueOptions, Receipt } from "./millrace.ts";
@@ -12,6 +13,8 @@ export interface RoomParts {
   /** Its failures are logged already. */
   readonly store: Store;
   readonly logger: Logger;
+  /** Where large inputs and results are. */
+  readonly values: LargeValues;
   /** Makes a job of a type, with every check of an enqueue, without keeping it. */
   createJob(type: AnyJobType | string, input: unknown, options?: EnqueueOptions): Promise<NewJob>;
   /** The same at once, where its schema answers at once and its type is known here. */

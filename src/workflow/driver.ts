@@ -1,6 +1,6 @@
 // Drives the workflow runs that a worker claims: reads their records, and keeps them in memory until they say their last.
 import type { AnyJobType, JobLog } from "../core/define-job.ts";
-import { toErrorRecord } from "../core/errors.ts";
+import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { toJson } from "../core/limits.ts";
 import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
@@ -10,15 +10,17 @@ import { type WorkflowType, isWorkflow } from "./define-workflow.ts";
 import { misused } from "./errors.ts";
 import { LiveRun } from "./live-run.ts";
 import type { Recorded } from "./run-parts.ts";
-import { readRecord } from "./reading.ts";
+import { lostAnswer, readFacts } from "./large-endings.ts";
+import { type RunRecord, readRecord } from "./reading.ts";
 import { type Item, readScript, rewind, writeItem, writeEntry } from "./record.ts";
 import { runFunction } from "./running.ts";
 import { createTurns } from "./turns.ts";
 
+const NO_RECORD: RunRecord = { entries: [], facts: [], cancelReason: null };
 const NEW: Recorded = { items: [], entries: 0, facts: [], cancelReason: null };
 
 /** Makes the driver of a process. */
-export function createDriver(room: Pick<RoomParts, "store" | "logger" | "prepareJob">): RunDriver {
+export function createDriver(room: DriverParts): RunDriver {
   const turns = createTurns();
   return {
     begin: (claimed: ClaimedJob, type: AnyJobType, owner: RunOwner): HeldRun => {
@@ -29,32 +31,52 @@ export function createDriver(room: Pick<RoomParts, "store" | "logger" | "prepare
         owner,
         room,
         turns,
-        runFunction: (each) => runFunction(each, createRunLog(each, owner, room.logger)),
+        runFunction: (each) =>
+          runFunction(each, createRunLog(each, owner, room.logger), room.values),
       });
-      if (claimed.resumes === true) void resume(room, run);
+      if (claimed.resumes === true || room.values.isAway(claimed.input))
+        void resume(room, run, owner);
       else run.begin(NEW);
       return run;
     },
   };
 }
 
-/** Takes a run up from its record. Where that can't be read, it is given back. */
-async function resume(room: Pick<RoomParts, "store" | "logger">, run: LiveRun): Promise<void> {
+type DriverParts = Pick<RoomParts, "store" | "logger" | "prepareJob" | "values">;
+
+/** When a run is tried again whose record, or what it refers to, could not be read. */
+const UNREADABLE_FOR_MS = 10_000;
+
+/** Takes a run up from its record. */
+async function resume(room: DriverParts, run: LiveRun, owner: RunOwner): Promise<void> {
+  const { id, resumes } = run.claimed;
+  let known: { readonly entries: number; readonly facts: number } | null = null;
   try {
-    const record = await readRecord(room.store, run.claimed.id);
+    const record = resumes === true ? await readRecord(room.store, id) : NO_RECORD;
     if (record === null) {
       run.leave("now");
       return;
     }
-    const { entries, facts, cancelReason } = record;
+    const { entries, cancelReason } = record;
+    known = { entries: entries.length, facts: record.facts.length };
+    run.input = await room.values.read(id, run.claimed.input);
+    const { facts, missing } = await readFacts(room.values, record.facts);
     const { items } = readScript(entries);
+    const lost = lostAnswer(items, missing);
+    if (lost !== null) throw lost;
     const back = takenBack(items, facts);
     const script =
       back === null ? items : readScript([...entries, writeEntry([writeItem(back)])]).items;
     run.begin({ items: script, entries: entries.length, facts, cancelReason }, back);
   } catch (error) {
-    room.logger.error({ jobId: run.claimed.id, error: toErrorRecord(error) }, "run not taken up");
-    run.leave("now");
+    room.logger.error({ jobId: id, error: toErrorRecord(error) }, "run not taken up");
+    if (known === null) run.leave("now");
+    else if (error instanceof MillraceError && error.code === "BLOB_MISSING") {
+      run.refuse(error, known.entries);
+    } else {
+      const next = { kind: "parked", delayMs: UNREADABLE_FOR_MS, facts: known.facts } as const;
+      void owner.say({ from: known.entries, entries: [], next });
+    }
   }
 }
 
@@ -78,7 +100,7 @@ function createRunLog(run: LiveRun, owner: RunOwner, logger: RoomParts["logger"]
   const secrets =
     type.redactedPaths.length === 0
       ? []
-      : collectSecrets(JSON.parse(claimed.input) as unknown, type.redact);
+      : collectSecrets(JSON.parse(run.input) as unknown, type.redact);
   const write = (level: LogLevel, message: string, fields: object = {}): void => {
     if (run.isReplaying) return;
     const text = maskText(message, secrets);

@@ -30,6 +30,11 @@ export class Facts {
     return true;
   }
 
+  /** What a child came to was read. */
+  setEnding(child: JobId, ending: Ending): void {
+    this.#endings.set(child, ending);
+  }
+
   endingOf(child: JobId | null): Ending | undefined {
     return child === null ? undefined : this.#endings.get(child);
   }

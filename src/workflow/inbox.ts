@@ -1,8 +1,10 @@
 // What a run is told: facts, and the ends of its steps on their way to the function, in the order in which they came.
+import { toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Ending, RunFact } from "../core/run.ts";
 import { Facts } from "./facts.ts";
-import type { LocalEnd, Operation } from "./operation.ts";
+import { type EndingValues, readEnding } from "./large-endings.ts";
+import { type LocalEnd, type Operation, jobIdOf } from "./operation.ts";
 import type { Told } from "./record.ts";
 
 /** Something to be told to the function. */
@@ -17,6 +19,8 @@ export interface InboxParts {
   readonly waits: () => Iterable<Operation>;
   /** Something has come. */
   readonly onNews: () => void;
+  readonly values: EndingValues;
+  readonly clockMs: () => number;
 }
 
 /** What is told in one turn. */
@@ -34,9 +38,15 @@ export class Inbox {
   readonly #parts: InboxParts;
   readonly #byJob = new Map<JobId, Operation>();
   #news: News[] = [];
+  #reading = 0;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+  }
+
+  /** Whether a result that was put away is on its way: the run must hear of it before it rests. */
+  get isReading(): boolean {
+    return this.#reading > 0;
   }
 
   get hasStop(): boolean {
@@ -83,7 +93,36 @@ export class Inbox {
 
   #end(child: JobId, ending: Ending): void {
     const operation = this.#byJob.get(child);
-    if (operation !== undefined) this.putEnd(operation, ending);
+    if (operation === undefined) return;
+    if (this.#parts.values.isAwayParsed(ending.result)) void this.#read(operation, child, ending);
+    else this.putEnd(operation, ending);
+  }
+
+  /** The job of a step may have ended before anyone asked. `false`: it has not, as far as is known. */
+  endKnown(operation: Operation): boolean {
+    const child = jobIdOf(operation);
+    const ending = this.facts.endingOf(child);
+    if (child === null || ending === undefined) return false;
+    this.#end(child, ending);
+    return true;
+  }
+
+  /** Reads what a step came to. That it can't be read is recorded, so that every replay hears the same. */
+  async #read(operation: Operation, child: JobId, ending: Ending): Promise<void> {
+    this.#reading += 1;
+    try {
+      const whole = await readEnding(this.#parts.values, child, ending);
+      this.facts.setEnding(child, whole);
+      this.putEnd(operation, whole);
+    } catch (error) {
+      const atMs = this.#parts.clockMs();
+      const { step } = operation;
+      const base = { kind: "did", step, atMs, startedAtMs: ending.startedAtMs ?? atMs } as const;
+      const { attempts } = ending;
+      this.putEnd(operation, { ...base, attempts, error: toErrorRecord(error) });
+    }
+    this.#reading -= 1;
+    this.#parts.onNews();
   }
 
   /** Gives a wait the oldest signal of its name that nobody has taken. `false`: there is none. */

@@ -1,6 +1,7 @@
 // A run in memory: its function, the steps that it has taken, and what it is told, one thing a turn.
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
+import type { JsonText } from "../core/job.ts";
 import type { Ending, RunFact } from "../core/run.ts";
 import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun } from "../runtime/index.ts";
@@ -9,18 +10,13 @@ import type { WorkflowType } from "./define-workflow.ts";
 import { misused, stalled, tooManySteps } from "./errors.ts";
 import { type ChildrenParts, addLate, recover } from "./children.ts";
 import { Inbox, isLocalEnd } from "./inbox.ts";
-import { beginItem, checkRecorded } from "./matching.ts";
+import { beginItem } from "./matching.ts";
 import { OneTimer } from "./one-timer.ts";
-import {
-  type Draft,
-  type LocalEnd,
-  type Operation,
-  Scope,
-  jobIdOf,
-  openOperation,
-} from "./operation.ts";
-import { answerOf, signalAnswer } from "./answers.ts";
-import { type Begun, type Item, type Told, isBegun, writeItem } from "./record.ts";
+import { type Draft, type Operation, Scope, jobIdOf, openOperation } from "./operation.ts";
+import { Answering } from "./answering.ts";
+import { type Begun, type Item, writeItem } from "./record.ts";
+import { Script } from "./script.ts";
+import { type StopItem, Stopping } from "./stopping.ts";
 import { Speech } from "./speech.ts";
 import {
   type LastWord,
@@ -43,6 +39,8 @@ export class LiveRun implements HeldRun, StepTaker {
   readonly root: Scope = new Scope();
   readonly operations: Map<number, Operation> = new Map();
   readonly chance: Chance;
+  /** Its input as JSON, whole. */
+  input: JsonText;
   readonly #parts: LiveRunParts;
   readonly #speech: Speech;
   readonly #underWay: UnderWay;
@@ -50,22 +48,20 @@ export class LiveRun implements HeldRun, StepTaker {
   readonly #children: ChildrenParts;
   readonly #claimedAtMs = performance.now();
   readonly #stall = new OneTimer();
-  readonly #deadline = new OneTimer();
-  #script: readonly Item[] = [];
-  #at = 0;
-  #toldAtMs = 0;
+  readonly #stopping = new Stopping();
+  readonly #answering: Answering;
+  readonly #script = new Script();
   #start: Extract<Item, { kind: "start" }> | null = null;
   #isLive = false;
   #isOver = false;
   #leaving: "now" | "soon" | null = null;
-  #stopped: MillraceError | null = null;
   #broken: MillraceError | null = null;
   #last: LastWord | null = null;
-  #cancelReason: string | null = null;
 
   constructor(parts: LiveRunParts) {
     this.#parts = parts;
     this.claimed = parts.claimed;
+    this.input = parts.claimed.input;
     this.type = parts.type;
     this.chance = createChance(parts.claimed.id);
     this.#inbox = new Inbox({
@@ -74,6 +70,8 @@ export class LiveRun implements HeldRun, StepTaker {
         this.#underWay.idleSinceMs = null;
         parts.turns.ask(this);
       },
+      values: parts.room.values,
+      clockMs: () => this.clockMs(),
     });
     this.#speech = new Speech({
       owner: parts.owner,
@@ -98,11 +96,13 @@ export class LiveRun implements HeldRun, StepTaker {
       },
       onSlow: () => this.#speech.sayLight(),
     });
+    const clockMs = (): number => this.clockMs();
+    this.#answering = new Answering({ inbox: this.#inbox, underWay: this.#underWay, clockMs });
     this.#children = {
       room: parts.room,
       speech: this.#speech,
       inbox: this.#inbox,
-      clockMs: () => this.clockMs(),
+      clockMs,
       ask: () => parts.turns.ask(this),
     };
   }
@@ -129,15 +129,21 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** Why the run is to end, where somebody or its deadline says so. */
   get stopped(): MillraceError | null {
-    return this.#stopped;
+    return this.#stopping.error;
   }
 
   nowMs(): number {
-    return this.#toldAtMs;
+    return this.#answering.toldAtMs;
   }
 
   clockMs(): number {
     return Math.round(this.claimed.startedAtMs + performance.now() - this.#claimedAtMs);
+  }
+
+  /** It can't be begun: it ends with an error, as it stands in its record. */
+  refuse(error: MillraceError, entries: number): void {
+    this.#speech.entries = entries;
+    this.#break(error);
   }
 
   /** Begins to run, with what the record says. `first`: what the record must be told before all else. */
@@ -145,15 +151,14 @@ export class LiveRun implements HeldRun, StepTaker {
     if (this.#isOver) return;
     if (first !== null) this.#speech.add(first);
     this.#speech.entries = recorded.entries;
-    this.#script = recorded.items;
     for (const fact of recorded.facts) this.#inbox.facts.add(fact);
-    const [start] = recorded.items;
-    if (start?.kind === "start") {
-      this.#start = start;
-      this.#at = 1;
-    } else this.#speech.addLight((this.#start = startItem(this.type, this.claimed.startedAtMs)));
-    this.#toldAtMs = this.startedAtMs;
-    this.#cancelReason ??= recorded.cancelReason;
+    this.#start = this.#script.load(recorded.items);
+    if (this.#start === null) {
+      this.#start = startItem(this.type, this.claimed.startedAtMs);
+      this.#speech.addLight(this.#start);
+    }
+    this.#answering.toldAtMs = this.startedAtMs;
+    this.#stopping.cancelReason ??= recorded.cancelReason;
     void this.#parts.runFunction(this);
     this.#parts.turns.ask(this);
   }
@@ -165,11 +170,10 @@ export class LiveRun implements HeldRun, StepTaker {
     if (refusal !== null) throw refusal;
     this.#stall.stop();
     const step = this.operations.size + 1;
-    const recorded = this.#script[this.#at];
     const operation =
-      recorded === undefined
+      this.#script.next === undefined
         ? this.#beginNew(step, draft, scope)
-        : this.#beginAgain(step, draft, scope, recorded);
+        : this.#beginAgain(step, draft, scope);
     return operation.promise;
   }
 
@@ -182,14 +186,13 @@ export class LiveRun implements HeldRun, StepTaker {
     return operation;
   }
 
-  #beginAgain(step: number, draft: Draft, scope: Scope, recorded: Item): Operation {
-    const mismatch = checkRecorded(recorded, step, draft);
-    if (mismatch !== null) {
-      this.#break(mismatch);
-      throw mismatch;
+  #beginAgain(step: number, draft: Draft, scope: Scope): Operation {
+    const begun = this.#script.takeStep(step, draft);
+    if (begun instanceof MillraceError) {
+      this.#break(begun);
+      throw begun;
     }
-    this.#at += 1;
-    const operation = this.#open(step, draft, scope, recorded as Begun);
+    const operation = this.#open(step, draft, scope, begun);
     operation.isRecorded = true;
     return operation;
   }
@@ -215,8 +218,7 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** Puts a step to work that the function has just taken, or had under way when it was last in memory. */
   #activate(operation: Operation): void {
-    const ending = this.#inbox.facts.endingOf(jobIdOf(operation));
-    if (ending !== undefined) this.#inbox.putEnd(operation, ending);
+    this.#inbox.endKnown(operation);
     if (operation.draft.work.kind === "signal" && this.#inbox.fill(operation)) return;
     this.#underWay.start(operation);
   }
@@ -232,10 +234,8 @@ export class LiveRun implements HeldRun, StepTaker {
   }
 
   #unwind(operation: Operation): void {
-    const ending = this.#inbox.facts.endingOf(jobIdOf(operation));
     if (operation.ended !== null) this.#inbox.put({ kind: "ended", operation });
-    else if (ending !== undefined) this.#inbox.putEnd(operation, ending);
-    else this.#underWay.endIdle(operation);
+    else if (!this.#inbox.endKnown(operation)) this.#underWay.endIdle(operation);
   }
 
   /** Somebody wants the run to end, by a reason; or what is open in a scope is dropped. */
@@ -256,10 +256,10 @@ export class LiveRun implements HeldRun, StepTaker {
     if (this.#isOver) return;
     if (!this.#isLive) {
       // Told once the record has been gone through.
-      if (why === "cancel") this.#cancelReason = reason;
+      if (why === "cancel") this.#stopping.cancelReason = reason;
       return;
     }
-    const isKnown = this.#stopped !== null || this.#inbox.hasStop;
+    const isKnown = this.stopped !== null || this.#inbox.hasStop;
     if (!isKnown) this.#inbox.put({ kind: "stop", why, reason, atMs: this.clockMs() });
   }
 
@@ -282,7 +282,7 @@ export class LiveRun implements HeldRun, StepTaker {
     this.#isOver = true;
     this.#inbox.isClosed = true;
     this.#stall.stop();
-    this.#deadline.stop();
+    this.#stopping.end();
     this.#speech.stop();
     this.#underWay.stop();
   }
@@ -296,7 +296,7 @@ export class LiveRun implements HeldRun, StepTaker {
   turn(): void {
     if (this.#isOver) return;
     if (this.#broken !== null) this.#endBroken(this.#broken);
-    if (this.#last === null && this.#at < this.#script.length) return this.#replayNext();
+    if (this.#last === null && this.#script.next !== undefined) return this.#replayNext();
     if (!this.#isLive) this.#goLive();
     if (this.#tellNext()) this.#parts.turns.ask(this);
     else this.#speak();
@@ -310,18 +310,15 @@ export class LiveRun implements HeldRun, StepTaker {
   }
 
   #replayNext(): void {
-    const item = this.#script[this.#at];
-    if (item === undefined || isBegun(item)) {
-      // The function is expected to take this step: it may be awaiting what is no step.
-      this.#watchStall(item);
-      return;
-    }
-    this.#at += 1;
+    const item = this.#script.nextTold();
+    // The function is expected to take this step: it may be awaiting what is no step.
+    if (item === null) return this.#watchStall();
     this.#parts.turns.ask(this);
     if (item.kind === "got") {
-      for (const step of item.steps) this.#answer(this.operations.get(step), null);
-    } else if (item.kind === "did") this.#answer(this.operations.get(item.step), item);
-    else if (item.kind === "took") this.#answerSignal(this.operations.get(item.step), item.signal);
+      for (const step of item.steps) this.#answering.answer(this.operations.get(step), null);
+    } else if (item.kind === "did") this.#answering.answer(this.operations.get(item.step), item);
+    else if (item.kind === "took")
+      this.#answering.answerSignal(this.operations.get(item.step), item.signal);
     else if (item.kind === "stop") this.#applyStop(item);
   }
 
@@ -340,21 +337,23 @@ export class LiveRun implements HeldRun, StepTaker {
       } else if (isWanted) this.#unwind(operation);
     }
     const deadlineAtMs = this.#start?.deadlineAtMs ?? null;
-    if (deadlineAtMs !== null && this.#stopped === null) {
-      const reason = `the run took longer than its deadline of ${deadlineAtMs - this.startedAtMs} ms`;
-      this.#deadline.start(deadlineAtMs - this.clockMs(), () => this.#stop("deadline", reason));
+    if (deadlineAtMs !== null && this.stopped === null) {
+      const deadline = { startedAtMs: this.startedAtMs, deadlineAtMs };
+      const onOver = (reason: string): void => this.#stop("deadline", reason);
+      this.#stopping.watch(deadline, this.clockMs(), onOver);
     }
-    if (this.#cancelReason !== null) this.#stop("cancel", this.#cancelReason);
+    const { cancelReason } = this.#stopping;
+    if (cancelReason !== null) this.#stop("cancel", cancelReason);
   }
 
   /** Tells the function the next thing. `false`: there is none. */
   #tellNext(): boolean {
-    const mayStop = this.#stopped === null && this.#last === null;
+    const mayStop = this.stopped === null && this.#last === null;
     const portion = this.#inbox.take(mayStop);
     if (portion === null) return false;
     if (portion.kind === "got") {
       this.#speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
-      for (const operation of portion.operations) this.#answer(operation, null);
+      for (const operation of portion.operations) this.#answering.answer(operation, null);
       return true;
     }
     const { news } = portion;
@@ -363,60 +362,30 @@ export class LiveRun implements HeldRun, StepTaker {
       this.#applyStop(news);
     } else if (news.kind === "took") {
       this.#speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
-      this.#answerSignal(news.operation, news.signal);
+      this.#answering.answerSignal(news.operation, news.signal);
     } else if (isLocalEnd(news.operation.ended)) {
       this.#speech.add(news.operation.ended);
-      this.#answer(news.operation, news.operation.ended);
+      this.#answering.answer(news.operation, news.operation.ended);
     }
     return true;
   }
 
-  #answer(operation: Operation | undefined, end: LocalEnd | null): void {
-    if (operation === undefined) return;
-    const ended = end ?? this.#inbox.facts.endingOf(jobIdOf(operation)) ?? null;
-    const answer = answerOf(operation, ended);
-    if (answer !== null) this.#settle(operation, answer.atMs, answer.outcome);
-  }
-
-  #answerSignal(operation: Operation | undefined, signal: JobId | null): void {
-    if (operation === undefined) return;
-    const body = signal === null ? undefined : this.#inbox.facts.takeSignal(signal);
-    const { atMs, outcome } = signalAnswer(operation, body, this.clockMs());
-    this.#settle(operation, atMs, outcome);
-  }
-
-  #settle(operation: Operation, atMs: number, outcome: NonNullable<Operation["outcome"]>): void {
-    this.#toldAtMs = Math.max(this.#toldAtMs, atMs);
-    operation.outcome = outcome;
-    operation.scope.remove(operation);
-    this.#underWay.remove(operation);
-    if (operation.state === "open") {
-      operation.state = "told";
-      operation.settle(outcome);
-    }
-    operation.unwound?.();
-  }
-
-  #applyStop({ why, reason, atMs }: Extract<Told, { kind: "stop" }>): void {
-    this.#toldAtMs = Math.max(this.#toldAtMs, atMs);
-    this.#stopped = new MillraceError(why === "cancel" ? "JOB_CANCELLED" : "JOB_TIMEOUT", {
-      message: reason,
-      details: { jobId: this.claimed.id },
-    });
-    this.cancel(this.root, this.#stopped);
+  #applyStop(stop: StopItem): void {
+    this.#answering.toldAtMs = Math.max(this.#answering.toldAtMs, stop.atMs);
+    this.cancel(this.root, this.#stopping.apply(this.runId, stop));
   }
 
   /** The function and its unwinding are over. */
   finish(last: LastWord): void {
     if (this.#isOver || this.#last !== null || this.#broken !== null) return;
-    const missed = this.#missed(this.#script[this.#at]);
+    const missed = this.#missed();
     if (missed !== null) this.#break(missed);
     else this.#end(last);
   }
 
   /** What the function did not do that the record says. */
-  #missed(expected: Item | undefined): MillraceError | null {
-    return expected === undefined ? null : checkRecorded(expected, this.operations.size + 1, null);
+  #missed(): MillraceError | null {
+    return this.#script.missed(this.operations.size + 1);
   }
 
   #end(last: LastWord): void {
@@ -425,10 +394,10 @@ export class LiveRun implements HeldRun, StepTaker {
     this.#parts.turns.ask(this);
   }
 
-  #watchStall(expected: Item | undefined): void {
+  #watchStall(): void {
     this.#stall.start(STALL_MS, () => {
       if (this.#isOver || this.#last !== null) return;
-      this.#break(this.#missed(expected) ?? stalled());
+      this.#break(this.#missed() ?? stalled());
     });
   }
 
@@ -447,11 +416,11 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** Nothing is to be done until something is told. */
   #rest(): void {
-    if (this.#last !== null || this.#underWay.isBusyHere) return;
-    if (this.#underWay.isEmpty) return this.#watchStall(undefined);
+    if (this.#last !== null || this.#underWay.isBusyHere || this.#inbox.isReading) return;
+    if (this.#underWay.isEmpty) return this.#watchStall();
     this.#underWay.idleSinceMs ??= performance.now();
     if (this.#parts.owner.unconfirmed > 0) return;
-    const deadlineAtMs = this.#stopped === null ? (this.#start?.deadlineAtMs ?? null) : null;
+    const deadlineAtMs = this.stopped === null ? (this.#start?.deadlineAtMs ?? null) : null;
     const delayMs = this.#underWay.mayPark(deadlineAtMs, this.#leaving === "soon");
     if (delayMs === undefined) return;
     void this.#speech.letGo({ kind: "parked", delayMs, facts: this.#inbox.facts.size });

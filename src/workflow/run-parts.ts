@@ -16,7 +16,7 @@ export interface LiveRunParts {
   readonly claimed: ClaimedJob;
   readonly type: WorkflowType;
   readonly owner: RunOwner;
-  readonly room: Pick<RoomParts, "prepareJob">;
+  readonly room: Pick<RoomParts, "prepareJob" | "values">;
   readonly turns: Turns;
   /** The function, run to its end with the steps of this run. Called once; never rejects. */
   readonly runFunction: (run: LiveRun) => Promise<void>;

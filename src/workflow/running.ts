@@ -1,11 +1,11 @@
 // Runs a workflow's function to its end, and unwinds what it did where that is no success.
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { ErrorRecord } from "../core/errors.ts";
+import type { JsonText } from "../core/job.ts";
 import { toJson } from "../core/limits.ts";
 import { collectSecrets } from "../core/redaction.ts";
 import { readRetryPolicy } from "../core/retry.ts";
-import { validate } from "../runtime/index.ts";
-import { maskError } from "../runtime/index.ts";
+import { type RoomParts, maskError, validate } from "../runtime/index.ts";
 import type { JobLog } from "../core/define-job.ts";
 import { StepError } from "./errors.ts";
 import type { LiveRun } from "./live-run.ts";
@@ -18,11 +18,15 @@ import { createSteps } from "./taking-steps.ts";
 const UNDO_ATTEMPTS = 5;
 
 /** Runs the function of a run. Never rejects. */
-export async function runFunction(run: LiveRun, log: JobLog): Promise<void> {
+export async function runFunction(
+  run: LiveRun,
+  log: JobLog,
+  values: RoomParts["values"],
+): Promise<void> {
   const secrets = secretsOf(run);
   let thrown: unknown;
   try {
-    const result = await callFunction(run, log);
+    const result = await keepResult(run, await callFunction(run, log), values);
     if (run.stopped === null) {
       run.cancel(run.root, noLonger("its run has ended"));
       const { succeeded } = retentionOf(run);
@@ -44,9 +48,9 @@ export async function runFunction(run: LiveRun, log: JobLog): Promise<void> {
   }
 }
 
-async function callFunction(run: LiveRun, log: JobLog): Promise<string> {
+async function callFunction(run: LiveRun, log: JobLog): Promise<unknown> {
   const { type, claimed } = run;
-  const raw = JSON.parse(claimed.input) as unknown;
+  const raw = JSON.parse(run.input) as unknown;
   const input: unknown = await validate(type.inputSchema, raw, "input", "INVALID_INPUT");
   const context: WorkflowContext<unknown> = {
     input,
@@ -60,7 +64,21 @@ async function callFunction(run: LiveRun, log: JobLog): Promise<string> {
     log,
   };
   const output: unknown = await type.workflow.run(context);
-  return toJson(await validate(type.outputSchema, output, "output", "INVALID_OUTPUT"), "output");
+  return validate(type.outputSchema, output, "output", "INVALID_OUTPUT");
+}
+
+/** What the run came to, as it is kept. */
+async function keepResult(
+  { claimed }: LiveRun,
+  output: unknown,
+  values: RoomParts["values"],
+): Promise<JsonText> {
+  const { id, token, parent } = claimed;
+  const text = toJson(output, "output", values.maxBytes);
+  const name = `result-${token}`;
+  return parent === undefined
+    ? values.putAway(id, name, text)
+    : values.putAwayFor(parent, { job: id, name }, text);
 }
 
 /** What was undone, and what could not be. */
@@ -161,9 +179,9 @@ function retentionOf({ claimed, type }: LiveRun): LiveRun["type"]["retention"] {
   return claimed.retention ?? type.retention;
 }
 
-function secretsOf({ type, claimed }: LiveRun): readonly string[] {
+function secretsOf({ type, input }: LiveRun): readonly string[] {
   if (type.redactedPaths.length === 0) return [];
-  return collectSecrets(JSON.parse(claimed.input) as unknown, type.redact);
+  return collectSecrets(JSON.parse(input) as unknown, type.redact);
 }
 
 function noLonger(message: string): MillraceError {

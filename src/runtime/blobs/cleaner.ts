@@ -4,7 +4,7 @@ import type { Store } from "../../core/store.ts";
 import type { Logger } from "../logger.ts";
 import { toErrorRecord } from "../../core/errors.ts";
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
-import { blobsOf } from "./large-values.ts";
+import { refersTo } from "./large-values.ts";
 
 /** Values looked at in one step. */
 const PAGE = 500;
@@ -40,7 +40,7 @@ export async function cleanPage(
 }
 
 function isReferred({ name }: BlobEntry, job: JobRecord | null): boolean {
-  return job !== null && blobsOf(job).includes(name);
+  return job !== null && refersTo(job, name);
 }
 
 /** Makes the cleaner of a process. */

@@ -25,9 +25,18 @@ const DEFAULT_MAX_BYTES = 64 * 1_024 * 1_024;
 const FIELD = "$blob";
 const REFERENCE_START = `{"${FIELD}":`;
 
+/** What the names of values begin with that steps leave with their run: they are kept as long as it is. */
+const STEP_PREFIX = "step-";
+
 /** What a job holds in place of a large value. */
 interface Reference {
-  readonly [FIELD]: { readonly name: string; readonly bytes: number; readonly sha256: string };
+  readonly [FIELD]: {
+    readonly name: string;
+    readonly bytes: number;
+    readonly sha256: string;
+    /** The job that it is kept with, where that is another. */
+    readonly job?: JobId;
+  };
 }
 
 /** Values of jobs, wherever they are kept. Texts that are small pass through without a promise. */
@@ -42,11 +51,25 @@ export interface LargeValues {
    */
   putAway(job: JobId, name: string, text: JsonText): JsonText | Promise<JsonText>;
   /**
+   * The same for what a step came to: it is kept with its run, which has need of it when the step's job is gone.
+   *
+   * @throws MillraceError `BLOB_FAILED`
+   */
+  putAwayFor(
+    run: JobId,
+    step: { readonly job: JobId; readonly name: string },
+    text: JsonText,
+  ): JsonText | Promise<JsonText>;
+  /**
    * The value that a job's text stands for.
    *
    * @throws MillraceError `BLOB_MISSING`, `BLOB_FAILED`
    */
   read(job: JobId, text: JsonText): JsonText | Promise<JsonText>;
+  /** Whether a text stands for a value that was put away. */
+  isAway(text: JsonText): boolean;
+  /** The same of a text that was parsed. */
+  isAwayParsed(value: unknown): boolean;
 }
 
 /** Values that stay in their jobs. */
@@ -54,6 +77,9 @@ export const inPlace: LargeValues = {
   maxBytes: MAX_VALUE_BYTES,
   store: undefined,
   putAway: (_job, _name, text) => text,
+  putAwayFor: (_run, _step, text) => text,
+  isAway: isReference,
+  isAwayParsed: isReferenceValue,
   read: (job, text) => {
     if (!isReference(text)) return text;
     throw missing(
@@ -75,16 +101,23 @@ export function openLargeValues(options: BlobOptions | undefined, namespace: str
   checkBytes("blobs.above", above, MAX_VALUE_BYTES);
   checkBytes("blobs.maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
   const store = openBlobStore(options.store, namespace);
+  const keep = (blob: Blob): JsonText | Promise<JsonText> => {
+    // A text of a third of the bound can't be over it, whatever its characters.
+    if (blob.text.length * 3 <= above) return blob.text;
+    const bytes = utf8Bytes(blob.text);
+    return bytes <= above ? blob.text : put(store, blob, bytes);
+  };
   return {
     maxBytes,
     store,
-    putAway: (job, name, text) => {
-      // A text of a third of the bound can't be over it, whatever its characters.
-      if (text.length * 3 <= above) return text;
-      const bytes = utf8Bytes(text);
-      return bytes <= above ? text : put(store, { job, name, text, bytes });
+    putAway: (job, name, text) => keep({ job, name, text, isElsewhere: false }),
+    putAwayFor: (run, step, text) => {
+      const name = `${STEP_PREFIX}${step.job}-${step.name}`;
+      return keep({ job: run, name, text, isElsewhere: true });
     },
     read: (job, text) => (isReference(text) ? get(store, job, text) : text),
+    isAway: isReference,
+    isAwayParsed: isReferenceValue,
   };
 }
 
@@ -108,10 +141,21 @@ export function isReference(text: JsonText): boolean {
   return text.startsWith(REFERENCE_START);
 }
 
-/** The names of the values that a job refers to. */
-export function blobsOf({ input, result }: JobRecord): readonly string[] {
-  return [input, result].flatMap((text) =>
-    text !== null && isReference(text) ? [(JSON.parse(text) as Reference)[FIELD].name] : [],
+/** The same of a text that was parsed. */
+function isReferenceValue(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const [first] = Object.keys(value);
+  return first === FIELD;
+}
+
+/** Whether a job that is kept refers to a value, or holds it for a step of its. */
+export function refersTo({ input, result }: JobRecord, name: string): boolean {
+  return (
+    name.startsWith(STEP_PREFIX) ||
+    [input, result].some(
+      (text) =>
+        text !== null && isReference(text) && (JSON.parse(text) as Reference)[FIELD].name === name,
+    )
   );
 }
 
@@ -131,30 +175,35 @@ function checkBytes(field: string, value: number, most: number): void {
   });
 }
 
+/** A value that may be put away. */
+interface Blob {
+  readonly job: JobId;
+  readonly name: string;
+  readonly text: JsonText;
+  /** Whether another job refers to it. */
+  readonly isElsewhere: boolean;
+}
+
 async function put(
   store: BlobStore,
-  value: {
-    readonly job: JobId;
-    readonly name: string;
-    readonly text: JsonText;
-    readonly bytes: number;
-  },
+  { job, name, text, isElsewhere }: Blob,
+  bytes: number,
 ): Promise<JsonText> {
-  const { bytes, ...blob } = value;
   try {
-    await store.put(blob);
+    await store.put({ job, name, text });
   } catch (cause) {
-    throw failed(store, `keep ${bytes} bytes of job ${blob.job}`, cause);
+    throw failed(store, `keep ${bytes} bytes of job ${job}`, cause);
   }
-  const sha256 = createHash("sha256").update(blob.text).digest("hex");
-  return JSON.stringify({ [FIELD]: { name: blob.name, bytes, sha256 } } satisfies Reference);
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  const place = isElsewhere ? { job } : {};
+  return JSON.stringify({ [FIELD]: { name, bytes, sha256, ...place } } satisfies Reference);
 }
 
 async function get(store: BlobStore, job: JobId, reference: JsonText): Promise<JsonText> {
-  const { name, sha256 } = (JSON.parse(reference) as Reference)[FIELD];
+  const { name, sha256, job: keptWith = job } = (JSON.parse(reference) as Reference)[FIELD];
   let text: JsonText | null;
   try {
-    text = await store.get({ job, name });
+    text = await store.get({ job: keptWith, name });
   } catch (cause) {
     throw failed(store, `read ${name} of job ${job}`, cause);
   }
