@@ -8,6 +8,8 @@ import type { Offer } from "../core/store.ts";
 interface ServedType {
   readonly type: AnyJobType;
   running: number;
+  /** Claimed, and not begun. */
+  held: number;
 }
 
 /** The slots of one worker. A workflow run takes none: only so many are held in memory. */
@@ -15,6 +17,7 @@ export class Slots {
   readonly #served = new Map<string, ServedType>();
   readonly #labels: readonly string[];
   #free: number;
+  #held = 0;
 
   constructor({ concurrency, labels }: { concurrency: number; labels: readonly string[] }) {
     this.#free = concurrency;
@@ -28,7 +31,13 @@ export class Slots {
   /** Serves a type from now on; `running`: what of it runs already, where it was not served before. */
   serve(type: AnyJobType, running: number): void {
     const known = this.#served.get(type.name);
-    this.#served.set(type.name, { type, running: known?.running ?? running });
+    const { held = 0 } = known ?? {};
+    this.#served.set(type.name, { type, running: known?.running ?? running, held });
+  }
+
+  /** Slots in which nothing runs. */
+  get free(): number {
+    return this.#free;
   }
 
   withdraw(type: string): void {
@@ -41,6 +50,29 @@ export class Slots {
 
   find(type: string): AnyJobType | undefined {
     return this.#served.get(type)?.type;
+  }
+
+  /** Whether jobs of a type are taken that need a slot each. */
+  isServed(type: string): boolean {
+    const served = this.#served.get(type);
+    return served !== undefined && served.type.workflow === undefined;
+  }
+
+  /** Jobs were claimed, and will begin or be given back. */
+  hold(jobs: readonly { readonly type: string }[]): void {
+    this.#addHeld(jobs, 1);
+  }
+
+  unhold(jobs: readonly { readonly type: string }[]): void {
+    this.#addHeld(jobs, -1);
+  }
+
+  #addHeld(jobs: readonly { readonly type: string }[], by: number): void {
+    this.#held += jobs.length * by;
+    for (const { type } of jobs) {
+      const served = this.#served.get(type);
+      if (served !== undefined) served.held += by;
+    }
   }
 
   /** Something of a type begins to run. */
@@ -73,15 +105,35 @@ export class Slots {
   }
 
   /** What can be claimed, with so much room for workflow runs; `undefined`: nothing. */
-  offers(roomForRuns: number): { capacity: number; offers: readonly Offer[] } | undefined {
-    const capacity = Math.min(this.#free > 0 ? this.#free : roomForRuns, MAX_CLAIM_BATCH);
+  offers(roomForRuns: number): Offered | undefined {
+    const slots = this.#free - this.#held;
+    const capacity = Math.min(slots > 0 ? slots : roomForRuns, MAX_CLAIM_BATCH);
+    return this.#offersOf(capacity, (type) => (type.workflow === undefined ? slots : roomForRuns));
+  }
+
+  /**
+   * What can be claimed ahead of free slots. Not of types with limits: what is held would keep what a limit gives from
+   * other workers, and a rate would count starts that were given back.
+   */
+  offersAhead(most: number): Offered | undefined {
+    return this.#offersOf(Math.min(most, MAX_CLAIM_BATCH), ({ workflow, flow }) =>
+      workflow === undefined && flow.limits.length === 0 ? most : 0,
+    );
+  }
+
+  #offersOf(capacity: number, roomOf: (type: AnyJobType) => number): Offered | undefined {
     if (capacity <= 0) return undefined;
     const offers: Offer[] = [];
-    for (const { type, running } of this.#served.values()) {
-      const room = type.workflow === undefined ? this.#free : roomForRuns;
-      const free = Math.min(capacity, room, type.concurrency - running);
+    for (const { type, running, held } of this.#served.values()) {
+      const free = Math.min(capacity, roomOf(type), type.concurrency - running - held);
       if (free > 0) offers.push({ queue: type.queue, type: type.name, capacity: free });
     }
     return offers.length === 0 ? undefined : { capacity, offers };
   }
+}
+
+/** What a worker offers to take. */
+export interface Offered {
+  readonly capacity: number;
+  readonly offers: readonly Offer[];
 }

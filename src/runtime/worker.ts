@@ -1,31 +1,20 @@
-// The worker loop: settles what ended and claims what fits in one exchange at a time, so batches grow with the load.
-import { randomBytes } from "node:crypto";
+// A worker: begins what its exchanges claim, ends it, and keeps its lease.
 import type { AnyJobType } from "../core/define-job.ts";
 import { type ErrorCode, MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
-import type { AdvanceReply, ChildJob } from "../core/run.ts";
-import type {
-  ClaimRequest,
-  ClaimedJob,
-  ExchangeReply,
-  SettleOutcome,
-  Settlement,
-  Store,
-} from "../core/store.ts";
+import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
 import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts";
-import { createBackoff } from "./backoff.ts";
 import type { LargeValues } from "./blobs/index.ts";
+import { type Ended, ExchangeLoop } from "./exchange-loop.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { Reporter } from "./reporter.ts";
 import type { WorkerSettings } from "./settings.ts";
-import { Signal } from "./signal.ts";
 import type { RunDriver } from "./runs.ts";
-import { HELD_BACK_LOOK_MS, HeldRuns, type Sent, claimOf } from "./held-runs.ts";
+import { HeldRuns } from "./held-runs.ts";
 import { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
-import { Unanswered } from "./unanswered.ts";
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -41,23 +30,6 @@ export interface WorkerParts {
   readonly runs: RunDriver | undefined;
 }
 
-/** Most settlements in one exchange: bounds the message; the rest go with the next one. */
-const MAX_SETTLEMENTS = 1_000;
-
-/** A try that ended, until the store has its word. */
-interface Ended {
-  readonly settlement: Settlement;
-  readonly claimed: ClaimedJob;
-  readonly runMs: number;
-}
-
-/** What went into one exchange. */
-interface Exchanged {
-  readonly batch: readonly Ended[];
-  readonly words: readonly Sent[];
-  readonly claim: ClaimRequest | undefined;
-}
-
 /** A worker. `serve` and `withdraw` say which types it takes; it runs until `stop`. */
 export class Worker {
   readonly #parts: WorkerParts;
@@ -67,20 +39,7 @@ export class Worker {
   readonly #runs: HeldRuns;
   readonly #slots: Slots;
   readonly #attempts = new Map<JobId, Attempt>();
-  readonly #signal = new Signal();
-  readonly #tokenNonce = randomBytes(16).toString("base64url");
-  #settlements: Ended[] = [];
-  /** Settled, and without an answer: they are settled again. */
-  readonly #unanswered = new Unanswered<Ended>((again) => {
-    this.#settlements.push(...again);
-    this.#signal.notify();
-  });
-  #nextToken = 1;
-  /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
-  #isHeldBack = false;
-  #mayHaveWork = true;
-  #isClosing = false;
-  #loop: Promise<void> | undefined;
+  readonly #exchanges: ExchangeLoop;
   #idle: (() => void)[] = [];
 
   constructor(parts: WorkerParts) {
@@ -100,10 +59,10 @@ export class Worker {
       reporter: this.#reporter,
       workerId: () => this.#lease.workerId,
       wake: () => {
-        this.#signal.notify();
+        this.#exchanges.notify();
       },
       giveBack: (claimed) => {
-        this.#giveBack(claimed);
+        this.#exchanges.giveBack(claimed);
       },
       onEnded: parts.onSettled,
       onLeft: (type) => {
@@ -111,6 +70,7 @@ export class Worker {
         this.#wake();
       },
     });
+    this.#exchanges = this.#createExchanges(parts);
     this.#around = {
       launcherOf: (type) => parts.launchers.of(type),
       logger: parts.logger,
@@ -124,6 +84,29 @@ export class Worker {
         this.#end(attempt, outcome);
       },
     };
+  }
+
+  #createExchanges({ store, settings, onSettled }: WorkerParts): ExchangeLoop {
+    return new ExchangeLoop({
+      ...settings,
+      store,
+      slots: this.#slots,
+      runs: this.#runs,
+      workerId: () => this.#lease.workerId,
+      isAttached: () => this.#lease.isHeld,
+      monotonicMs: () => performance.now(),
+      begin: (claimed) => {
+        this.#begin(claimed);
+      },
+      onSettled: (ended, reply) => {
+        const { claimed, settlement, runMs } = ended;
+        if (reply.accepted) onSettled(claimed, settlement.outcome, runMs);
+        else this.#sayRefused(ended, reply.why);
+      },
+      onProgress: () => {
+        this.#tellIdle();
+      },
+    });
   }
 
   #createLease(parts: WorkerParts): LeaseKeeper {
@@ -143,7 +126,8 @@ export class Worker {
       },
       onCancel: (requests) => {
         for (const { id, reason } of requests) {
-          if (!this.#runs.cancel(id, reason)) this.#abort(id, "JOB_CANCELLED", reason);
+          if (this.#runs.cancel(id, reason) || this.#exchanges.cancelHeld(id)) continue;
+          this.#abort(id, "JOB_CANCELLED", reason);
         }
       },
       onNews: (news) => {
@@ -165,7 +149,7 @@ export class Worker {
   /** Attaches to the store and begins to claim. */
   async start(): Promise<void> {
     await this.#lease.start();
-    this.#loop ??= this.#run();
+    this.#exchanges.start();
   }
 
   /** Takes no more jobs of a type; resolves when those that run have ended, or were given back after the grace. */
@@ -173,6 +157,7 @@ export class Worker {
     this.#slots.withdraw(typeName);
     this.#lease.refresh();
     this.#runs.leave("soon", typeName);
+    this.#exchanges.giveBackHeld(typeName);
     await this.#drain(typeName, graceMs);
   }
 
@@ -180,12 +165,9 @@ export class Worker {
   async stop(graceMs: number): Promise<void> {
     this.#slots.clear();
     this.#runs.leave("soon");
+    this.#exchanges.giveBackHeld();
     await this.#drain(undefined, graceMs);
-    this.#isClosing = true;
-    this.#wake();
-    await this.#loop;
-    this.#unanswered.clear();
-    this.#signal.stop();
+    await this.#exchanges.stop();
     this.#reporter.stop();
     await this.#lease.stop();
   }
@@ -194,127 +176,13 @@ export class Worker {
     return this.#slots.served.map(({ name }) => name);
   }
 
-  async #run(): Promise<void> {
-    const backoff = createBackoff();
-    for (;;) {
-      const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
-      const words = this.#runs.take(batch, (child) => this.#reserve(child));
-      const claim = this.#mayHaveWork ? this.#claimRequest() : undefined;
-      if (batch.length === 0 && words.length === 0 && claim === undefined) {
-        if (this.#isClosing) return;
-        const { pollIntervalMs } = this.#parts.settings;
-        const waitMs = this.#isHeldBack
-          ? Math.min(HELD_BACK_LOOK_MS, pollIntervalMs)
-          : pollIntervalMs;
-        const isWoken = await this.#signal.wait(waitMs);
-        // A look without a wake-up, in case one was lost.
-        if (!isWoken) this.#mayHaveWork = true;
-        // Jobs that end in one turn of the loop are settled by one exchange.
-        await new Promise(setImmediate);
-        continue;
-      }
-      if (claim !== undefined) this.#mayHaveWork = false;
-      try {
-        const reply = await this.#parts.store.exchange({
-          worker: this.#lease.workerId,
-          settlements: batch.map(({ settlement }) => settlement),
-          ...(words.length === 0 ? {} : { advances: words.map(({ advance }) => advance) }),
-          ...(claim === undefined ? {} : { claim }),
-        });
-        backoff.reset();
-        this.#take({ batch, words, claim }, reply);
-      } catch {
-        this.#runs.putBack(words);
-        this.#unreserve(words, null);
-        // The store logged it; the settlements stay, and go out with the next exchange.
-        this.#mayHaveWork = true;
-        if (this.#isClosing && backoff.attempts >= MAX_CLOSING_FAILURES) return;
-        await backoff.wait();
-      }
-    }
-  }
-
-  #claimRequest(): ClaimRequest | undefined {
-    if (!this.#lease.isHeld) return undefined;
-    const nowMs = performance.now();
-    this.#runs.makeRoom(nowMs);
-    const runs = this.#runs.room(this.#parts.settings.concurrency, nowMs);
-    this.#isHeldBack = runs.isHeldBack && this.#runs.size > 0;
-    const room = this.#slots.offers(runs.room);
-    if (room === undefined) return undefined;
-    return {
-      ...room,
-      labels: this.#parts.settings.labels,
-      tokenNonce: this.#tokenNonce,
-      firstToken: this.#nextToken,
-    };
-  }
-
-  #take({ batch, words, claim }: Exchanged, reply: ExchangeReply): void {
-    this.#settlements = this.#settlements.slice(batch.length);
-    for (const [index, ended] of batch.entries()) {
-      const { settlement, claimed, runMs } = ended;
-      const answer = reply.settled[index];
-      if (this.#unanswered.keeps(ended, answer)) continue;
-      this.#runs.childSettled(claimed, answer?.accepted === true);
-      if (answer?.accepted === true) this.#parts.onSettled(claimed, settlement.outcome, runMs);
-      else this.#sayRefused(claimed, settlement, answer?.why ?? "gone");
-    }
-    this.#begin(this.#unreserve(words, reply.advanced ?? []));
-    for (const [index, word] of words.entries()) {
-      this.#runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
-    }
-    if (claim !== undefined) {
-      this.#nextToken += claim.capacity;
-      this.#begin(reply.claimed);
-      this.#planNextLook(claim, reply);
-    }
-    this.#tellIdle();
-  }
-
-  /** Reserves a slot for a child that a run would hand to this worker. */
-  #reserve(child: ChildJob): string | null {
-    if (!this.#slots.reserve(child)) return null;
-    this.#nextToken += 1;
-    return `${this.#tokenNonce}.${this.#nextToken - 1}`;
-  }
-
-  /** Gives up the reserved slots, and gives back the children that were handed over. */
-  #unreserve(words: readonly Sent[], replies: readonly AdvanceReply[] | null): ClaimedJob[] {
-    const handedOver: ClaimedJob[] = [];
-    for (const [index, { advance }] of words.entries()) {
-      const reply = replies?.[index];
-      for (const child of advance.children ?? []) {
-        if (child.token === undefined) continue;
-        this.#slots.give(child.type);
-        if (reply?.accepted === true && reply.claimed.includes(child.id)) {
-          handedOver.push(claimOf(child, advance.id, reply.nowMs));
-        } else {
-          // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.
-          this.#mayHaveWork = true;
-        }
-      }
-    }
-    return handedOver;
-  }
-
-  #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {
-    // A full reply says that there may be more; a short one that the lanes are empty for now.
-    if (reply.claimed.length === claim.capacity) this.#mayHaveWork = true;
-    if (reply.claimed.length < claim.capacity && reply.lookAgainInMs !== null) {
-      this.#signal.wakeIn(reply.lookAgainInMs, () => {
-        this.#mayHaveWork = true;
-      });
-    }
-  }
-
   #begin(claimed: readonly ClaimedJob[]): void {
     const attempts: Attempt[] = [];
     for (const job of claimed) {
       const type = this.#slots.find(job.type);
       if (type === undefined) {
         // Withdrawn while the claim was under way.
-        this.#giveBack(job);
+        this.#exchanges.giveBack(job);
         continue;
       }
       this.#slots.take(type);
@@ -340,7 +208,7 @@ export class Worker {
       if (claimed.parent !== undefined) {
         this.#runs.childEnded(claimed, outcome, this.#lease.workerId);
       }
-      this.#settlements.push({
+      this.#exchanges.settle({
         claimed,
         runMs: attempt.ranMs(),
         settlement: { id: claimed.id, token: claimed.token, outcome, ...words },
@@ -349,17 +217,7 @@ export class Worker {
     this.#wake();
   }
 
-  #giveBack(claimed: ClaimedJob): void {
-    const { id, token } = claimed;
-    this.#settlements.push({
-      claimed,
-      runMs: 0,
-      settlement: { id, token, outcome: { kind: "release" } },
-    });
-    this.#signal.notify();
-  }
-
-  #sayRefused(claimed: ClaimedJob, settlement: Settlement, why: string): void {
+  #sayRefused({ claimed, settlement }: Ended, why: string): void {
     if (!isEnabled(this.#parts.logger, "warn")) return;
     this.#parts.logger.warn(
       { jobId: claimed.id, type: claimed.type, outcome: settlement.outcome.kind, why },
@@ -386,9 +244,7 @@ export class Worker {
       typeName === undefined || attempt.type.name === typeName;
     const left = (): readonly Attempt[] => [...this.#attempts.values()].filter(concerns);
     const isDone = (): boolean =>
-      left().length === 0 &&
-      this.#settlements.length + this.#unanswered.size === 0 &&
-      this.#runsLeft(typeName) === 0;
+      left().length === 0 && this.#exchanges.unsettled === 0 && this.#runsLeft(typeName) === 0;
     const cancelGrace = startTimer(graceMs, () => {
       this.#runs.leave("now", typeName);
       for (const { claimed } of left()) {
@@ -402,7 +258,7 @@ export class Worker {
       this.#tellIdle();
     });
     this.#wake();
-    while (!isDone() && !isOutOfTime && this.#loop !== undefined) {
+    while (!isDone() && !isOutOfTime && this.#exchanges.isRunning) {
       await new Promise<void>((resolve) => {
         this.#idle.push(resolve);
       });
@@ -418,8 +274,7 @@ export class Worker {
   }
 
   #wake(): void {
-    this.#mayHaveWork = true;
-    this.#signal.notify();
+    this.#exchanges.wake();
     this.#tellIdle();
   }
 
@@ -435,8 +290,7 @@ export class Worker {
   }
 
   #abandonAll(reason: string): void {
-    this.#settlements = [];
-    this.#unanswered.clear();
+    this.#exchanges.forget();
     this.#runs.abandonAll();
     for (const attempt of this.#attempts.values()) {
       attempt.abandon(new MillraceError("LEASE_LOST", { message: reason }));
@@ -452,5 +306,3 @@ export class Worker {
 
 /** Time for the last settlements to reach a store that is slow or gone, when all else has ended. */
 const STOP_MARGIN_MS = 5_000;
-/** Tries to hand in the last settlements on the way out, before the store is given up; the lease ends them anyway. */
-const MAX_CLOSING_FAILURES = 5;

@@ -124,11 +124,12 @@ test("of many queues that have work an exchange asks those that give it a good s
 const BESIDE_JOBS = 20;
 
 test.each([
-  { concurrency: 1, jobs: 200, callsAJob: 1, commandsAJob: 16 },
-  { concurrency: 100, jobs: 2_000, callsAJob: 1 / 100, commandsAJob: 0.2 },
+  { concurrency: 1, jobs: 200, leastCallsAJob: 1, callsAJob: 1, commandsAJob: 16 },
+  // One to settle a hundred; where jobs end fast another, beside it, to claim the next ahead, half a hundred at least.
+  { concurrency: 100, jobs: 2_000, leastCallsAJob: 0.01, callsAJob: 0.04, commandsAJob: 0.5 },
 ])(
   "a worker at concurrency $concurrency costs $callsAJob round trips and $commandsAJob commands a job",
-  async ({ concurrency, jobs, callsAJob, commandsAJob }) => {
+  async ({ concurrency, jobs, leastCallsAJob, callsAJob, commandsAJob }) => {
     const finished = Promise.withResolvers<void>();
     let ran = 0;
     const plain = defineJob({
@@ -156,7 +157,7 @@ test.each([
       await finished.promise;
       await mill.stop();
     });
-    expect(calls).toBeGreaterThanOrEqual(jobs * callsAJob);
+    expect(calls).toBeGreaterThanOrEqual(jobs * leastCallsAJob);
     expect(calls).toBeLessThanOrEqual(jobs * callsAJob + BESIDE_JOBS);
     expect(commands).toBeLessThanOrEqual(jobs * commandsAJob + BESIDE_JOBS * 10);
   },

@@ -1,0 +1,315 @@
+// The exchanges of a worker: what is settled and claimed beside each other. On the store in memory.
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, test } from "vitest";
+import { defineJob } from "../core/define-job.ts";
+import type { FlowOptions } from "../core/flow-options.ts";
+import { createIdMaker } from "../core/ids.ts";
+import type { ClaimedJob, ExchangeReply, ExchangeRequest, Store } from "../core/store.ts";
+import { openSqliteStore } from "../stores/sqlite/index.ts";
+import { ExchangeLoop } from "./exchange-loop.ts";
+import { HeldRuns } from "./held-runs.ts";
+import { silentLogger } from "./logger.ts";
+import { Slots } from "./slots.ts";
+
+const SLOTS = 32;
+const WORKER = { host: "here", pid: 1, version: "0", concurrency: SLOTS, labels: [] };
+const makeId = createIdMaker({ now: Date.now, randomBytes });
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+interface Bench {
+  readonly store: Store;
+  readonly loop: ExchangeLoop;
+  readonly slots: Slots;
+  /** Jobs that began and have not ended. */
+  readonly running: ClaimedJob[];
+  readonly begun: ClaimedJob[];
+  /** What the store answered for what ended. */
+  readonly answers: string[];
+  /** Moves the loop's clock. */
+  advance(ms: number): void;
+  end(count?: number): void;
+  lose(): void;
+}
+
+type Meddle = (
+  request: ExchangeRequest,
+  pass: () => Promise<ExchangeReply>,
+) => Promise<ExchangeReply>;
+
+interface Setting {
+  readonly jobs: number;
+  readonly type?: Partial<
+    Pick<FlowOptions<unknown> & { concurrency: number }, "limits" | "concurrency">
+  >;
+  readonly meddle?: Meddle;
+}
+
+/** A loop over jobs of one type, whose ends the test decides. */
+async function openLoop({ jobs, type: options, meddle }: Setting): Promise<Bench> {
+  const real = await openSqliteStore({ path: ":memory:", namespace: "default" });
+  closing.push(() => real.close());
+  const store: Store = {
+    ...real,
+    exchange: async (request) =>
+      meddle === undefined ? real.exchange(request) : meddle(request, () => real.exchange(request)),
+  };
+  const type = defineJob({ name: "work", run: () => null, ...options });
+  await store.enqueue({
+    jobs: Array.from({ length: jobs }, () => ({
+      id: makeId("work"),
+      type: "work",
+      queue: "work",
+      input: "null",
+    })),
+  });
+  let generation = 1;
+  const workerId = (): string => `worker-${generation}`;
+  const worker = { ...WORKER, id: workerId(), queues: ["work"], types: ["work"] };
+  const slots = new Slots({ concurrency: SLOTS, labels: [] });
+  slots.serve(type, 0);
+  const [running, begun, answers]: [ClaimedJob[], ClaimedJob[], string[]] = [[], [], []];
+  // Time goes by with each look, as slowly as it does where jobs end fast.
+  let nowMs = 0;
+  const runs = new HeldRuns({
+    driver: undefined,
+    logger: silentLogger,
+    reporter: { log: () => {}, take: () => ({}) },
+    workerId,
+    wake: () => {},
+    giveBack: () => {},
+    onEnded: () => {},
+    onLeft: () => {},
+  });
+  const loop = new ExchangeLoop({
+    store,
+    concurrency: SLOTS,
+    labels: [],
+    pollIntervalMs: 60_000,
+    slots,
+    runs,
+    workerId,
+    isAttached: () => true,
+    monotonicMs: () => (nowMs += 0.1),
+    begin: (claimed) => {
+      claimed.forEach(() => slots.take(type));
+      running.push(...claimed);
+      begun.push(...claimed);
+    },
+    onSettled: (_, reply) => answers.push(reply.accepted ? reply.state : reply.why),
+    onProgress: () => {},
+  });
+  const attachment = await store.attachWorker({
+    worker,
+    leaseDurationMs: 60_000,
+    listener: { wake: () => loop.wake(), cancel: () => {}, lost: () => {} },
+  });
+  closing.push(() => attachment.close());
+  closing.push(() => loop.stop());
+  const retention = { ageMs: 0, count: 0 };
+  return {
+    store,
+    loop,
+    slots,
+    running,
+    begun,
+    answers,
+    advance: (ms) => {
+      nowMs += ms;
+    },
+    end: (count = running.length) => {
+      for (const claimed of running.splice(0, count)) {
+        slots.give("work");
+        const { id, token } = claimed;
+        const outcome = { kind: "succeeded", result: "null", retention } as const;
+        loop.settle({ claimed, runMs: 0, settlement: { id, token, outcome } });
+      }
+      loop.wake();
+    },
+    lose: () => {
+      generation += 1;
+      loop.forget();
+    },
+  };
+}
+
+/** Ends what runs, as soon as it does, until so many were answered. */
+async function workThrough(bench: Bench, count: number): Promise<void> {
+  await expect
+    .poll(
+      () => {
+        if (bench.running.length > 0) bench.end();
+        return bench.answers.length;
+      },
+      { interval: 0, timeout: 20_000 },
+    )
+    .toBeGreaterThanOrEqual(count);
+}
+
+async function countRunning(store: Store): Promise<number> {
+  const [queue] = await store.queues();
+  return queue?.counts.running ?? 0;
+}
+
+/** Works until jobs are held that no slot is free for: those that run are left to run. */
+async function untilHeld(bench: Bench): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        if ((await countRunning(bench.store)) > SLOTS) return true;
+        if (bench.running.length === SLOTS) bench.end();
+        return false;
+      },
+      { interval: 0, timeout: 20_000 },
+    )
+    .toBe(true);
+}
+
+describe("a worker whose jobs end fast", () => {
+  test("begins no more than it has slots before the store has answered for the others", async () => {
+    let settled = 0;
+    let most = 0;
+    const bench = await openLoop({
+      jobs: 1_000,
+      meddle: async (_, pass) => {
+        most = Math.max(most, bench.begun.length - settled);
+        const reply = await pass();
+        settled += reply.settled.length;
+        return reply;
+      },
+    });
+    bench.loop.start();
+    await workThrough(bench, 1_000);
+    expect(most).toBeLessThanOrEqual(SLOTS);
+    expect(bench.answers.every((answer) => answer === "succeeded")).toBe(true);
+    expect(new Set(bench.begun.map(({ id }) => id)).size).toBe(1_000);
+  });
+
+  test("has one claim under way at a time, and never two whose tokens meet", async () => {
+    let claims = 0;
+    let mostClaims = 0;
+    let ahead = 0;
+    const tokens: string[] = [];
+    let calls = 0;
+    const bench = await openLoop({
+      jobs: 1_000,
+      meddle: async ({ claim, settlements }, pass) => {
+        calls += 1;
+        // One in ten fails before it gets to the store.
+        if (calls % 10 === 0) throw new Error("the store is away");
+        if (claim === undefined) return pass();
+        claims += 1;
+        mostClaims = Math.max(mostClaims, claims);
+        if (settlements.length === 0 && bench.begun.length > 0) ahead += 1;
+        const reply = await pass();
+        claims -= 1;
+        tokens.push(...reply.claimed.map(({ token }) => token));
+        return reply;
+      },
+    });
+    bench.loop.start();
+    await workThrough(bench, 1_000);
+    expect(mostClaims).toBe(1);
+    expect(ahead).toBeGreaterThan(0);
+    expect(new Set(tokens).size).toBe(tokens.length);
+  });
+
+  test("settles each job once although replies are lost while a claim is under way", async () => {
+    let lost = 0;
+    const bench = await openLoop({
+      jobs: 300,
+      meddle: async ({ claim }, pass) => {
+        const reply = await pass();
+        if (claim !== undefined || lost === 3) return reply;
+        lost += 1;
+        throw new Error("the reply was lost");
+      },
+    });
+    bench.loop.start();
+    await workThrough(bench, 300);
+    // What had been settled is gone when it is said again.
+    expect(lost).toBe(3);
+    expect(new Set(bench.answers)).toEqual(new Set(["succeeded", "gone"]));
+    expect(await countRunning(bench.store)).toBe(0);
+  });
+});
+
+describe("jobs claimed ahead", () => {
+  test("are given back when no slot comes free for them", async () => {
+    const bench = await openLoop({ jobs: 1_000 });
+    bench.loop.start();
+    await untilHeld(bench);
+    const begun = bench.begun.length;
+    bench.advance(100);
+    await expect.poll(() => countRunning(bench.store)).toBe(SLOTS);
+    expect(bench.begun.length).toBe(begun);
+    expect(bench.running.length).toBe(SLOTS);
+  });
+
+  test("are given back when their type is withdrawn", async () => {
+    const bench = await openLoop({ jobs: 1_000 });
+    bench.loop.start();
+    await untilHeld(bench);
+    bench.slots.withdraw("work");
+    bench.loop.giveBackHeld("work");
+    await expect.poll(() => countRunning(bench.store)).toBe(SLOTS);
+  });
+
+  test("are given back by a worker that stops", async () => {
+    const bench = await openLoop({ jobs: 1_000 });
+    bench.loop.start();
+    await untilHeld(bench);
+    bench.slots.clear();
+    await bench.loop.stop();
+    expect(await countRunning(bench.store)).toBe(SLOTS);
+  });
+
+  test("are cancelled without having begun", async () => {
+    const bench = await openLoop({ jobs: 1_000 });
+    bench.loop.start();
+    await untilHeld(bench);
+    const known = new Set(bench.begun.map(({ id }) => id));
+    const { jobs } = await bench.store.list({ filter: { states: ["running"] }, limit: 100 });
+    const held = jobs.find(({ id }) => !known.has(id))?.id ?? "";
+    await bench.store.cancel({ ids: [held], reason: "not wanted" });
+    expect(bench.loop.cancelHeld(held)).toBe(true);
+    await expect
+      .poll(async () => (await bench.store.get({ ids: [held] }))[0]?.state)
+      .toBe("cancelled");
+  });
+
+  test("are forgotten with a lost lease, and so is what was claimed under it", async () => {
+    const bench = await openLoop({ jobs: 1_000 });
+    bench.loop.start();
+    await untilHeld(bench);
+    const begun = bench.begun.length;
+    bench.lose();
+    bench.end();
+    await expect.poll(() => bench.answers.length).toBeGreaterThanOrEqual(begun);
+    expect(bench.begun.length).toBe(begun);
+  });
+
+  test.each([
+    ["a limit", { limits: [{ concurrency: 500 }] }],
+    ["a rate", { limits: [{ rate: { limit: 10_000, per: "1s" } }] }],
+    ["a concurrency of its own", { concurrency: SLOTS }],
+  ])("are not of a type with %s", async (_, type) => {
+    const bench = await openLoop({ jobs: 400, type });
+    let most = 0;
+    bench.loop.start();
+    await expect
+      .poll(
+        async () => {
+          most = Math.max(most, await countRunning(bench.store));
+          if (bench.running.length > 0) bench.end();
+          return bench.answers.length;
+        },
+        { interval: 0, timeout: 20_000 },
+      )
+      .toBe(400);
+    expect(most).toBeLessThanOrEqual(SLOTS);
+  });
+});

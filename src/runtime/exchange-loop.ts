@@ -1,0 +1,380 @@
+// The exchanges of a worker: one settles what ended and claims what fits, beside it one at most claims ahead.
+import { randomBytes } from "node:crypto";
+import type { AdvanceReply, ChildJob } from "../core/run.ts";
+import type {
+  ClaimRequest,
+  ClaimedJob,
+  ExchangeReply,
+  SettleReply,
+  Settlement,
+  Store,
+} from "../core/store.ts";
+import type { JobId } from "../core/ids.ts";
+import { AheadJobs } from "./ahead.ts";
+import { createBackoff } from "./backoff.ts";
+import { HELD_BACK_LOOK_MS, type HeldRuns, type Sent, claimOf } from "./held-runs.ts";
+import { Signal } from "./signal.ts";
+import type { Slots } from "./slots.ts";
+import { startTimer } from "./timer.ts";
+import { Unanswered } from "./unanswered.ts";
+
+/** Most settlements in one exchange: bounds the message; the rest go with the next one. */
+const MAX_SETTLEMENTS = 1_000;
+/** Tries to hand in the last settlements on the way out, before the store is given up; the lease ends them anyway. */
+const MAX_CLOSING_FAILURES = 5;
+
+/** A try that ended, until the store has its word. */
+export interface Ended {
+  readonly settlement: Settlement;
+  readonly claimed: ClaimedJob;
+  readonly runMs: number;
+  /** It was said before to a part of the store that is silent. */
+  readonly isSaidAgain?: true;
+}
+
+/** What the loop needs of its worker. */
+export interface ExchangeLoopParts {
+  readonly store: Store;
+  readonly concurrency: number;
+  readonly labels: readonly string[];
+  readonly pollIntervalMs: number;
+  readonly slots: Slots;
+  readonly runs: HeldRuns;
+  /** The worker as the store knows it at present: another name after each lost lease. */
+  readonly workerId: () => string;
+  readonly isAttached: () => boolean;
+  /** Milliseconds of a monotonic clock. */
+  readonly monotonicMs: () => number;
+  /** Begins claimed jobs. */
+  readonly begin: (claimed: readonly ClaimedJob[]) => void;
+  /** The store answered a settlement. */
+  readonly onSettled: (ended: Ended, reply: SettleReply) => void;
+  /** Something that somebody may wait for is over. */
+  readonly onProgress: () => void;
+}
+
+/** What went into one exchange. */
+interface Exchanged {
+  readonly worker: string;
+  readonly batch: readonly Ended[];
+  readonly words: readonly Sent[];
+  readonly claim: ClaimRequest | undefined;
+}
+
+/*
+ * Why two at a time, and why these two. With one alone the store is idle while handlers run and the worker while the
+ * store works. With two that both settle and claim, each has half of the slots, and the disk is waited for as often for
+ * half as many jobs. So what ended is settled by one exchange, and the claim of what begins next is under way beside it.
+ * A job that was claimed ahead begins when a slot is free and the store has answered for the job that had it: never are
+ * there more jobs begun and not settled than the worker has slots, so a killed worker doubles no more than those.
+ */
+export class ExchangeLoop {
+  readonly #parts: ExchangeLoopParts;
+  readonly #signal = new Signal();
+  readonly #ahead = new AheadJobs();
+  readonly #tokenNonce = randomBytes(16).toString("base64url");
+  #settlements: Ended[] = [];
+  /** Those that the exchange under way carries. */
+  #sent: readonly Ended[] = [];
+  /** Settled, and without an answer: they are settled again. */
+  readonly #unanswered = new Unanswered<Ended>((again) => {
+    this.#settlements.push(...again.map((ended) => ({ ...ended, isSaidAgain: true as const })));
+    this.#signal.notify();
+  });
+  #nextToken = 1;
+  /** Jobs asked for by the claim under way ahead of free slots. */
+  #asked = 0;
+  /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
+  #isHeldBack = false;
+  #mayHaveWork = true;
+  #isClosing = false;
+  #cancelOverdue: (() => void) | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ExchangeLoopParts) {
+    this.#parts = parts;
+  }
+
+  get isRunning(): boolean {
+    return this.#loop !== undefined;
+  }
+
+  /** Settlements that the store has not answered. */
+  get unsettled(): number {
+    return this.#settlements.length + this.#sent.length + this.#unanswered.size;
+  }
+
+  /**
+   * Jobs that may begin: a slot is free, and the store has answered for whatever had it. What a silent part of the store
+   * does not answer for keeps no slot from the jobs of other parts.
+   */
+  get #room(): number {
+    let room = this.#parts.slots.free;
+    for (const ended of this.#settlements) if (ended.isSaidAgain !== true) room -= 1;
+    for (const ended of this.#sent) if (ended.isSaidAgain !== true) room -= 1;
+    return Math.max(0, room);
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Hands in the last settlements, and ends. */
+  async stop(): Promise<void> {
+    this.#isClosing = true;
+    this.giveBackHeld();
+    this.#signal.notify();
+    await this.#loop;
+    this.#unanswered.clear();
+    this.#cancelOverdue?.();
+    this.#signal.stop();
+  }
+
+  /** There may be work, or slots for it. */
+  wake(): void {
+    this.#mayHaveWork = true;
+    this.#signal.notify();
+  }
+
+  /** There is something to say. */
+  notify(): void {
+    this.#signal.notify();
+  }
+
+  /** A try ended. */
+  settle(ended: Ended): void {
+    this.#settlements.push(ended);
+    this.#signal.notify();
+  }
+
+  /** Gives back a claim that nobody here will make use of. */
+  giveBack(claimed: ClaimedJob): void {
+    const { id, token } = claimed;
+    this.settle({ claimed, runMs: 0, settlement: { id, token, outcome: { kind: "release" } } });
+  }
+
+  /** Gives back what was claimed ahead: of a type, or all. */
+  giveBackHeld(type?: string): void {
+    this.#release(this.#ahead.takeOf(type));
+  }
+
+  /** A job was asked to cancel. Where it is held here it is given back, by which it is cancelled. */
+  cancelHeld(id: JobId): boolean {
+    const held = this.#ahead.takeJob(id);
+    if (held !== undefined) this.#release([held]);
+    return held !== undefined;
+  }
+
+  /** Every claim is void: nothing that is to be said counts any more. */
+  forget(): void {
+    this.#settlements = [];
+    this.#unanswered.clear();
+    this.#parts.slots.unhold(this.#ahead.takeOf());
+  }
+
+  #release(held: readonly ClaimedJob[]): void {
+    this.#parts.slots.unhold(held);
+    for (const job of held) this.giveBack(job);
+  }
+
+  async #run(): Promise<void> {
+    const backoff = createBackoff();
+    for (;;) {
+      // What begins now and ends in this turn goes with what ended before: two halves would wait for the disk twice.
+      if (this.#asked > 0 || this.#ahead.size > 0) await new Promise(setImmediate);
+      if (this.#ahead.size > 0) this.#beginHeld();
+      const exchanged = this.#gather();
+      if (exchanged === undefined) {
+        if (this.#isClosing && this.#asked === 0) return;
+        await this.#wait();
+        continue;
+      }
+      try {
+        const reply = await this.#send(exchanged);
+        backoff.reset();
+        this.#take(exchanged, reply);
+      } catch {
+        // The store logged it; the settlements go out with the next exchange.
+        this.#putBack(exchanged);
+        if (this.#isClosing && backoff.attempts >= MAX_CLOSING_FAILURES) return;
+        await backoff.wait();
+      }
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const { pollIntervalMs } = this.#parts;
+    const waitMs = this.#isHeldBack ? Math.min(HELD_BACK_LOOK_MS, pollIntervalMs) : pollIntervalMs;
+    const isWoken = await this.#signal.wait(waitMs);
+    // A look without a wake-up, in case one was lost.
+    if (!isWoken) this.#mayHaveWork = true;
+    // Jobs that end in one turn of the loop are settled by one exchange.
+    await new Promise(setImmediate);
+  }
+
+  #gather(): Exchanged | undefined {
+    const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
+    const words = this.#parts.runs.take(batch, (child) => this.#reserve(child));
+    // One claim at a time: what a worker may be given depends on what it holds.
+    const claim = this.#mayHaveWork && this.#asked === 0 ? this.#claimRequest() : undefined;
+    if (batch.length === 0 && words.length === 0 && claim === undefined) return undefined;
+    this.#settlements = this.#settlements.slice(batch.length);
+    this.#sent = batch;
+    return { worker: this.#parts.workerId(), batch, words, claim };
+  }
+
+  #send({ worker, batch, words, claim }: Exchanged): Promise<ExchangeReply> {
+    return this.#parts.store.exchange({
+      worker,
+      settlements: batch.map(({ settlement }) => settlement),
+      ...(words.length === 0 ? {} : { advances: words.map(({ advance }) => advance) }),
+      ...(claim === undefined ? {} : { claim }),
+    });
+  }
+
+  #putBack({ worker, batch, words }: Exchanged): void {
+    this.#sent = [];
+    // Where the lease was lost meanwhile the claims are void, and so is what was to be said of them.
+    if (worker === this.#parts.workerId()) this.#settlements = [...batch, ...this.#settlements];
+    this.#parts.runs.putBack(words);
+    this.#unreserve(words, null);
+    this.#mayHaveWork = true;
+  }
+
+  #claimRequest(): ClaimRequest | undefined {
+    const { runs, slots, concurrency } = this.#parts;
+    if (!this.#parts.isAttached()) return undefined;
+    const nowMs = this.#parts.monotonicMs();
+    runs.makeRoom(nowMs);
+    const room = runs.room(concurrency, nowMs);
+    this.#isHeldBack = room.isHeldBack && runs.size > 0;
+    return this.#requestOf(slots.offers(room.room));
+  }
+
+  #requestOf(offered: ReturnType<Slots["offers"]>): ClaimRequest | undefined {
+    if (offered === undefined) return undefined;
+    const firstToken = this.#nextToken;
+    // No range is used twice, whatever becomes of the request.
+    this.#nextToken += offered.capacity;
+    this.#mayHaveWork = false;
+    return { ...offered, labels: this.#parts.labels, tokenNonce: this.#tokenNonce, firstToken };
+  }
+
+  /** Begins what is held, as far as there is room, and claims ahead what comes after it. */
+  #beginHeld(): void {
+    const nowMs = this.#parts.monotonicMs();
+    const room = this.#room;
+    // First the store gets to work, then the handlers.
+    this.#claimAhead(Math.min(room, this.#ahead.size), nowMs);
+    const jobs = this.#ahead.take(room);
+    this.#parts.slots.unhold(jobs);
+    if (jobs.length > 0) this.#parts.begin(jobs);
+    this.#watchHeld(nowMs);
+  }
+
+  #claimAhead(beginning: number, nowMs: number): void {
+    const { slots, concurrency, isAttached } = this.#parts;
+    if (!this.#mayHaveWork || this.#asked > 0 || this.#isClosing || !isAttached()) return;
+    const wanted = this.#ahead.wanted(concurrency, beginning, nowMs);
+    const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted)) : undefined;
+    if (claim !== undefined) void this.#askAhead(claim);
+  }
+
+  async #askAhead(claim: ClaimRequest): Promise<void> {
+    const worker = this.#parts.workerId();
+    this.#asked = claim.capacity;
+    try {
+      const reply = await this.#parts.store.exchange({ worker, settlements: [], claim });
+      this.#asked = 0;
+      if (worker !== this.#parts.workerId()) return;
+      this.#planNextLook(claim, reply);
+      this.#receive(reply.claimed);
+    } catch {
+      // What it claimed, if anything, the store takes back. The next exchange that works asks again.
+      this.#asked = 0;
+      this.#mayHaveWork = true;
+    } finally {
+      this.#signal.notify();
+    }
+  }
+
+  /** Takes over what was claimed. Jobs begin as far as there is room; a workflow run needs none. */
+  #receive(claimed: readonly ClaimedJob[]): void {
+    const { slots, begin } = this.#parts;
+    const needSlots = claimed.filter(({ type }) => slots.isServed(type));
+    slots.hold(needSlots);
+    this.#ahead.hold(needSlots, this.#parts.monotonicMs());
+    if (needSlots.length < claimed.length) {
+      begin(claimed.filter(({ type }) => !slots.isServed(type)));
+    }
+    this.#beginHeld();
+  }
+
+  /** What is held too long is given back. */
+  #watchHeld(nowMs: number): void {
+    const inMs = this.#ahead.overdueInMs(nowMs);
+    if (inMs === undefined || this.#cancelOverdue !== undefined) return;
+    this.#cancelOverdue = startTimer(inMs, () => {
+      this.#cancelOverdue = undefined;
+      this.#beginHeld();
+      this.#release(this.#ahead.takeOverdue(this.#parts.monotonicMs()));
+      this.#watchHeld(this.#parts.monotonicMs());
+    });
+  }
+
+  #take({ worker, batch, words, claim }: Exchanged, reply: ExchangeReply): void {
+    this.#sent = [];
+    for (const [index, ended] of batch.entries()) {
+      const answer = reply.settled[index] ?? { accepted: false, why: "gone" };
+      if (this.#unanswered.keeps(ended, answer)) continue;
+      this.#parts.runs.childSettled(ended.claimed, answer.accepted);
+      this.#parts.onSettled(ended, answer);
+    }
+    this.#ahead.noteEnded(batch.length, this.#parts.monotonicMs());
+    const handedOver = this.#unreserve(words, reply.advanced ?? []);
+    if (handedOver.length > 0) this.#parts.begin(handedOver);
+    for (const [index, word] of words.entries()) {
+      this.#parts.runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
+    }
+    if (claim !== undefined) this.#planNextLook(claim, reply);
+    // What was claimed under a lease that was lost meanwhile is void.
+    this.#receive(worker === this.#parts.workerId() ? reply.claimed : []);
+    this.#parts.onProgress();
+  }
+
+  /** Reserves a slot for a child that a run would hand to this worker. */
+  #reserve(child: ChildJob): string | null {
+    if (!this.#parts.slots.reserve(child)) return null;
+    this.#nextToken += 1;
+    return `${this.#tokenNonce}.${this.#nextToken - 1}`;
+  }
+
+  /** Gives up the reserved slots, and gives back the children that were handed over. */
+  #unreserve(words: readonly Sent[], replies: readonly AdvanceReply[] | null): ClaimedJob[] {
+    const handedOver: ClaimedJob[] = [];
+    for (const [index, { advance }] of words.entries()) {
+      const reply = replies?.[index];
+      for (const child of advance.children ?? []) {
+        if (child.token === undefined) continue;
+        this.#parts.slots.give(child.type);
+        if (reply?.accepted === true && reply.claimed.includes(child.id)) {
+          handedOver.push(claimOf(child, advance.id, reply.nowMs));
+        } else {
+          // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.
+          this.#mayHaveWork = true;
+        }
+      }
+    }
+    return handedOver;
+  }
+
+  #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {
+    // A full reply says that there may be more; a short one that the lanes are empty for now.
+    if (reply.claimed.length === claim.capacity) this.#mayHaveWork = true;
+    if (reply.claimed.length < claim.capacity && reply.lookAgainInMs !== null) {
+      this.#signal.wakeIn(reply.lookAgainInMs, () => {
+        this.#mayHaveWork = true;
+      });
+    }
+  }
+}
