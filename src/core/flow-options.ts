@@ -80,6 +80,16 @@ export interface FlowOptions<Input> {
   readonly throttle?: ThrottleOptions<Input>;
 }
 
+/** What a job type as data says about flow: the same, with paths of fields in the place of functions. */
+export interface FlowDeclaration {
+  readonly limits?: readonly (Omit<LimitOptions<never>, "key"> & { readonly key?: string })[];
+  readonly unique?: true | DataUnique<UniqueOptions<never>>;
+  readonly debounce?: DataUnique<DebounceOptions<never>>;
+  readonly throttle?: DataUnique<ThrottleOptions<never>>;
+}
+
+type DataUnique<Options> = Omit<Options, "by"> & { readonly by?: "input" | readonly string[] };
+
 /** A limit, read. */
 export interface LimitRule<Input> extends LimitBounds {
   readonly name: string;

@@ -32,6 +32,11 @@ export interface PushBackOptions {
 
 export interface RetryAfterOptions extends ErrorOptions, PushBackOptions {}
 
+/** The options of an outcome that names the limit to be held, or none. */
+export function pushingBack(limit: string | undefined): PushBackOptions {
+  return limit === undefined ? {} : { pushBack: limit };
+}
+
 /** What an error asks of others. */
 export function pushBackOf(thrown: unknown): { readonly pushBack?: PushBack } {
   if (!(thrown instanceof RetryAfterError) && !(thrown instanceof SnoozeError)) return {};

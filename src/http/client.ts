@@ -130,7 +130,11 @@ async function pollResult(
 }
 
 function receiptOf(wait: Operations["wait"], accepted: Omit<Receipt, "result">): Receipt {
-  return { ...accepted, result: (options) => resultOf(wait, accepted.id, options) };
+  const result: Receipt["result"] = async (options) => {
+    if (accepted.because === "dropped") throw new MillraceError("JOB_DROPPED");
+    return resultOf(wait, accepted.id, options);
+  };
+  return { ...accepted, result };
 }
 
 async function resultOf(

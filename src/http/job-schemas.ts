@@ -133,7 +133,13 @@ export const jobAccepted: z.ZodType = named(
     id: z.string(),
     state: acceptedState,
     type: z.string(),
-    isNew: z.boolean().describe("false where an idempotency key named a job that stood already."),
+    isNew: z
+      .boolean()
+      .describe("false where a job stood already, by an idempotency key or as its type says."),
+    because: z
+      .enum(["unique", "debounced", "dropped"])
+      .exactOptional()
+      .describe("Why it is not new, but for idempotency keys. Of a dropped job nothing is kept."),
   }),
 );
 export const jobsAccepted: z.ZodType = named(

@@ -1,6 +1,6 @@
 // The schemas of the routes for workers elsewhere.
 import { z } from "zod";
-import { LOG_LEVELS, MAX_IDS, MAX_LOG_LINES, MAX_NAME_LENGTH } from "../core/index.ts";
+import { LOG_LEVELS, MAX_IDS, MAX_LIMITS, MAX_LOG_LINES, MAX_NAME_LENGTH } from "../core/index.ts";
 import type {
   RemoteClaimRequest,
   RemoteOutcome,
@@ -104,6 +104,9 @@ export const reportKept: z.ZodType = named(
 );
 
 const delayMs = z.number().min(0);
+const pushBack = name
+  .exactOptional()
+  .describe("The limit that is held for as long as the job: queue for the whole queue.");
 export const settleBody: z.ZodType<SettleBody> = named(
   "Settlement",
   "How a job ended, with last words of progress and log lines.",
@@ -115,8 +118,9 @@ export const settleBody: z.ZodType<SettleBody> = named(
       message: z.string(),
       fatal: z.boolean().exactOptional().describe("No other try can succeed."),
       retryAfterMs: delayMs.exactOptional(),
+      pushBack,
     }),
-    z.strictObject({ ...told, kind: z.literal("snooze"), delayMs }),
+    z.strictObject({ ...told, kind: z.literal("snooze"), delayMs, pushBack }),
     z.strictObject({ ...told, kind: z.literal("release") }),
   ]),
 );
@@ -131,6 +135,49 @@ const bound = z.union([
   duration,
   z.strictObject({ age: duration.exactOptional(), count: z.int().min(0).exactOptional() }),
 ]);
+const rate = z.union([
+  z.string(),
+  z.strictObject({
+    limit: z.int().min(1),
+    per: duration,
+    burst: z.int().min(1).exactOptional(),
+  }),
+]);
+/** Fields by their paths: as data there are no functions. */
+const by = z.union([z.literal("input"), z.array(z.string().min(1).max(MAX_NAME_LENGTH))]);
+const flow = {
+  limits: z
+    .array(
+      z.strictObject({
+        name: name.exactOptional(),
+        key: z.string().min(1).max(MAX_NAME_LENGTH).exactOptional(),
+        concurrency: z.int().min(0).exactOptional(),
+        rate: rate.exactOptional(),
+        onLimit: z.enum(["wait", "drop-new", "cancel-oldest"]).exactOptional(),
+      }),
+    )
+    .max(MAX_LIMITS)
+    .exactOptional()
+    .describe("Over all workers: of the queue, and of each key, which is the path of a field."),
+  unique: z
+    .union([
+      z.literal(true),
+      z.strictObject({
+        by: by.exactOptional(),
+        while: z.enum(["waiting", "running", "unfinished"]).exactOptional(),
+        within: duration.exactOptional(),
+      }),
+    ])
+    .exactOptional(),
+  debounce: z
+    .strictObject({
+      by: by.exactOptional(),
+      wait: duration,
+      longest: duration.exactOptional(),
+    })
+    .exactOptional(),
+  throttle: z.strictObject({ by: by.exactOptional(), per: duration }).exactOptional(),
+};
 /** A job type as data. */
 export const typeDeclaration: z.ZodType<TypeDeclaration> = named(
   "TypeDeclaration",
@@ -158,6 +205,7 @@ export const typeDeclaration: z.ZodType<TypeDeclaration> = named(
     maxCrashes: z.int().min(1).exactOptional(),
     labels: tags.exactOptional(),
     priority: z.number().exactOptional(),
+    ...flow,
   }),
 ) as z.ZodType<TypeDeclaration>;
 export const typeDeclared: z.ZodType = named(

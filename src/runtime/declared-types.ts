@@ -6,8 +6,9 @@ import {
   defineJob,
 } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { FlowOptions } from "../core/flow-options.ts";
+import type { FlowDeclaration, FlowOptions } from "../core/flow-options.ts";
 import type { Store, TypeRecord } from "../core/store.ts";
+import { checkFlow } from "./flow.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import type { Logger } from "./logger.ts";
 import type { Registry } from "./registry.ts";
@@ -20,6 +21,7 @@ export interface TypeDeclaration
       JobOptions<never, never>,
       "name" | "input" | "output" | "redact" | "schedule" | keyof FlowOptions<never>
     >,
+    FlowDeclaration,
     LauncherUse {
   /** Paths masked wherever its jobs are shown. */
   readonly redact?: readonly string[];
@@ -72,7 +74,9 @@ export function createDeclaredTypes(parts: DeclaredTypesParts): DeclaredTypes {
           message: `the job type ${name} is declared by the program's own code; register another name`,
         });
       }
-      await known.declare(buildType(name, declaration, launchers), JSON.stringify(declaration));
+      const type = buildType(name, declaration, launchers);
+      checkFlow(parts.store, [type]);
+      await known.declare(type, JSON.stringify(declaration));
     },
     startsPrograms: (launcher) =>
       launcher !== REMOTE_LAUNCHER && launchers.startsPrograms(launcher),

@@ -116,3 +116,48 @@ test("a launcher that starts programs is refused without a token, on loopback to
   }
   expect((await call("PUT", "/v1/types/mine", { launcher: "remote" })).status).toBe(200);
 });
+
+test("a registered type has limits, keys and uniqueness, as one of code has", async () => {
+  await open(true);
+  const put = await call("PUT", "/v1/types/import", {
+    launcher: "remote",
+    limits: [
+      { rate: "1000/s" },
+      { name: "customer", key: "customer.id", concurrency: 1 },
+      { name: "region", key: "region", concurrency: 2, onLimit: "drop-new" },
+    ],
+    unique: { by: ["file"] },
+  });
+  expect(put.status).toBe(200);
+  const enqueue = async (id: string, region: string, file: string): Promise<Reply["json"]> => {
+    const input = { customer: { id }, region, file };
+    return (await call("POST", "/v1/jobs", { type: "import", input })).json;
+  };
+  const first = await enqueue("a", "eu", "1");
+  expect(await enqueue("a", "eu", "1")).toMatchObject({ id: first.id, isNew: false });
+  await enqueue("a", "eu", "2");
+  expect(await enqueue("b", "eu", "3")).toMatchObject({ because: "dropped" });
+  const other = await enqueue("b", "us", "4");
+  const { json } = await call("POST", "/v1/claims", { types: ["import"], max: 10 });
+  expect(json.jobs.map(({ id }: { id: string }) => id)).toEqual([first.id, other.id]);
+  expect(await mill.limits({ queue: "import" })).toMatchObject([
+    { name: "customer", concurrency: 1 },
+    { name: "queue", rate: { limit: 1_000, perMs: 1_000 } },
+    { name: "region", concurrency: 2 },
+  ]);
+});
+
+test("what a registered type says wrongly of limits is refused, with what was expected", async () => {
+  await open(true);
+  for (const wrong of [
+    { limits: [{ rate: "often" }] },
+    { limits: [{ name: "customer", concurrency: 1 }] },
+    { limits: [{ concurrency: -1 }] },
+    { unique: true, throttle: { per: "1h" } },
+    { debounce: { by: ["account"] } },
+  ]) {
+    const reply = await call("PUT", "/v1/types/import", { launcher: "remote", ...wrong });
+    expect(reply).toMatchObject({ status: 400 });
+  }
+  expect(await mill.types()).toEqual([]);
+});

@@ -58,12 +58,14 @@ Examples:
   );
 }
 
+const DROPPED = "dropped: as many jobs stand under its key as its limit lets run";
+
 async function tell(
   operations: Operations,
   receipt: Receipt,
   options: EnqueueCommandOptions,
 ): Promise<void> {
-  const { id, state, type, isNew } = receipt;
+  const { id, state, type, isNew, because } = receipt;
   if (options.follow === true) {
     const { followJob } = await import("../follow.ts");
     process.exitCode = await followJob(operations, id, { isJson: options.json === true });
@@ -75,7 +77,8 @@ async function tell(
     else printJson(result);
     return;
   }
-  if (options.json === true) printJson({ id, type, state, isNew });
+  if (options.json === true) printJson({ id, type, state, isNew, because });
+  else if (because === "dropped") print(DROPPED);
   else print(isNew ? id : `${id} (stood already)`);
 }
 

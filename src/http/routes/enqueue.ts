@@ -117,6 +117,6 @@ function readKey(request: Request): string | undefined {
   return key;
 }
 
-function accepted({ id, state, type, isNew }: Receipt): object {
-  return { id, state, type, isNew };
+function accepted({ id, state, type, isNew, because }: Receipt): object {
+  return { id, state, type, isNew, ...(because === undefined ? {} : { because }) };
 }

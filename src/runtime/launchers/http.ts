@@ -7,8 +7,8 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { MillraceError } from "../../core/errors.ts";
-import { MAX_VALUE_BYTES } from "../../core/limits.ts";
-import { fatal, retryAfter } from "../../core/outcomes.ts";
+import { MAX_VALUE_BYTES, checkName } from "../../core/limits.ts";
+import { fatal, pushingBack, retryAfter } from "../../core/outcomes.ts";
 import { checkHost, guardedLookup } from "./address-guard.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import { readSecret, signWebhook } from "./webhook-signature.ts";
@@ -20,6 +20,11 @@ export interface HttpLaunchOptions {
   /** Signs the call after Standard Webhooks: `whsec_` and base64. */
   readonly secret?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Who else waits when the service answers 429 or 503 with `Retry-After`: `"queue"`, or the name of one of the job's
+   * limits, as with `retryAfter(..., { pushBack })`. Default: the job alone.
+   */
+  readonly pushBack?: string;
 }
 
 /** Options of the launcher. */
@@ -68,7 +73,7 @@ export function createHttpLauncher(options: HttpLauncherOptions = {}): Launcher 
           : signWebhook(target.secret, { id: request.job.token, atMs: Date.now(), body })),
       };
       const reply = await post(target.url, agents, { body, headers, signal: request.signal });
-      return outcomeOf(reply, request);
+      return outcomeOf(reply, request, target);
     },
     stop: async () => {
       for (const agent of Object.values(agents)) agent.destroy();
@@ -80,6 +85,7 @@ interface Target {
   readonly url: URL;
   readonly secret: Buffer | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly pushBack: string | undefined;
 }
 
 function readOptions(value: unknown, type: string): Target {
@@ -91,8 +97,10 @@ function readOptions(value: unknown, type: string): Target {
       message: `job type ${type} has launch.options.url ${JSON.stringify(text)}; expected an http: or https: URL`,
     });
   }
+  const { pushBack } = options ?? {};
   return {
     url,
+    pushBack: pushBack === undefined ? undefined : checkName(pushBack, "launch.options.pushBack"),
     secret: options?.secret === undefined ? undefined : readSecret(options.secret),
     headers: options?.headers ?? {},
   };
@@ -167,7 +175,11 @@ async function readReply(message: IncomingMessage): Promise<Reply> {
   };
 }
 
-async function outcomeOf(reply: Reply, request: LaunchRequest): Promise<unknown> {
+async function outcomeOf(
+  reply: Reply,
+  request: LaunchRequest,
+  { pushBack }: Target,
+): Promise<unknown> {
   const { status, headers, body } = reply;
   if (status === 202) {
     await request.ended();
@@ -177,7 +189,7 @@ async function outcomeOf(reply: Reply, request: LaunchRequest): Promise<unknown>
   const said = `the service answered ${status}${describeBody(body)}`;
   const wait = headers["retry-after"];
   if (wait !== undefined && (status === 429 || status === 503)) {
-    throw retryAfter(waitMs(wait), said);
+    throw retryAfter(waitMs(wait), said, pushingBack(pushBack));
   }
   if (status >= 300 && status < 400) {
     throw fatal(

@@ -54,10 +54,12 @@ async function load(module: string, exportName: string): Promise<Handler> {
 
 function describe(thrown: unknown): ThrownInThread {
   const record = toErrorRecord(thrown);
-  if (thrown instanceof SnoozeError) return { record, outcome: "snooze", delayMs: thrown.delayMs };
+  if (thrown instanceof SnoozeError) {
+    return { record, outcome: "snooze", delayMs: thrown.delayMs, pushBack: thrown.pushBack };
+  }
   if (thrown instanceof FatalError) return { record, outcome: "fatal" };
   if (thrown instanceof RetryAfterError) {
-    return { record, outcome: "retry-after", delayMs: thrown.delayMs };
+    return { record, outcome: "retry-after", delayMs: thrown.delayMs, pushBack: thrown.pushBack };
   }
   return { record };
 }

@@ -31,4 +31,6 @@ export interface ThrownInThread {
   readonly record: ErrorRecord;
   readonly outcome?: "fatal" | "retry-after" | "snooze";
   readonly delayMs?: number;
+  /** The limit that is held for as long. */
+  readonly pushBack?: string | undefined;
 }

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { type ErrorRecord, MillraceError, toErrorRecord } from "../../core/errors.ts";
-import { FatalError, RetryAfterError, SnoozeError } from "../../core/outcomes.ts";
+import { FatalError, RetryAfterError, SnoozeError, pushingBack } from "../../core/outcomes.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import type { FromThread, ThrownInThread, ToThread } from "./thread-protocol.ts";
 
@@ -169,13 +169,14 @@ async function runIn(
 
 /** Makes again what a handler threw on the other side, so that it means the same here. */
 function rebuild(thrown: ThrownInThread): unknown {
-  const { record, outcome, delayMs = 0 } = thrown;
-  if (outcome === "snooze") return new SnoozeError(delayMs);
+  const { record, outcome, delayMs = 0, pushBack } = thrown;
+  const options = pushingBack(pushBack);
+  if (outcome === "snooze") return new SnoozeError(delayMs, options);
   const error =
     outcome === "fatal"
       ? new FatalError(record.message)
       : outcome === "retry-after"
-        ? new RetryAfterError(delayMs, record.message)
+        ? new RetryAfterError(delayMs, record.message, options)
         : Object.assign(new Error(record.message), { name: record.name });
   return dress(error, record);
 }

@@ -2,7 +2,7 @@
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
-import { fatal, retryAfter, snooze } from "../../core/outcomes.ts";
+import { fatal, pushingBack, retryAfter, snooze } from "../../core/outcomes.ts";
 import type { ClaimedJob, SettleOutcome, SettleReply } from "../../core/store.ts";
 import { Attempt, type AttemptSurroundings } from "../attempt.ts";
 import type { LaunchRequest } from "../launchers/launcher.ts";
@@ -106,7 +106,7 @@ export class HeldJob {
         this.#said.reject(errorOf(outcome));
         break;
       case "snooze":
-        this.#said.reject(snooze(outcome.delayMs));
+        this.#said.reject(snooze(outcome.delayMs, pushingBack(outcome.pushBack)));
         break;
       case "release":
         this.giveBack();
@@ -136,7 +136,7 @@ function errorOf(outcome: Extract<RemoteOutcome, { kind: "error" }>): Error {
       ? fatal(message)
       : outcome.retryAfterMs === undefined
         ? new Error(message)
-        : retryAfter(outcome.retryAfterMs, message);
+        : retryAfter(outcome.retryAfterMs, message, pushingBack(outcome.pushBack));
   // The stack is this process's, and says nothing of what went wrong elsewhere.
   delete error.stack;
   return error;

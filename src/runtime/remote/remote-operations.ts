@@ -63,8 +63,14 @@ export type RemoteOutcome =
       readonly message: string;
       readonly fatal?: boolean | undefined;
       readonly retryAfterMs?: number | undefined;
+      /** With `retryAfterMs`: the limit that is held for as long, `"queue"` for the whole queue. */
+      readonly pushBack?: string | undefined;
     }
-  | { readonly kind: "snooze"; readonly delayMs: number }
+  | {
+      readonly kind: "snooze";
+      readonly delayMs: number;
+      readonly pushBack?: string | undefined;
+    }
   | { readonly kind: "release" };
 
 /** Why a remote worker should end a job: what a handler in process finds in its signal. */

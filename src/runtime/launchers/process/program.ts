@@ -1,6 +1,6 @@
 // One running program: its standard streams as lines, and one job at a time through it.
 import { MillraceError } from "../../../core/errors.ts";
-import { fatal, retryAfter, snooze } from "../../../core/outcomes.ts";
+import { fatal, pushingBack, retryAfter, snooze } from "../../../core/outcomes.ts";
 import { MAX_VALUE_BYTES } from "../../../core/limits.ts";
 import {
   type Guardian,
@@ -239,10 +239,10 @@ function plainValue(lines: readonly string[]): unknown {
 }
 
 function errorOf(said: Said): Error {
-  if (said.kind === "snooze") return snooze(said.delayMs);
+  if (said.kind === "snooze") return snooze(said.delayMs, pushingBack(said.pushBack));
   if (said.kind !== "error") return new Error("the program did not say how the job ended");
   if (said.isFatal) return fatal(said.message);
   return said.retryAfterMs === undefined
     ? new Error(said.message)
-    : retryAfter(said.retryAfterMs, said.message);
+    : retryAfter(said.retryAfterMs, said.message, pushingBack(said.pushBack));
 }

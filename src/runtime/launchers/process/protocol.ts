@@ -32,8 +32,9 @@ export type Said =
       readonly message: string;
       readonly isFatal: boolean;
       readonly retryAfterMs: number | undefined;
+      readonly pushBack: string | undefined;
     }
-  | { readonly kind: "snooze"; readonly delayMs: number };
+  | { readonly kind: "snooze"; readonly delayMs: number; readonly pushBack: string | undefined };
 
 /** What is wrong with a line, and the section of docs/process-protocol.md that says so. */
 export interface Mistake {
@@ -66,9 +67,7 @@ export function readLine(line: string): Said | Mistake {
     case "error":
       return readError(value);
     case "snooze":
-      return isDelay(value["delayMs"])
-        ? { kind: "snooze", delayMs: value["delayMs"] }
-        : mistake("3.5", "a snooze line needs delayMs, a number of milliseconds from 0");
+      return readSnooze(value);
     default:
       return value["millrace"] === HELLO
         ? mistake("2", "the hello line comes once, first")
@@ -115,7 +114,7 @@ function readLog(value: Record<string, unknown>): Said | Mistake {
 }
 
 function readError(value: Record<string, unknown>): Said | Mistake {
-  const { message, fatal = false, retryAfterMs } = value;
+  const { message, fatal = false, retryAfterMs, pushBack } = value;
   if (typeof message !== "string") return mistake("3.4", "an error line has no message text");
   if (typeof fatal !== "boolean")
     return mistake("3.4", "an error line has a fatal that is not true or false");
@@ -125,7 +124,23 @@ function readError(value: Record<string, unknown>): Said | Mistake {
       "an error line has a retryAfterMs that is not a number of milliseconds from 0",
     );
   }
-  return { kind: "error", message, isFatal: fatal, retryAfterMs };
+  if (pushBack !== undefined && (typeof pushBack !== "string" || retryAfterMs === undefined)) {
+    return mistake(
+      "3.4",
+      "an error line has a pushBack that is not the name of a limit, or has no retryAfterMs beside it",
+    );
+  }
+  return { kind: "error", message, isFatal: fatal, retryAfterMs, pushBack };
+}
+
+function readSnooze({ delayMs, pushBack }: Record<string, unknown>): Said | Mistake {
+  if (!isDelay(delayMs)) {
+    return mistake("3.5", "a snooze line needs delayMs, a number of milliseconds from 0");
+  }
+  if (pushBack !== undefined && typeof pushBack !== "string") {
+    return mistake("3.5", "a snooze line has a pushBack that is not the name of a limit");
+  }
+  return { kind: "snooze", delayMs, pushBack };
 }
 
 function isDelay(value: unknown): value is number {
