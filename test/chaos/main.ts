@@ -1,4 +1,4 @@
-// `npm run chaos -- <id>... [--seed N] [--short] [--keep]`: brings faults about and prints what held.
+// `npm run chaos -- <id>... [--seed N] [--short] [--keep] [--store URL]`: brings faults about and prints what held.
 import { parseArgs } from "node:util";
 import { findScenarios } from "./harness/find-scenarios.ts";
 import { runScenario, toText } from "./harness/run-scenario.ts";
@@ -8,6 +8,7 @@ const { values: flags, positionals } = parseArgs({
   options: {
     seed: { type: "string" },
     short: { type: "boolean", default: false },
+    store: { type: "string" },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -28,7 +29,9 @@ async function main(): Promise<number> {
   const unknown = asked.filter((id) => id !== "ALL" && !scenarios.some((each) => each.id === id));
   if (flags.help || asked.length === 0 || unknown.length > 0) {
     for (const id of unknown) console.error(`there is no scenario ${id}`);
-    console.log("npm run chaos -- <id>... | all [--seed N] [--short] [--keep]\n");
+    console.log(
+      "npm run chaos -- <id>... | all [--seed N] [--short] [--keep] [--store URL | redis]\n",
+    );
     for (const { id, fault } of scenarios) console.log(`  ${id.padEnd(4)} ${fault}`);
     return flags.help ? 0 : 2;
   }
@@ -39,8 +42,13 @@ async function main(): Promise<number> {
   for (const scenario of scenarios) {
     if (stop.signal.aborted || !(asked.includes("ALL") || asked.includes(scenario.id))) continue;
     console.log(`${scenario.id}: ${scenario.fault}`);
-    const options = { isShort: flags.short, signal: stop.signal, keepsFiles: flags.keep };
-    const report = await runScenario(scenario, seed === undefined ? options : { ...options, seed });
+    const report = await runScenario(scenario, {
+      isShort: flags.short,
+      signal: stop.signal,
+      keepsFiles: flags.keep,
+      ...(flags.store === undefined ? {} : { store: flags.store }),
+      ...(seed === undefined ? {} : { seed }),
+    });
     console.log(`${toText(report)}\n`);
     if (report.figures.some(({ holds }) => !holds)) isBroken = true;
   }

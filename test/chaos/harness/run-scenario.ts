@@ -10,6 +10,7 @@ export interface RunOptions {
   /** Repeats a run's choices; drawn when absent. */
   readonly seed?: number;
   readonly signal: AbortSignal;
+  readonly store?: string;
   /** Leave the run's directory behind, to be looked at. */
   readonly keepsFiles?: boolean;
 }
@@ -40,6 +41,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
       isShort: options.isShort,
       random: createRandom(seed),
       directory,
+      store: options.store,
       signal: options.signal,
       figure: (name, value) => figures.push({ name, value, holds: true }),
       must: (name, value, bound) =>

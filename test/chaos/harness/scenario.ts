@@ -19,6 +19,8 @@ export interface Chaos {
   readonly random: Random;
   /** An empty directory, removed afterwards. */
   readonly directory: string;
+  /** The store that was asked for, for scenarios that any store must pass: a URL, or `redis` for a server of its own. */
+  readonly store: string | undefined;
   /** Aborts when the run is given up: every wait listens to it. */
   readonly signal: AbortSignal;
   /** Tells a figure for the record. */
