@@ -41,6 +41,8 @@ export interface Advance {
  */
 export interface ChildJob extends NewJob {
   readonly token?: string;
+  /** An earlier owner of the run may have made it: it is not kept again where the run was told of its end. */
+  readonly isAgain?: true;
 }
 
 /** Where a run stands after an advance. */

@@ -1,5 +1,6 @@
 // The jobs of a run's steps: made when a step is taken, and again when the run is taken up from its record.
 import { toErrorRecord } from "../core/errors.ts";
+import type { ChildJob } from "../core/run.ts";
 import type { NewJob } from "../core/store.ts";
 import type { RoomParts } from "../runtime/index.ts";
 import type { Inbox } from "./inbox.ts";
@@ -21,7 +22,7 @@ export interface ChildrenParts {
 export function addLate(
   { speech, inbox, clockMs, ask }: ChildrenParts,
   operation: Operation,
-  child: Promise<NewJob>,
+  child: Promise<ChildJob>,
 ): void {
   const { begun, step } = operation;
   const keep = async (): Promise<void> => {
@@ -54,7 +55,7 @@ export function recover(parts: ChildrenParts, operation: Operation): void {
     begun.jobId = known ?? job.id;
     inbox.index(begun.jobId, operation);
     const text = known === null ? writeItem({ kind: "again", step, jobId: job.id }) : null;
-    speech.addChild(text, { ...job, id: begun.jobId });
+    speech.addChild(text, known === null ? job : { ...job, id: known, isAgain: true });
     ask();
   };
   const made = room.prepareJob(work.type, work.input, work.options);
@@ -63,7 +64,7 @@ export function recover(parts: ChildrenParts, operation: Operation): void {
     addLate(
       { ...parts, speech },
       operation,
-      made.then((job) => (known === null ? job : { ...job, id: known })),
+      made.then((job) => (known === null ? job : { ...job, id: known, isAgain: true })),
     );
   } else keep(made);
 }

@@ -2,7 +2,6 @@
 import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
 import type { ChildJob } from "../core/run.ts";
-import type { NewJob } from "../core/store.ts";
 import { writeEntry } from "./record.ts";
 
 /** Most children in one word. */
@@ -13,7 +12,7 @@ const MAX_WORD_LENGTH = 256 * 1_024;
 interface Waiting {
   /** `null`: only a child, for a step that is in the record already. */
   readonly text: JsonText | null;
-  readonly child: NewJob | null;
+  readonly child: ChildJob | null;
   /** Whether it need not be said by itself: it goes with what comes next. */
   readonly isLight: boolean;
 }
@@ -46,7 +45,7 @@ export class Outbox {
   }
 
   /** Adds a job, with the item that it begins with. */
-  addChild(text: JsonText | null, child: NewJob): void {
+  addChild(text: JsonText | null, child: ChildJob): void {
     this.#push({ text, child, isLight: false });
   }
 
@@ -57,7 +56,7 @@ export class Outbox {
   /** Takes what fits into one word. Jobs are cancelled when all is said: they may have been enqueued by it. */
   take(): Portion {
     const texts: JsonText[] = [];
-    const children: NewJob[] = [];
+    const children: ChildJob[] = [];
     let length = 0;
     let taken = 0;
     for (const { text, child } of this.#waiting) {

@@ -1,8 +1,7 @@
 // What a run says to the store, one word at a time.
 import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
-import type { AdvanceOutcome } from "../core/run.ts";
-import type { NewJob } from "../core/store.ts";
+import type { AdvanceOutcome, ChildJob } from "../core/run.ts";
 import type { RunOwner } from "../runtime/index.ts";
 import { Outbox } from "./outbox.ts";
 import { type Item, writeItem } from "./record.ts";
@@ -38,7 +37,7 @@ export class Speech {
     this.#outbox.add(writeItem(item), true);
   }
 
-  addChild(text: JsonText | null, child: NewJob): void {
+  addChild(text: JsonText | null, child: ChildJob): void {
     this.#outbox.addChild(text, child);
   }
 

@@ -336,7 +336,8 @@ async function makeChildren(
   let children: readonly Child[] = making.flatMap(({ advance }) =>
     (advance.children ?? []).map((child) => ({ ...child, parent: advance.id })),
   );
-  const isAgain = making.some(({ letter }) => letter === "k");
+  const isAgain =
+    making.some(({ letter }) => letter === "k") || children.some((child) => child.isAgain === true);
   try {
     // Said before: some may have ended by now.
     if (isAgain) children = await untoldChildren(context, children);

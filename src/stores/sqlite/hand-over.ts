@@ -12,6 +12,8 @@ const HAS_READY =
 const HAS_SUSPECT =
   "SELECT 1 FROM jobs WHERE lane = ? AND state = 1 AND company IS NOT NULL LIMIT 1";
 const IS_MINE = `SELECT 1 FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND state = 2 AND token = ?`;
+const WAS_TOLD =
+  "SELECT 1 FROM runs WHERE namespace = ? AND run = unhex(?, '-') AND key = unhex(?, '-')";
 const NO_LABELS: readonly string[] = [];
 
 /** Keeps the children of the runs of one worker, in one exchange. */
@@ -35,6 +37,7 @@ export class HandOver {
   keep(parent: JobId, child: ChildJob): boolean {
     const context = this.#context;
     const { token } = child;
+    if (child.isAgain === true && this.#wasTold(parent, child.id)) return false;
     if (token === undefined) {
       enqueue(context, [{ ...child, parent }]);
       return false;
@@ -51,6 +54,12 @@ export class HandOver {
       reply.state === "running" &&
       connection.first(IS_MINE, namespace, child.id, token) !== undefined
     );
+  }
+
+  /** Whether a run knows of the end of a job. */
+  #wasTold(run: JobId, child: JobId): boolean {
+    const { connection, namespace } = this.#context;
+    return connection.first(WAS_TOLD, namespace, run, child) !== undefined;
   }
 
   #mayPass(child: ChildJob, lane: Lane): boolean {

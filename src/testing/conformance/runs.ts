@@ -158,6 +158,38 @@ export const runsTopic: Topic = {
       },
     },
     {
+      name: "make no child again of which they were told the end, in the same act too",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const children = [step(world), step(world)];
+        await say(world, owner, run, { entries: ["1"], children });
+        const [one, two] = await owner.claim();
+        assert.ok(one && two);
+        await owner.settle(outcomes.succeeded("1", REMOVE_AT_ONCE), one);
+        const again = children.map((child) => ({ ...child, isAgain: true as const }));
+        const { id, token } = two;
+        await world.store.exchange({
+          worker: owner.id,
+          settlements: [{ id, token, outcome: outcomes.succeeded("2", REMOVE_AT_ONCE) }],
+          advances: [
+            {
+              id: run.id,
+              token: run.token,
+              from: 1,
+              entries: ["2"],
+              children: again,
+              next: { kind: "waiting" },
+            },
+          ],
+        });
+        assert.deepEqual(await owner.claim(), []);
+        const { jobs } = await world.store.list({ filter: { type: "step" }, limit: 10 });
+        assert.deepEqual(jobs, []);
+        assert.equal((await recordOfRun(world.store, run.id)).facts.length, 2);
+      },
+    },
+    {
       name: "are told how a child ended, also where its record is removed at once",
       needs: NEEDS,
       async run(world) {
