@@ -120,6 +120,29 @@ test("of many queues that have work an exchange asks those that give it a good s
   });
 });
 
+/** Beside two reads of each job: shards, indexes, the page of ids. */
+const MOST_COMMANDS_A_RETRY = 60;
+
+test("a bulk of failed jobs is made ready again by few commands beside those that read it", async () => {
+  await inWorld(async ({ store, enqueueMany, worker }) => {
+    const count = 200;
+    await enqueueMany(count);
+    const { claim, settle } = await worker();
+    await settle(outcomes.failed(), ...(await claim({ capacity: count })));
+    const { commands } = await countsSince(async () => {
+      const filter = { states: ["failed" as const] };
+      const { changed } = await store.changeMatching({
+        filter,
+        order: { kind: "retry" },
+        limit: count,
+      });
+      expect(changed).toBe(count);
+    });
+    expect(commands).toBeLessThanOrEqual(2 * count + MOST_COMMANDS_A_RETRY);
+    expect(await claim({ capacity: count })).toHaveLength(count);
+  });
+});
+
 /** Round trips beside the jobs: attaching, types, the last looks that find nothing. */
 const BESIDE_JOBS = 20;
 

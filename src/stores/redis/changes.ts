@@ -5,8 +5,9 @@ import type { JobState } from "../../core/job.ts";
 import type { ChangeReply } from "../../core/store.ts";
 import type { Transition } from "../../core/transitions.ts";
 import type { Context } from "./context.ts";
-import { type Move, applyMoves } from "./moves.ts";
+import { type Move, type MoveResult, applyMoves } from "./moves.ts";
 import { type FoundJob, findJobs } from "./reading.ts";
+import { applyRevivals, isRevival } from "./revivals.ts";
 import type { OpenRoom } from "./rooms.ts";
 
 /** How often a job that changed between reading and writing is read again. */
@@ -99,7 +100,7 @@ async function changeFound(
     [...byRoom].map(async ([room, moves]) => {
       for (let from = 0; from < moves.length; from += MAX_MOVES) {
         const part = moves.slice(from, from + MAX_MOVES);
-        const results = await applyMoves(
+        const results = await carryOut(
           context,
           room,
           part.map(({ move }) => move),
@@ -113,6 +114,17 @@ async function changeFound(
     }),
   );
   return again;
+}
+
+/** A bulk of failed jobs that is retried needs no more than a few commands. */
+function carryOut(
+  context: Context,
+  room: OpenRoom,
+  moves: readonly Move[],
+): Promise<readonly MoveResult[]> {
+  return moves.every(isRevival)
+    ? applyRevivals(context, room, moves)
+    : applyMoves(context, room, moves);
 }
 
 interface DecidedMove {

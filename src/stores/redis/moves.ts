@@ -151,7 +151,7 @@ function dueAfter(before: JobRecord, after: JobRecord): string {
 }
 
 /** A time for the script: from its own now where it is symbolic. */
-function timeText(atMs: number): string {
+export function timeText(atMs: number): string {
   return isSymbolic(atMs) ? `+${Math.round(atMs - SYMBOLIC_NOW_MS)}` : String(atMs);
 }
 

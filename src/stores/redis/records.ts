@@ -4,7 +4,7 @@ import type { AttemptRecord, CancelRequest, JobRecord, JobState } from "../../co
 import type { RetentionPolicy } from "../../core/store.ts";
 import { kinFields, readKin } from "./kin.ts";
 import { readKeys, writeKeys } from "./limit-keys.ts";
-import { readId, readTime } from "./wire.ts";
+import { idBytes, readId, readTime } from "./wire.ts";
 
 /** What a lane's field says after its first letter: type, required labels, head start, company of a suspect. */
 export interface LaneDefinition {
@@ -200,6 +200,22 @@ function readClaim(run: Buffer): {
 
 function readAge(ageMs: number): number {
   return ageMs >= FOREVER_MS ? Number.POSITIVE_INFINITY : ageMs;
+}
+
+/** An ended job's member in the index by end, as the scripts write it: outcome, type, ms that it is kept, end, id. */
+export function endedMember({
+  id,
+  type,
+  state,
+  finishedAtMs,
+  removeAtMs,
+}: Pick<JobRecord, "id" | "type" | "state" | "finishedAtMs" | "removeAtMs">): Buffer {
+  const times = Buffer.alloc(12);
+  const ageMs = (removeAtMs ?? 0) - (finishedAtMs ?? 0);
+  times.writeUIntBE(Math.min(ageMs, FOREVER_MS), 0, 6);
+  times.writeUIntBE(finishedAtMs ?? 0, 6, 6);
+  const group = `E${state.charAt(0).toUpperCase()}${type}\0`;
+  return Buffer.concat([Buffer.from(group), times, idBytes(id)]);
 }
 
 /** Writes bounds for JSON, which has no infinity. */
