@@ -25,7 +25,7 @@ export interface Claiming {
   partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs"> | null;
   take(reply: RoomReply): void;
   /** Goes on without a room's part: its numbers are given to no other claim. */
-  forgo(part: Pick<RoomClaim, "firstToken">): void;
+  forgo(part: Pick<RoomClaim, "firstToken" | "share">): void;
   /** Ends a round. */
   endRound(): void;
 }
@@ -62,7 +62,12 @@ export function createClaiming(
         company: claiming.company,
       };
     },
-    forgo: ({ firstToken }) => tokens.keep(firstToken),
+    forgo: ({ firstToken, share }) => {
+      if (share === 0) return;
+      tokens.keep(firstToken);
+      // It may fill them yet. Left to others, who get no numbers for them, they were asked for over and over.
+      claiming.left -= share;
+    },
     endRound: () => tokens.release(),
     take: (reply) => {
       for (const held of reply.claimed) {
