@@ -20,6 +20,32 @@ describe("a rate", () => {
     expect(roomInWindow(starts, HUNDRED_A_SECOND, 6_000)).toEqual({ room: 100, opensInMs: 0 });
   });
 
+  test("loses nothing to steps where its window has few starts", () => {
+    let starts: Starts = NO_STARTS;
+    for (let nowMs = 1_000; nowMs < 1_200; nowMs += 2) {
+      starts = noteStarts(starts, HUNDRED_A_SECOND, nowMs, 1);
+    }
+    expect(roomInWindow(starts, HUNDRED_A_SECOND, 1_999)).toEqual({ room: 0, opensInMs: 1 });
+    expect(roomInWindow(starts, HUNDRED_A_SECOND, 2_000)).toEqual({ room: 1, opensInMs: 0 });
+    expect(roomInWindow(starts, HUNDRED_A_SECOND, 2_003)).toEqual({ room: 2, opensInMs: 0 });
+  });
+
+  test("of many starts is kept in bounded steps, and never exceeded for it", () => {
+    const rate = { limit: 10_000, perMs: 1_000 };
+    const times: number[] = [];
+    let starts: Starts = NO_STARTS;
+    for (let nowMs = 1_000; nowMs < 6_000; nowMs += 1) {
+      const count = Math.min(roomInWindow(starts, rate, nowMs).room, 20);
+      if (count > 0) starts = noteStarts(starts, rate, nowMs, count);
+      for (let each = 0; each < count; each += 1) times.push(nowMs);
+    }
+    for (let index = rate.limit; index < times.length; index += 1) {
+      expect((times[index] ?? 0) - (times[index - rate.limit] ?? 0)).toBeGreaterThanOrEqual(1_000);
+    }
+    expect(times.length).toBeGreaterThan(49_000);
+    expect(starts.length).toBeLessThanOrEqual(201);
+  });
+
   test("is never exceeded within any window, however starts come, and hardly held below", () => {
     const times: number[] = [];
     let starts: Starts = NO_STARTS;

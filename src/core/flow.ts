@@ -156,9 +156,9 @@ function stricterRate(left: Rate | null, right: Rate | null): Rate | null {
 }
 
 /**
- * Starts within a window, oldest first: time of the latest of a step, and how many. A sliding window log, with what
- * comes within a 200th of the window kept as one entry that counts from its latest start: so it is bounded, and never
- * lets more through than an exact log. A bucket that refills (GCRA) would be one number in place of it, but lets a
+ * Starts within a window, oldest first: time of the latest of a step, and how many. A sliding window log; of more than
+ * 200 starts what comes within a 200th of the window is kept as one entry that counts from its latest start: so it is
+ * bounded, and never lets more through than an exact log. A bucket that refills (GCRA) would be one number in place of it, but lets a
  * burst and a whole window's worth through within one window, or, without a burst, loses each late start for ever.
  */
 export type Starts = readonly (readonly [atMs: number, count: number])[];
@@ -166,7 +166,10 @@ export type Starts = readonly (readonly [atMs: number, count: number])[];
 /** No starts yet. */
 export const NO_STARTS: Starts = [];
 
-/** Steps in which a window is kept: a start may wait for a 200th of the window longer than by an exact log. */
+/**
+ * Entries that a window is kept in: a higher rate is kept in so many steps, and a start may wait for a step longer than by
+ * an exact log. A rate of fewer needs no steps, which would cost one of 100 a second half a percent of its starts.
+ */
 const STEPS_PER_WINDOW = 200;
 
 /** How many may start now, and, where none may, in how long the next one. */
@@ -191,7 +194,8 @@ export function roomInWindow(
 export function noteStarts(starts: Starts, rate: Rate, nowMs: number, count: number): Starts {
   const kept = withinWindow(starts, rate, nowMs);
   const last = kept[kept.length - 1];
-  const stepMs = Math.max(1, Math.floor(rate.perMs / STEPS_PER_WINDOW));
+  const isExact = rate.limit <= STEPS_PER_WINDOW;
+  const stepMs = isExact ? 1 : Math.max(1, Math.floor(rate.perMs / STEPS_PER_WINDOW));
   if (last === undefined || Math.floor(last[0] / stepMs) !== Math.floor(nowMs / stepMs)) {
     return [...kept, [nowMs, count]];
   }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineJob } from "millrace";
 import { until } from "../harness/place.ts";
+import type { Program } from "../harness/process.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { enqueueBlank, openHere, openPlace, startWorkers } from "./limited-place.ts";
 
@@ -41,6 +42,22 @@ function overlaps(
     running.set(pid, (running.get(pid) ?? 0) + (isStart ? 1 : -1));
     return { atNs, count: [...running.values()].reduce((sum, each) => sum + each, 0) };
   });
+}
+
+/** How many a process runs. */
+function runningIn(path: string, pid: number): number {
+  return readJournal(path)
+    .filter((mark) => mark.pid === pid)
+    .reduce((sum, { isStart }) => sum + (isStart ? 1 : -1), 0);
+}
+
+/** Kills a process while it runs jobs; gives how many. `0`: it ran none, and lives. */
+async function killAtWork(program: Program, journal: string): Promise<number> {
+  program.signal("SIGSTOP");
+  const held = runningIn(journal, program.pid);
+  if (held > 0) await program.kill();
+  else program.signal("SIGCONT");
+  return held;
 }
 
 /** How long after the last kill the limit was fully used, in milliseconds. */
@@ -83,10 +100,17 @@ export const scenario: Scenario = {
       withinMs,
     );
     const killed = new Map<number, bigint>();
-    for (const program of programs.slice(0, kills)) {
-      await program.kill();
+    let held = 0;
+    const killAnother = async (): Promise<boolean> => {
+      const living = programs.filter(({ pid }) => !killed.has(pid));
+      const program = living[chaos.random.integer(0, living.length - 1)];
+      const heldByIt = program === undefined ? 0 : await killAtWork(program, journal);
+      if (program === undefined || heldByIt === 0) return false;
       killed.set(program.pid, process.hrtime.bigint());
-    }
+      held += heldByIt;
+      return killed.size === kills;
+    };
+    await until(chaos, "the kills", killAnother, withinMs);
     // There is always something to run, until the places of the dead are used again.
     const isRegained = async (): Promise<boolean> => {
       if ((await counts()).ready < LEAST_READY) await enqueueBlank(mill, type, FED);
@@ -103,6 +127,7 @@ export const scenario: Scenario = {
     const most = overlaps(marks, killed).reduce((max, { count }) => Math.max(max, count), 0);
     chaos.figure("worker processes", workers);
     chaos.figure("kills", kills);
+    chaos.must("places held by the killed", held, { atLeast: kills });
     chaos.must("started", marks.filter(({ isStart }) => isStart).length, { atLeast: jobs });
     chaos.must(`most at once, of a limit of ${limit}`, most, { exactly: limit });
     const regainedMs = regainedAfterMs(marks, killed, limit) ?? Number.NaN;

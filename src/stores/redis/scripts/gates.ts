@@ -85,6 +85,7 @@ const WINDOW = `
     if not gate.rate then return end
     trim(gate)
     local step, starts = math.max(1, floor(gate.per / ${STEPS_PER_WINDOW})), gate.starts
+    if gate.rate <= ${STEPS_PER_WINDOW} then step = 1 end
     local at_ms, before
     if starts ~= '' then at_ms, before = struct.unpack('>I6I4', starts, #starts - 9) end
     if at_ms and floor(at_ms / step) == floor(now / step) then
