@@ -77,7 +77,7 @@ async function openLoop({ jobs, type: options, meddle }: Setting): Promise<Bench
   const runs = new HeldRuns({
     driver: undefined,
     logger: silentLogger,
-    reporter: { log: () => {}, take: () => ({}) },
+    reporter: { log: () => {}, progress: () => {}, take: () => ({}) },
     workerId,
     wake: () => {},
     giveBack: () => {},

@@ -38,7 +38,7 @@ export const HELD_BACK_LOOK_MS: number = LEAST_IDLE_MS;
 export interface HeldRunsParts {
   readonly driver: RunDriver | undefined;
   readonly logger: Logger;
-  readonly reporter: Pick<Reporter, "log" | "take">;
+  readonly reporter: Pick<Reporter, "log" | "progress" | "take">;
   readonly workerId: () => string;
   /** There is something to say. */
   readonly wake: () => void;
@@ -119,6 +119,7 @@ export class HeldRuns {
           this.#parts.wake();
         }),
       log: (level, message) => reporter.log(claimed.id, claimed.token, level, message),
+      progress: (progress) => reporter.progress(claimed.id, claimed.token, progress),
       get unconfirmed() {
         return unconfirmed.size;
       },

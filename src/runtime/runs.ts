@@ -1,7 +1,7 @@
 // The seam between the worker loop and the room that drives workflow runs.
 import type { AnyJobType } from "../core/define-job.ts";
 import type { JobId } from "../core/ids.ts";
-import type { LogLevel } from "../core/job.ts";
+import type { JsonText, LogLevel } from "../core/job.ts";
 import type { Advance, AdvanceReply, Ending, RunFact } from "../core/run.ts";
 import type { ClaimedJob } from "../core/store.ts";
 
@@ -38,6 +38,8 @@ export interface RunOwner {
   say(word: RunWord): Promise<AdvanceReply>;
   /** A line for the run's log. */
   log(level: LogLevel, message: string): void;
+  /** How far it is. */
+  progress(progress: JsonText): void;
   /** Children whose end the store has yet to confirm. */
   readonly unconfirmed: number;
   readonly worker: string;

@@ -1,18 +1,16 @@
 // Drives the workflow runs that a worker claims: reads their records, and keeps them in memory until they say their last.
-import type { AnyJobType, JobLog } from "../core/define-job.ts";
+import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
-import { toJson } from "../core/limits.ts";
-import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
 import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun, RoomParts, RunDriver, RunOwner } from "../runtime/index.ts";
-import { type WorkflowType, isWorkflow } from "./define-workflow.ts";
+import { isWorkflow } from "./define-workflow.ts";
 import { misused } from "./errors.ts";
 import { LiveRun } from "./live-run.ts";
 import type { Recorded } from "./run-parts.ts";
 import { lostAnswer, readFacts } from "./large-endings.ts";
 import { type RunRecord, readRecord } from "./reading.ts";
 import { type Item, readScript, rewind, writeItem, writeEntry } from "./record.ts";
+import { createTelling } from "./run-log.ts";
 import { runFunction } from "./running.ts";
 import { createTurns } from "./turns.ts";
 
@@ -31,8 +29,9 @@ export function createDriver(room: DriverParts): RunDriver {
         owner,
         room,
         turns,
-        runFunction: (each) =>
-          runFunction(each, createRunLog(each, owner, room.logger), room.values),
+        tellingOf: (each, of, input, about) =>
+          createTelling({ run: each, owner, logger: room.logger }, of, input, about),
+        runFunction: (each) => runFunction(each, room.values),
       });
       if (claimed.resumes === true || room.values.isAway(claimed.input))
         void resume(room, run, owner);
@@ -91,29 +90,4 @@ function takenBack(
     if (kind === "ended" && !body.startsWith('{"state":"succeeded"')) failed.add(key);
   }
   return rewind(items, (jobId) => failed.has(jobId));
-}
-
-/** The log of a run: silent while its record is replayed. */
-function createRunLog(run: LiveRun, owner: RunOwner, logger: RoomParts["logger"]): JobLog {
-  const { claimed } = run;
-  const type: WorkflowType = run.type;
-  const secrets =
-    type.redactedPaths.length === 0
-      ? []
-      : collectSecrets(JSON.parse(run.input) as unknown, type.redact);
-  const write = (level: LogLevel, message: string, fields: object = {}): void => {
-    if (run.isReplaying) return;
-    const text = maskText(message, secrets);
-    const plain = JSON.parse(toJson(fields, "fields of a log line")) as unknown;
-    const shown = maskValue(type.redact(plain), secrets) as object;
-    logger[level]({ ...shown, jobId: claimed.id, type: type.name, attempt: claimed.attempt }, text);
-    const hasFields = Object.keys(shown).length > 0;
-    owner.log(level, hasFields ? `${text} ${JSON.stringify(shown)}` : text);
-  };
-  return Object.fromEntries(
-    LOG_LEVELS.map((level) => [
-      level,
-      (message: string, fields?: object) => write(level, message, fields),
-    ]),
-  ) as Record<LogLevel, (message: string, fields?: object) => void>;
 }

@@ -1,8 +1,8 @@
 // A job type's handler called as a function, for runs that stay on their host.
-import type { AnyJobType, JobLog } from "../core/define-job.ts";
+import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { validate } from "../runtime/index.ts";
+import type { Telling } from "./run-log.ts";
 import type { LocalStep } from "./steps.ts";
 
 /**
@@ -14,6 +14,7 @@ export async function runHere(
   type: AnyJobType,
   input: unknown,
   local: LocalStep,
+  { log, progress }: Telling,
 ): Promise<unknown> {
   if (type.run === undefined) {
     throw new MillraceError("INVALID_ARGUMENT", {
@@ -41,8 +42,8 @@ export async function runHere(
         enqueuedAt: new Date(),
       },
       signal,
-      log: noLog,
-      progress: () => {},
+      log,
+      progress,
     });
     const output: unknown = await Promise.race([running, whenAborted(signal)]);
     return await validate(type.outputSchema, output, `output of ${type.name}`, "INVALID_OUTPUT");
@@ -50,10 +51,6 @@ export async function runHere(
     cancel();
   }
 }
-
-const noLog: JobLog = Object.fromEntries(
-  LOG_LEVELS.map((level) => [level, (_message: string) => {}]),
-) as Record<LogLevel, (message: string) => void>;
 
 function limited(
   outer: AbortSignal,

@@ -1,4 +1,5 @@
 // A run in memory: its function, the steps that it has taken, and what it is told, one thing a turn.
+import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
@@ -26,6 +27,7 @@ import {
   brokenWord,
   startItem,
 } from "./run-parts.ts";
+import type { Telling } from "./run-log.ts";
 import type { StepTaker } from "./taking-steps.ts";
 import { UnderWay } from "./under-way.ts";
 
@@ -130,6 +132,10 @@ export class LiveRun implements HeldRun, StepTaker {
   /** Why the run is to end, where somebody or its deadline says so. */
   get stopped(): MillraceError | null {
     return this.#stopping.error;
+  }
+
+  tellingOf(type: AnyJobType, input: unknown, about?: object): Telling {
+    return this.#parts.tellingOf(this, type, input, about);
   }
 
   nowMs(): number {

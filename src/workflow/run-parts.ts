@@ -1,4 +1,5 @@
 // What a run in memory is made of, and how it ends.
+import type { AnyJobType } from "../core/define-job.ts";
 import { type MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { AdvanceOutcome, RunFact } from "../core/run.ts";
 import type { ClaimedJob, RetentionPolicy } from "../core/store.ts";
@@ -6,6 +7,7 @@ import type { RoomParts, RunOwner } from "../runtime/index.ts";
 import type { WorkflowType } from "./define-workflow.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { Item } from "./record.ts";
+import type { Telling } from "./run-log.ts";
 import type { Turns } from "./turns.ts";
 
 /** Most steps of one run: a record of so many is replayed in about a second. */
@@ -18,6 +20,8 @@ export interface LiveRunParts {
   readonly owner: RunOwner;
   readonly room: Pick<RoomParts, "prepareJob" | "values">;
   readonly turns: Turns;
+  /** What work on an input tells on its way. */
+  readonly tellingOf: (run: LiveRun, type: AnyJobType, input: unknown, about?: object) => Telling;
   /** The function, run to its end with the steps of this run. Called once; never rejects. */
   readonly runFunction: (run: LiveRun) => Promise<void>;
 }

@@ -6,7 +6,6 @@ import { toJson } from "../core/limits.ts";
 import { collectSecrets } from "../core/redaction.ts";
 import { readRetryPolicy } from "../core/retry.ts";
 import { type RoomParts, maskError, validate } from "../runtime/index.ts";
-import type { JobLog } from "../core/define-job.ts";
 import { StepError } from "./errors.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { LastWord } from "./run-parts.ts";
@@ -18,15 +17,11 @@ import { createSteps } from "./taking-steps.ts";
 const UNDO_ATTEMPTS = 5;
 
 /** Runs the function of a run. Never rejects. */
-export async function runFunction(
-  run: LiveRun,
-  log: JobLog,
-  values: RoomParts["values"],
-): Promise<void> {
+export async function runFunction(run: LiveRun, values: RoomParts["values"]): Promise<void> {
   const secrets = secretsOf(run);
   let thrown: unknown;
   try {
-    const result = await keepResult(run, await callFunction(run, log), values);
+    const result = await keepResult(run, await callFunction(run), values);
     if (run.stopped === null) {
       run.cancel(run.root, noLonger("its run has ended"));
       const { succeeded } = retentionOf(run);
@@ -48,7 +43,7 @@ export async function runFunction(
   }
 }
 
-async function callFunction(run: LiveRun, log: JobLog): Promise<unknown> {
+async function callFunction(run: LiveRun): Promise<unknown> {
   const { type, claimed } = run;
   const raw = JSON.parse(run.input) as unknown;
   const input: unknown = await validate(type.inputSchema, raw, "input", "INVALID_INPUT");
@@ -61,7 +56,7 @@ async function callFunction(run: LiveRun, log: JobLog): Promise<unknown> {
       startedAt: new Date(run.startedAtMs),
       tags: claimed.tags,
     },
-    log,
+    log: run.tellingOf(type, raw).log,
   };
   const output: unknown = await type.workflow.run(context);
   return validate(type.outputSchema, output, "output", "INVALID_OUTPUT");

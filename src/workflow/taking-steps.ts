@@ -9,6 +9,7 @@ import { validate } from "../runtime/index.ts";
 import type { Chance } from "./chance.ts";
 import { runHere } from "./here.ts";
 import type { Draft, Scope, Work } from "./operation.ts";
+import type { Telling } from "./run-log.ts";
 import {
   DEFAULT_MAP_CONCURRENCY,
   type JobStepOptions,
@@ -29,6 +30,8 @@ export interface StepTaker {
   /** Whether jobs as steps are called as functions here. */
   readonly isLocal: boolean;
   take(scope: Scope, draft: Draft): Promise<unknown>;
+  /** What a handler that is called here tells on its way. */
+  tellingOf(type: AnyJobType, input: unknown, about: object): Telling;
   /** Drops what is open in a scope. */
   cancel(scope: Scope, error: Error): void;
   /** The time of the latest thing that the run was told. */
@@ -110,7 +113,10 @@ function jobWork(
   if (!taker.isLocal) return { kind: "job", type, input, options };
   return {
     kind: "local",
-    body: (local) => runHere(type, input, local),
+    body: (local) => {
+      const about = { stepType: type.name, stepAttempt: local.attempt };
+      return runHere(type, input, local, taker.tellingOf(type, input, about));
+    },
     retry: type.retry,
     isHandedOn: true,
   };

@@ -102,3 +102,35 @@ test("a run that is put out of memory says so, and so does one that is taken up"
     ]);
   });
 });
+
+test("handlers that a run calls on its host log to it, masked, and tell its progress", async () => {
+  const lines: Line[] = [];
+  const told = Promise.withResolvers<void>();
+  const greet = defineJob({
+    name: "greet",
+    redact: ["secret"],
+    run: async ({ input, log, progress }) => {
+      log.info(`hello, ${(input as { secret: string }).secret}`);
+      progress({ half: true });
+      await told.promise;
+    },
+  });
+  const local = defineWorkflow({
+    name: "local",
+    stayOnHost: true,
+    run: ({ step }) => step.job(greet, { secret: "swordfish" }),
+  });
+  const mill = await working(lines, greet, local);
+  const receipt = await mill.enqueue(local, null);
+  const { id } = receipt;
+  await vi.waitFor(async () => expect((await mill.job(id))?.progress).toEqual({ half: true }));
+  told.resolve();
+  await receipt.result(PATIENCE);
+  const hello = linesOf(lines, id).find(({ message }) => message.startsWith("hello"));
+  expect(hello?.fields).toMatchObject({ type: "local", stepType: "greet", stepAttempt: 1 });
+  expect(JSON.stringify(lines)).not.toContain("swordfish");
+  await vi.waitFor(async () => {
+    const kept = await mill.logs(id);
+    expect(kept.map(({ message }) => message).join()).toContain("hello, ");
+  });
+});
