@@ -2,7 +2,7 @@
 import { PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
 /** Number of arguments of a job. */
-export const REVIVAL_ARGUMENTS = 7;
+const REVIVAL_ARGUMENTS = 7;
 
 /*
  * keys: the room's. arguments: nonce, nonces of replies that arrived, 1 when events come; then for each job: id, head of
