@@ -36,25 +36,6 @@ describe("a batcher", () => {
     expect(sizes).toEqual([1, 2]);
   });
 
-  test("lets one who stands alone wait a turn for company, where there was company before", async () => {
-    const sizes: number[] = [];
-    const batcher = createBatcher<number, number>(10, async (items) => {
-      sizes.push(items.length);
-      return items;
-    });
-    /** As sockets are read: each with its microtasks done before the next. */
-    const oneByOne = async (): Promise<void> => {
-      const first = batcher.add([1]);
-      for (let drained = 0; drained < 20; drained += 1) await Promise.resolve();
-      await Promise.all([first, batcher.add([2])]);
-    };
-    await oneByOne();
-    expect(sizes).toEqual([1, 1]);
-    await Promise.all([batcher.add([1]), batcher.add([2])]);
-    await oneByOne();
-    expect(sizes).toEqual([1, 1, 2, 2]);
-  });
-
   test("cuts batches at the bound without cutting a caller's list", async () => {
     const sizes: number[] = [];
     const batcher = createBatcher<number, number>(3, async (items) => {

@@ -1,8 +1,7 @@
 // A primary that a Sentinel watches: the store finds it, and its successor.
 import { defineJob, openMillrace } from "millrace";
 import { expect, test } from "vitest";
-import { startRedis } from "../servers/redis-server.ts";
-import { startSentinel } from "../servers/redis-sentinel.ts";
+import { startRedisPair, startSentinel } from "../servers/redis-sentinel.ts";
 
 /** A failover by a Sentinel takes seconds; on a busy machine, several times as many. */
 const WITHIN = { timeout: 90_000 };
@@ -14,12 +13,7 @@ test(
   { timeout: 180_000 },
   async () => {
     await using servers = new AsyncDisposableStack();
-    const [primary, replica] = await Promise.all([startRedis(), startRedis()]);
-    servers.defer(() => primary.stop());
-    servers.defer(() => replica.stop());
-    await primary.client.config("SET", "repl-diskless-sync-delay", 0);
-    await replica.client.replicaof("127.0.0.1", primary.port);
-    await expect.poll(() => replica.client.info("replication")).toContain("master_link_status:up");
+    const { primary, replica } = servers.use(await startRedisPair());
     const sentinel = servers.use(await startSentinel(primary));
 
     await using mill = await openMillrace({ store: sentinel.url, jobs: [double], logger: false });

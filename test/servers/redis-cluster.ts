@@ -24,6 +24,8 @@ export interface RedisClusterOptions {
   readonly primaries?: number;
   readonly replicasEach?: number;
   readonly args?: readonly string[];
+  /** Arguments that name a certificate: each node listens with TLS too. */
+  readonly tls?: readonly string[];
 }
 
 /** Starts a cluster, and waits until its nodes agree. */
@@ -31,7 +33,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   const primaryCount = options.primaries ?? 3;
   const count = primaryCount * (1 + (options.replicasEach ?? 1));
   const nodes = await Promise.all(
-    Array.from({ length: count }, () => startNode(options.args ?? [])),
+    Array.from({ length: count }, () => startNode(options.args ?? [], options.tls)),
   );
   await introduce(nodes);
   await share(nodes.slice(0, primaryCount));
@@ -47,7 +49,12 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   };
 }
 
-async function startNode(args: readonly string[]): Promise<RedisServer> {
+async function startNode(args: readonly string[], tls?: readonly string[]): Promise<RedisServer> {
+  if (tls !== undefined) {
+    return startOnFreePort((port) =>
+      startNode([...args, "--tls-port", String(port), "--tls-cluster", "yes", ...tls]),
+    );
+  }
   const own = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)];
   // A node that is alone learns its own address from nobody.
   own.push("--cluster-announce-ip", "127.0.0.1");
@@ -62,8 +69,10 @@ async function startNode(args: readonly string[]): Promise<RedisServer> {
 async function introduce(nodes: readonly RedisServer[]): Promise<void> {
   const [first, ...others] = nodes;
   for (const node of others) {
-    const busPort = await busPortOf(node);
-    await first?.client.call("CLUSTER", "MEET", "127.0.0.1", String(node.port), String(busPort));
+    const busPort = await numberIn(node, "cluster-port");
+    // Nodes that speak with TLS know each other by that port.
+    const port = (await numberIn(node, "tls-port")) || node.port;
+    await first?.client.call("CLUSTER", "MEET", "127.0.0.1", port, busPort);
   }
   await until(async () => {
     const known = await Promise.all(nodes.map((node) => clusterInfo(node)));
@@ -71,9 +80,10 @@ async function introduce(nodes: readonly RedisServer[]): Promise<void> {
   }, "the nodes should know each other");
 }
 
-async function busPortOf(node: RedisServer): Promise<number> {
-  const [, port] = (await node.client.config("GET", "cluster-port")) as [string, string];
-  return Number(port);
+/** A number among a node's settings; 0 where it has none of that name. */
+async function numberIn({ client }: RedisServer, setting: string): Promise<number> {
+  const [, value = "0"] = (await client.config("GET", setting)) as readonly string[];
+  return Number(value);
 }
 
 async function share(primaries: readonly RedisServer[]): Promise<void> {

@@ -113,6 +113,7 @@ function sentinelOf({
     sentinels: [...addresses],
     db: database,
     enableTLSForSentinelMode: isEncrypted,
+    ...(isEncrypted ? { sentinelTLS: {} } : {}),
     sentinelRetryStrategy: () => null,
     ...(primary === undefined ? {} : { name: primary }),
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),

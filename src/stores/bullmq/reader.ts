@@ -114,6 +114,8 @@ class StreamReader implements Reader {
         while (generation === this.#generation) await this.#readOnce(client, generation);
       } catch {
         this.#client?.disconnect();
+        // Once: each time it would listen for the end of the same connection again.
+        this.#client = null;
         await new Promise((resolve) => {
           setTimeout(resolve, Math.random() * RECONNECT_PAUSE_MS);
         });

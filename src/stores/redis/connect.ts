@@ -95,6 +95,7 @@ function make(
         ? {}
         : { sentinelPassword: location.sentinelPassword }),
       enableTLSForSentinelMode: location.isEncrypted,
+      ...(location.isEncrypted ? { sentinelTLS: {} } : {}),
       // No failover detector: it closes a connection that is just being made, and ioredis 6 takes that for its end. A
       // primary that was replaced shows by a closed connection, by silence, or by READONLY.
       sentinelRetryStrategy: reconnectDelayMs,

@@ -169,28 +169,32 @@ export function findingsOf(servers: readonly ServerFacts[], durability: Durabili
         "no append-only file: a restart of the server loses jobs; set appendonly yes (and appendfsync always to lose nothing at all)",
     });
   }
-  for (const server of servers) {
-    if (server.lastWriteFailed) {
-      findings.push({
-        level: "problem",
-        message: "the server failed to write to its disk; look at its log and its free space",
-      });
-    }
-    if (server.maxMemoryBytes === 0) {
-      findings.push({
-        level: "warning",
-        message:
-          "maxmemory is not set: a backlog can grow until the system ends the server; set it below what the machine has, with maxmemory-policy noeviction",
-      });
-    }
-    if (durability === "replicated" && server.connectedReplicas === 0) {
-      findings.push({
-        level: "problem",
-        message:
-          'durability is "replicated" and a primary has no replica: every write waits in vain',
-      });
-    }
-  }
+  /** Once, however many servers it is of: of a Cluster's, how many is said. */
+  const tell = (
+    level: Finding["level"],
+    message: string,
+    isSo: (server: ServerFacts) => boolean,
+  ): void => {
+    const count = servers.filter(isSo).length;
+    if (count === 0) return;
+    const where = servers.length === 1 ? "" : ` (${count} of ${servers.length} primaries)`;
+    findings.push({ level, message: message + where });
+  };
+  tell(
+    "problem",
+    "the server failed to write to its disk; look at its log and its free space",
+    ({ lastWriteFailed }) => lastWriteFailed,
+  );
+  tell(
+    "warning",
+    "maxmemory is not set: a backlog can grow until the system ends the server; set it below what the machine has, with maxmemory-policy noeviction",
+    ({ maxMemoryBytes }) => maxMemoryBytes === 0,
+  );
+  tell(
+    "problem",
+    'durability is "replicated" and a primary has no replica: every write waits in vain',
+    ({ connectedReplicas }) => durability === "replicated" && connectedReplicas === 0,
+  );
   if (findings.length === 0) findings.push({ level: "ok", message: "the settings keep jobs" });
   return findings;
 }

@@ -1,15 +1,13 @@
 // C3: everything that the store can do, over a hundred queues of a Cluster.
-import { globSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { type Millrace, defineJob, fatal, openMillrace } from "millrace";
 import type { RedisServer } from "../../servers/redis-server.ts";
 import type { Script } from "../../../src/stores/redis/scripts/script.ts";
+import { allScripts } from "../../servers/scripts.ts";
 import { until } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { MortalCluster } from "./cluster.ts";
 
 const QUEUES = 100;
-const SCRIPTS = fileURLToPath(new URL("../../../src/stores/redis/scripts/", import.meta.url));
 
 export const scenario: Scenario = {
   id: "C3",
@@ -115,20 +113,6 @@ async function usesOf(node: RedisServer): Promise<{ calls: number; crossSlot: nu
     calls: Number(/cmdstat_evalsha:calls=(\d+)/.exec(commands)?.[1] ?? 0),
     crossSlot: Number(/errorstat_CROSSSLOT:count=(\d+)/.exec(errors)?.[1] ?? 0),
   };
-}
-
-async function allScripts(): Promise<readonly Script[]> {
-  const modules = await Promise.all(
-    globSync("*.ts", { cwd: SCRIPTS }).map(
-      async (file) =>
-        (await import(new URL(file, `file://${SCRIPTS}`).href)) as Record<string, unknown>,
-    ),
-  );
-  return modules.flatMap((module) => Object.values(module).filter(isScript));
-}
-
-function isScript(value: unknown): value is Script {
-  return typeof value === "object" && value !== null && "sha" in value && "source" in value;
 }
 
 async function isKnown(primaries: readonly RedisServer[], { sha }: Script): Promise<boolean> {
