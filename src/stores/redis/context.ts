@@ -16,6 +16,8 @@ export interface Context {
   readonly directory: Directory;
   readonly rooms: Rooms;
   readonly nextNonce: () => Buffer;
+  /** How long an exchange waits for rooms that are silent, once others answered. */
+  readonly patienceMs: number;
   /** The types that were made known, read again now and then. */
   /** What was brought to where it belongs. */
   readonly delivered: Delivered;

@@ -388,7 +388,7 @@ export async function askRound(
     const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
     return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };
   });
-  const outcomes = await outcomesOf(asked);
+  const outcomes = await outcomesOf(asked, insides.context.patienceMs);
   const answers: RoomAnswer[] = [];
   let failure: PromiseRejectedResult | undefined;
   for (const [index, { asking, answer }] of asked.entries()) {

@@ -11,6 +11,7 @@ import { LAYOUT_VERSION, directoryOf } from "./layout.ts";
 import { DEFAULT_DEADLINE_MS, openLink } from "./link.ts";
 import { createDelivered } from "./delivered.ts";
 import { createNonceMaker } from "./nonces.ts";
+import { ROOM_PATIENCE_MS } from "./patience.ts";
 import { checkLayout, openTypes } from "./queues.ts";
 import { MAX_PARTITIONS, openRooms } from "./rooms.ts";
 import { createRedisStore } from "./store.ts";
@@ -39,6 +40,11 @@ export interface RedisStoreOptions {
   readonly partitions?: Readonly<Record<string, number>>;
   /** Longest time that a call may take before it fails with `STORE_BUSY`. Default 10 seconds. */
   readonly deadlineMs?: number;
+  /**
+   * How long an exchange over several partitions or queues waits for those that are silent, once others answered.
+   * Default 250 ms: a test that counts on all of them waits longer.
+   */
+  readonly patienceMs?: number;
   /** A clock that can be moved, for tests; the server's by default. */
   readonly clock?: SharedClock;
 }
@@ -95,6 +101,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       nextNonce: createNonceMaker(),
       delivered: createDelivered(link),
       types: openTypes(link, directory),
+      patienceMs: options.patienceMs ?? ROOM_PATIENCE_MS,
     };
     const durability = options.durability ?? durabilityOf(servers);
     return createRedisStore({ context, location, durability, clock: options.clock });

@@ -16,6 +16,7 @@ export type Outcome<Value> = PromiseSettledResult<Value> | null;
  */
 export function outcomesOf<Value>(
   asked: readonly { readonly answer: Promise<Value>; readonly isSilent: boolean }[],
+  patienceMs: number = ROOM_PATIENCE_MS,
 ): Promise<readonly Outcome<Value>[]> {
   const [only] = asked;
   if (only === undefined) return Promise.resolve([]);
@@ -33,7 +34,7 @@ export function outcomesOf<Value>(
     const timer = setTimeout(() => {
       isOver = true;
       look();
-    }, ROOM_PATIENCE_MS);
+    }, patienceMs);
     for (const [index, { answer, isSilent }] of asked.entries()) {
       const note = (outcome: PromiseSettledResult<Value>): void => {
         outcomes[index] = outcome;
