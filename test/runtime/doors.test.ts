@@ -50,10 +50,11 @@ describe.each(["SQLite", "Redis"])("on %s", (kind) => {
     return jobs.filter(({ startedAt }) => timeOf(startedAt) >= atMs);
   }
 
-  const everyWorkerClaims = (atMs: number): Promise<void> =>
-    expect
-      .poll(async () => new Set((await claimedFrom(atMs)).map(({ worker }) => worker)).size)
-      .toBe(WORKERS);
+  async function everyWorkerClaims(atMs: number): Promise<void> {
+    const claimers = async (): Promise<number> =>
+      new Set((await claimedFrom(atMs)).map(({ worker }) => worker)).size;
+    await expect.poll(claimers).toBe(WORKERS);
+  }
 
   async function now(): Promise<number> {
     return (await mill.describe()).nowMs;
