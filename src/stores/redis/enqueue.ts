@@ -137,6 +137,7 @@ const LETTERS: Readonly<Record<string, JobState>> = {
   r: "ready",
   s: "scheduled",
   u: "running",
+  w: "waiting",
   p: "succeeded",
   f: "failed",
   c: "cancelled",

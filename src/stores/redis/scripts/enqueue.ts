@@ -14,7 +14,7 @@ const OVERTAKEN_MS = 10_000;
  *   tags, tags, input, event, the run that made it or "", "" or its keys: a letter for each that says what is done where as many stand as may run
  *   (w waits, d drops the new one, c cancels the oldest), zero byte, keys as gates.ts has them.
  * reply: [server time, 1 if somebody follows, states in the order of the arguments, a letter a job]: capital: new, R
- *   ready, S scheduled; small: was known, r, s, u running, p succeeded, f failed, c cancelled; d: the queue is draining,
+ *   ready, S scheduled; small: was known, r, s, u running, w waiting, p succeeded, f failed, c cancelled; d: the queue is draining,
  *   and it was not kept; x: dropped for a limit. After the letters, where there are any, jobs that must be cancelled for
  *   those that were kept: zero byte, id (32 hex digits), gate.
  *   [-1] when somebody follows and no events came: nothing was written.
@@ -44,9 +44,11 @@ end
 at = at + lane_count
 if known[5] then open_limits(known[5]) end
 
-local LETTERS = { L = 'r', S = 'p', F = 'f', C = 'c' }
+local LETTERS = { L = 'r', P = 'w', S = 'p', F = 'f', C = 'c' }
 local function state_of(id, record)
-  if call('HEXISTS', RUNNING, id) == 1 then return 'u' end
+  local run = call('HGET', RUNNING, id)
+  if run and has(byte(run, 1), KIN) and sub(call('HGET', shard_of(id), id .. 'k'), 21) == 'w' then return 'w' end
+  if run then return 'u' end
   local place = sub(record, 1, 1)
   if place == 'T' then return sub(record, 12, 17) <= now6 and 'r' or 's' end
   return LETTERS[place]
