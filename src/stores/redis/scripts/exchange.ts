@@ -92,13 +92,20 @@ local function settle_plain()
   for burst, ids in pairs(steps) do purge_steps(ids) end
   if limits and heavy[1] then
     local ids = {}
-    for k, job in ipairs(heavy) do
-      ids[k] = job[1]
-      end_standing(job[1], shard_of(job[1]))
-    end
-    limits.leave(ids)
+    for k, job in ipairs(heavy) do ids[k] = job[1] end
+    for _, id in ipairs(limits.leave(ids)) do end_standing(id, shard_of(id)) end
   end
-  for _, job in ipairs(heavy) do purge(job[1], job[2], shard_of(job[1])) end
+  local with_extras = {}
+  for _, job in ipairs(heavy) do
+    local key = shard_of(job[1])
+    if job[2] == EXTRAS then
+      local fields = with_extras[key]
+      if not fields then fields = {} with_extras[key] = fields end
+      fields[#fields + 1] = job[1]
+      fields[#fields + 1] = job[1] .. 'x'
+    else purge(job[1], job[2], key) end
+  end
+  for key, fields in pairs(with_extras) do call('HDEL', key, unpack(fields)) end
 end
 if not before then
   -- Whoever claims in this very call learns when to look again; others must be told.

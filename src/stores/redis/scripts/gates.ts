@@ -14,7 +14,8 @@ import { FIXED_KEYS } from "../layout.ts";
  *   g  g<gate>    running (4 bytes), held until (6), opens at (6), 1 if groups may be parked (1), starts (4), and the
  *                 window of starts: time (6) and number (4) of each step
  *      r<group>   turn (6), and the gate where it is parked
- *      u<id>      of each job that runs under keys: its keys
+ *      u<id>      of each job that runs under keys: `+` if it stands for new ones, else `-`, and its keys
+ *      c<lane>    where in the ring of a lane the next claim begins: behind the group that the last one took from
  *
  * How many run under a gate is the number of entries `u` that name it, and each of them goes in the same call as the
  * entry of the running job: neither a repeated call nor a failover can let the two differ. How many run in the whole
@@ -97,13 +98,15 @@ const WINDOW = `
 
 const GATES = `
   local function gate_of(name, value)
-    local gate = { name = name, count = 0, held = 0, opens = 0, parked = 0, total = 0, starts = '' }
+    local own = bounds[sub(name, 1, (string.find(name, '\\1', 1, true) or 0) - 1)] or UNBOUNDED
+    local count, held, opens, parked, total, starts = 0, 0, 0, 0, 0, ''
     if value then
-      gate.count, gate.held, gate.opens, gate.parked, gate.total = struct.unpack('>I4I6I6BI4', value)
-      gate.starts = sub(value, 22)
+      count, held, opens, parked, total = struct.unpack('>I4I6I6BI4', value)
+      starts = sub(value, 22)
     end
-    local own = bounds[string.match(name, '^[^\\1]*')]
-    if own then gate.concurrency, gate.rate, gate.per = own[1], own[2], own[3] end
+    -- All fields at once: a table that grows is made anew several times.
+    local gate = { name = name, count = count, held = held, opens = opens, parked = parked, total = total, starts = starts,
+      concurrency = own[1], rate = own[2], per = own[3], trimmed = false }
     gates[name] = gate
     return gate
   end
@@ -126,8 +129,11 @@ const GATES = `
   local function split(keys)
     local names = names_of[keys]
     if names then return names end
-    names = {}
-    for name in string.gmatch(keys, '[^\\1]+\\1[^\\1]+') do names[#names + 1] = name end
+    if not string.find(keys, '\\1', string.find(keys, '\\1', 1, true) + 1, true) then names = { keys }
+    else
+      names = {}
+      for name in string.gmatch(keys, '[^\\1]+\\1[^\\1]+') do names[#names + 1] = name end
+    end
     names_of[keys] = names
     return names
   end
@@ -231,18 +237,19 @@ const GROUPS = `
     local first = call('ZRANGEBYLEX', TURNS, '(O' .. now6 .. '\\255', '[O\\255', 'LIMIT', 0, 1)[1]
     return first and struct.unpack('>I6', sub(first, 2, 7))
   end
-  -- Jobs run no longer: they leave their gates.
+  -- Jobs run no longer: they leave their gates. Gives back those that stand for new ones.
   local function leave(ids)
     local fields = {}
     for k, id in ipairs(ids) do fields[k] = 'u' .. id end
-    local all, left, gone = {}, {}, {}
+    local all, left, gone, standing = {}, {}, {}, {}
     for k, value in ipairs(read_fields(fields)) do
       if value then
         gone[#gone + 1] = fields[k]
-        left[#left + 1] = value
+        left[#left + 1] = sub(value, 2)
+        if byte(value) == 43 then standing[#standing + 1] = ids[k] end
       end
     end
-    if not gone[1] then return end
+    if not gone[1] then return standing end
     in_parts('HDEL', GATES, gone)
     load_gates(left)
     for _, keys in ipairs(left) do
@@ -256,6 +263,7 @@ const GROUPS = `
     for _, gate in pairs(all) do
       if room_at(gate) > 0 then unpark_all(gate) end
     end
+    return standing
   end
   -- A job with keys is ready: its group is in the ring, or where it is parked. Gives back whether it is in the ring.
   local function enter(lane, keys)
@@ -308,7 +316,7 @@ const GROUPS = `
 /** For scripts that claim, settle, keep or sweep, after WAKING: `open_limits` makes `limits` of the entry `G`. */
 export const LIMITS: string = `
 local function open_limits(text)
-  local bounds, gates, dirty, freed, entered = {}, {}, {}, {}, {}
+  local bounds, gates, dirty, freed, entered, UNBOUNDED = {}, {}, {}, {}, {}, {}
   for name, concurrency, most, per in string.gmatch(text, '([^\\1\\n]+)\\1(%d*)\\1(%d*)\\1(%d*)\\n') do
     bounds[name] = { tonumber(concurrency), tonumber(most), tonumber(per) }
   end

@@ -26,6 +26,7 @@ end
 local function forget_lane(field, lane, slot)
   call('HDEL', META, field, 'l' .. lane, 'e' .. lane, 'i' .. lane)
   if slot > 0 then call('HDEL', META, 's' .. slot, 'D' .. slot) end
+  call('HDEL', GATES, 'c' .. lane)
   call('HINCRBY', META, 'L', -1)
   local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
   local idle = call('ZRANGE', IDLE, low + 1, low + LANE_SPAN - 1, 'BYSCORE', 'WITHSCORES')

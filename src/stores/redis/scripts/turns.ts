@@ -9,14 +9,23 @@ const LEAST_PROMOTED = 1_000;
 
 const GROUPS = `
   local function group_of(cursor, turn, keys)
-    local group = { name = cursor.number .. keys, keys = keys, turn = turn }
+    -- All fields at once: a table that grows is made anew several times. Of its job: id and order, rank, list.
+    local group = { name = cursor.number .. keys, keys = keys, turn = turn, gates = false, heads = false, at = 0,
+      drained = false, last = false, record = false, extras = false, touched = false, member = false, id = false,
+      order = false, rank = 0, list = 0 }
     cursor.known[keys] = group
     return group
   end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
-    for _, name in ipairs(limits.split(group.keys)) do
-      if room_at(gates[name]) <= 0 then return gates[name] end
+    local own = group.gates
+    if not own then
+      own = {}
+      for k, name in ipairs(limits.split(group.keys)) do own[k] = gates[name] end
+      group.gates = own
+    end
+    for k = 1, #own do
+      if room_at(own[k]) <= 0 then return own[k] end
     end
   end
   local function read_heads(group, most)
@@ -44,12 +53,21 @@ const GROUPS = `
     end
     for key, asked in pairs(by_shard) do
       local values = call('HMGET', key, unpack(asked.fields))
-      for k, group in ipairs(asked.groups) do group.record, group.extras = values[2 * k - 1], values[2 * k] end
+      for k, group in ipairs(asked.groups) do
+        group.record, group.extras, group.member = values[2 * k - 1], values[2 * k], group.heads[1]
+      end
     end
   end
   local function load_more(cursor)
     local want = math.max(${LEAST_GROUPS}, left)
-    local members = call('ZRANGEBYLEX', TURNS, cursor.after, '[R' .. cursor.number .. '\\255', 'LIMIT', 0, want)
+    local members = call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want)
+    if #members < want and cursor.begun then
+      -- From the front of the ring again, up to where this claim began.
+      cursor.after, cursor.stop, cursor.begun = '[R' .. cursor.number, '[R' .. cursor.number .. cursor.begun, nil
+      for _, member in ipairs(call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want - #members)) do
+        members[#members + 1] = member
+      end
+    end
     cursor.dry = #members < want
     local fresh, list_of_keys = {}, {}
     for _, member in ipairs(members) do
@@ -127,20 +145,25 @@ const RING = `
     else place(cursor, group, shut and group.turn, shut) end
     pass_on(cursor, group, shut)
   end
-  -- Writes the order in which groups come next time.
+  -- Writes the order in which groups come next time: one that may go on stays where it is, and the next claim begins
+  -- behind it (putting it last took two commands of a sorted set and one of a hash, and a third of a claim's time). One
+  -- that is parked is the last of those that wait where it does.
   local function close(cursor)
-    local touched = {}
+    if not cursor.last then return end
+    fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, cursor.last.turn .. cursor.last.keys
+    local touched, parked = {}, {}
     for k = cursor.first, #cursor.queue do touched[#touched + 1] = cursor.queue[k].touched and cursor.queue[k] or nil end
     for _, group in ipairs(cursor.served) do touched[#touched + 1] = group end
     for _, group in ipairs(cursor.done) do touched[#touched + 1] = group end
-    if not touched[1] then return end
-    local turn = call('HINCRBY', GATES, 'turn', #touched) - #touched
-    for k, group in ipairs(touched) do
+    for _, group in ipairs(touched) do
       local shut = shut_gate(group)
-      local is_empty = group.drained and group.at > #group.heads
-      place(cursor, group, not is_empty and pack('>I6', turn + k) or nil, shut)
+      if group.drained and group.at > #group.heads then place(cursor, group, nil)
+      elseif shut then parked[#parked + 1] = { group, shut } end
       pass_on(cursor, group, shut)
     end
+    if not parked[1] then return end
+    local turn = call('HINCRBY', GATES, 'turn', #parked) - #parked
+    for k, entry in ipairs(parked) do place(cursor, entry[1], pack('>I6', turn + k), entry[2]) end
   end
 `;
 
@@ -170,22 +193,24 @@ ${GROUPS}${RING}
     limits.in_parts('ZREM', TIMED, due)
   end
   -- The job of a group whose turn it is; nil: it has none.
-  local function job_of(group)
+  local function job_of(group, head_start)
     while true do
       if not group.heads or (group.at > #group.heads and not group.drained) then read_heads(group, 1) end
       local member = group.heads[group.at]
       if not member then return nil end
+      if group.id and group.member then return group end
       local id = sub(member, -16)
-      if group.record == nil then
+      if not group.member then
         local read = call('HMGET', shard_of(id), id, id .. 'x')
-        group.record, group.extras = read[1], read[2]
+        group.record, group.extras, group.member = read[1], read[2], member
       end
       if group.record and not is_expired(id, group.record) then
-        return { id = id, order = id, list = 0, member = member, rank = struct.unpack('>I6', sub(member, -22, -17)), group = group }
+        group.id, group.order, group.rank = id, id, struct.unpack('>I6', sub(member, -22, -17)) - head_start
+        return group
       end
       keyed[#keyed + 1] = member
       expired = expired + 1
-      group.at, group.record = group.at + 1, nil
+      group.at, group.member = group.at + 1, false
     end
   end
   local function head(cursor)
@@ -195,27 +220,24 @@ ${GROUPS}${RING}
       local group = next_group(cursor)
       if not group then return nil end
       local shut = shut_gate(group)
-      local job = not shut and job_of(group)
-      if job then
-        job.rank = job.rank - cursor.lane.head_start
-        return job
-      end
+      local job = not shut and job_of(group, cursor.lane.head_start)
+      if job then return job end
       leave_ring(cursor, group, shut)
     end
     look_at_once = true
   end
-  local function pass(id, keys)
+  local function pass(id, keys, is_standing)
     for _, name in ipairs(limits.split(keys)) do limits.start(gates[name], 1) end
-    under[#under + 1], under[#under + 2] = 'u' .. id, keys
+    under[#under + 1], under[#under + 2] = 'u' .. id, (is_standing and '+' or '-') .. keys
   end
-  local function take_turn(cursor, job)
-    local group = job.group
-    keyed[#keyed + 1] = job.member
-    index[#index + 1] = 'Bt' .. job.id
-    take(job.id, group.record, cursor.lane, group.extras or '')
-    pass(job.id, group.keys)
-    group.touched, group.record, group.at = true, nil, group.at + 1
+  local function take_turn(cursor, group)
+    keyed[#keyed + 1] = group.member
+    index[#index + 1] = 'Bt' .. group.id
+    take(group.id, group.record, cursor.lane, group.extras or '')
+    pass(group.id, group.keys, string.find(group.extras or '', '"O":', 1, true))
+    group.touched, group.member, group.id, group.at = true, false, false, group.at + 1
     cursor.first = cursor.first + 1
+    cursor.last = group
     cursor.served[#cursor.served + 1] = group
   end
   -- A suspect waits apart from its group: its gates are looked at here.
@@ -223,14 +245,15 @@ ${GROUPS}${RING}
     local keys = limits.keys_of(job.id, shard_of(job.id))
     limits.load_gates({ keys })
     if shut_gate({ keys = keys }) then return end
-    if accept(job) then pass(job.id, keys) end
+    if accept(job) then pass(job.id, keys, true) end
   end
   local rings = {}
   for _, lane in ipairs(lanes) do
     if lane.slot == -1 then
       if timed then promote(lane.number) end
-      rings[#rings + 1] = { lane = lane, number = lane.number, after = '[R' .. lane.number, queue = {}, first = 1,
-        served = {}, done = {}, known = {} }
+      local begun = call('HGET', GATES, 'c' .. lane.number) or nil
+      rings[#rings + 1] = { lane = lane, number = lane.number, begun = begun, queue = {}, first = 1, served = {}, done = {},
+        known = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
     end
   end
   -- Where expired ones were in the way, there may be others behind them.
