@@ -167,13 +167,14 @@ export class HeldRuns {
     const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
     if (entry === undefined || !isTerminal(outcome.kind as never)) return;
     entry.unconfirmed.add(claimed.id);
-    entry.held.childEnded(claimed.id, endingOf(claimed, outcome, worker));
+    entry.held.childEnded(claimed.id, endingOf(claimed, outcome, worker), lengthOf(outcome));
   }
 
   /** A run that is a child ended, and the store has it: it does not tell its own worker. */
   #tellParent(claimed: ClaimedJob, outcome: SettleOutcome): void {
     const parent = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
-    parent?.held.childEnded(claimed.id, endingOf(claimed, outcome, this.#parts.workerId()));
+    const ending = endingOf(claimed, outcome, this.#parts.workerId());
+    parent?.held.childEnded(claimed.id, ending, lengthOf(outcome));
   }
 
   /** The store answered the settlement of a child. */
@@ -307,6 +308,10 @@ function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Rese
     ...(children === undefined ? {} : { children }),
     ...(after.length === 0 ? {} : { after }),
   };
+}
+
+function lengthOf(outcome: SettleOutcome): number {
+  return outcome.kind === "succeeded" ? outcome.result.length : 0;
 }
 
 /** What a parent is told of a child that ended here: as the store will write it. */

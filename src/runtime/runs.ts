@@ -15,8 +15,11 @@ export interface RunDriver {
 export interface HeldRun {
   /** Something was told to it; may come more than once. */
   told(fact: RunFact): void;
-  /** A child ended in this worker; the store will keep it together with what the run says next, or refuse both. */
-  childEnded(child: JobId, ending: Ending): void;
+  /**
+   * A child ended in this worker; the store will keep it together with what the run says next, or refuse both. `length`:
+   * of its result as JSON.
+   */
+  childEnded(child: JobId, ending: Ending, length: number): void;
   cancel(reason: string): void;
   /** Asked to leave the memory as soon as it may: at once, or when its local steps have ended. */
   leave(how: "now" | "soon"): void;

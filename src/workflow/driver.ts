@@ -15,7 +15,7 @@ import { runFunction } from "./running.ts";
 import { createTurns } from "./turns.ts";
 
 const NO_RECORD: RunRecord = { entries: [], facts: [], cancelReason: null };
-const NEW: Recorded = { items: [], entries: 0, facts: [], cancelReason: null };
+const NEW: Recorded = { items: [], entries: 0, length: 0, facts: [], cancelReason: null };
 
 /** Makes the driver of a process. */
 export function createDriver(room: DriverParts): RunDriver {
@@ -66,7 +66,8 @@ async function resume(room: DriverParts, run: LiveRun, owner: RunOwner): Promise
     const back = takenBack(items, facts);
     const script =
       back === null ? items : readScript([...entries, writeEntry([writeItem(back)])]).items;
-    run.begin({ items: script, entries: entries.length, facts, cancelReason }, back);
+    const length = entries.reduce((sum, entry) => sum + entry.length, 0);
+    run.begin({ items: script, entries: entries.length, length, facts, cancelReason }, back);
   } catch (error) {
     room.logger.error({ jobId: id, error: toErrorRecord(error) }, "run not taken up");
     if (known === null) run.leave("now");

@@ -44,6 +44,14 @@ export function tooManySteps(most: number): MillraceError {
   });
 }
 
+/** A run's record is as large as it may be. */
+export function tooLargeRecord(length: number, most: number): MillraceError {
+  return new MillraceError("TOO_LARGE", {
+    message: `the record of this run has ${length} characters; expected at most ${most}. Have steps come to references to large data (a blob store, a shared resource), or hand the rest to another run`,
+    details: { length, most },
+  });
+}
+
 /** The function did not do what the record says that it did. */
 export function changed(step: number, recorded: string, found: string): MillraceError {
   return new MillraceError("WORKFLOW_CHANGED", {

@@ -7,25 +7,33 @@ export class Facts {
   readonly #keys = new Set<JobId>();
   readonly #endings = new Map<JobId, Ending>();
   readonly #signals = new Map<JobId, SignalBody>();
+  #length = 0;
 
   /** How many were ever heard. */
   get size(): number {
     return this.#keys.size;
   }
 
+  /** What was heard, in UTF-16 units. */
+  get length(): number {
+    return this.#length;
+  }
+
   /** Keeps a fact. `false`: it was known. */
   add({ key, kind, body }: RunFact): boolean {
     if (this.#keys.has(key)) return false;
     this.#keys.add(key);
+    this.#length += body.length;
     if (kind === "ended") this.#endings.set(key, JSON.parse(body) as Ending);
     else this.#signals.set(key, JSON.parse(body) as SignalBody);
     return true;
   }
 
-  /** Keeps the end of a child before the store has it. `false`: it was known. */
-  addEnding(child: JobId, ending: Ending): boolean {
+  /** Keeps the end of a child before the store has it; `length`: of its result. `false`: it was known. */
+  addEnding(child: JobId, ending: Ending, length: number): boolean {
     if (this.#keys.has(child)) return false;
     this.#keys.add(child);
+    this.#length += length;
     this.#endings.set(child, ending);
     return true;
   }

@@ -86,8 +86,8 @@ export class Inbox {
   }
 
   /** A child ended in this worker, before the store has it. */
-  childEnded(child: JobId, ending: Ending): void {
-    if (this.isClosed || !this.facts.addEnding(child, ending) || !this.isOpen) return;
+  childEnded(child: JobId, ending: Ending, length: number): void {
+    if (this.isClosed || !this.facts.addEnding(child, ending, length) || !this.isOpen) return;
     this.#end(child, ending);
   }
 

@@ -8,7 +8,7 @@ import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun } from "../runtime/index.ts";
 import { type Chance, createChance } from "./chance.ts";
 import type { WorkflowType } from "./define-workflow.ts";
-import { misused, stalled, tooManySteps } from "./errors.ts";
+import { misused, stalled, tooLargeRecord, tooManySteps } from "./errors.ts";
 import { type ChildrenParts, addLate, recover } from "./children.ts";
 import { Inbox, isLocalEnd } from "./inbox.ts";
 import { beginItem } from "./matching.ts";
@@ -22,6 +22,7 @@ import { Speech } from "./speech.ts";
 import {
   type LastWord,
   type LiveRunParts,
+  MAX_RECORD_LENGTH,
   MAX_RUN_STEPS,
   type Recorded,
   brokenWord,
@@ -55,6 +56,7 @@ export class LiveRun implements HeldRun, StepTaker {
   readonly #script = new Script();
   #start: Extract<Item, { kind: "start" }> | null = null;
   #isLive = false;
+  #recordedLength = 0;
   #isOver = false;
   #leaving: "now" | "soon" | null = null;
   #broken: MillraceError | null = null;
@@ -157,6 +159,7 @@ export class LiveRun implements HeldRun, StepTaker {
     if (this.#isOver) return;
     if (first !== null) this.#speech.add(first);
     this.#speech.entries = recorded.entries;
+    this.#recordedLength = recorded.length;
     for (const fact of recorded.facts) this.#inbox.facts.add(fact);
     this.#start = this.#script.load(recorded.items);
     if (this.#start === null) {
@@ -203,8 +206,16 @@ export class LiveRun implements HeldRun, StepTaker {
     return operation;
   }
 
-  #beginNew(step: number, draft: Draft, scope: Scope): Operation {
+  /** Whatever was done can be undone, however much it was. */
+  #checkRoom(step: number, draft: Draft): void {
+    if (draft.of !== undefined) return;
     if (step > MAX_RUN_STEPS) throw tooManySteps(MAX_RUN_STEPS);
+    const length = this.#recordedLength + this.#speech.length + this.#inbox.facts.length;
+    if (length > MAX_RECORD_LENGTH) throw tooLargeRecord(length, MAX_RECORD_LENGTH);
+  }
+
+  #beginNew(step: number, draft: Draft, scope: Scope): Operation {
+    this.#checkRoom(step, draft);
     const { work } = draft;
     const child =
       work.kind === "job"
@@ -273,8 +284,8 @@ export class LiveRun implements HeldRun, StepTaker {
     this.#inbox.told(fact);
   }
 
-  childEnded(child: JobId, ending: Ending): void {
-    this.#inbox.childEnded(child, ending);
+  childEnded(child: JobId, ending: Ending, length: number): void {
+    this.#inbox.childEnded(child, ending, length);
   }
 
   leave(how: "now" | "soon"): void {

@@ -6,8 +6,11 @@ import { writeEntry } from "./record.ts";
 
 /** Most children in one word. */
 const MAX_WORD_CHILDREN = 500;
-/** Length, in UTF-16 units, at which a word is full: well within what a store takes as one entry, whatever the characters. */
-const MAX_WORD_LENGTH = 256 * 1_024;
+/**
+ * Length, in UTF-16 units, at which a word is full: with three bytes a unit and one result of a local step behind it, it
+ * is within what a store takes as one entry (MAX_ENTRY_BYTES).
+ */
+const MAX_WORD_LENGTH = 192 * 1_024;
 
 interface Waiting {
   /** `null`: only a child, for a step that is in the record already. */
@@ -29,6 +32,12 @@ export class Outbox {
   #waiting: Waiting[] = [];
   #cancels: JobId[] = [];
   #heavy = 0;
+  #length = 0;
+
+  /** All that was ever added, in UTF-16 units. */
+  get length(): number {
+    return this.#length;
+  }
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0 && this.#cancels.length === 0;
@@ -74,6 +83,7 @@ export class Outbox {
 
   #push(entry: Waiting): void {
     if (!entry.isLight) this.#heavy += 1;
+    this.#length += entry.text?.length ?? 0;
     this.#waiting.push(entry);
   }
 }

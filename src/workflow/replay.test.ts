@@ -180,3 +180,26 @@ describe("a failed run that is retried by hand", () => {
     expect(calls).toBe(2);
   });
 });
+
+test("a record has a bound, which is told before a step is taken, and what was done is undone", async () => {
+  let undone = 0;
+  let taken = 0;
+  const greedy = defineWorkflow({
+    name: "greedy",
+    run: async ({ step }) => {
+      await step.run("first", () => 1, { undo: () => void (undone += 1) });
+      for (;;) {
+        await step.run("much", () => "x".repeat(250_000));
+        taken += 1;
+      }
+    },
+  });
+  const mill = await working(await memory(), greedy);
+  const receipt = await mill.enqueue(greedy, null);
+  await expect(receipt.result({ timeout: "60s" })).rejects.toMatchObject({
+    code: "JOB_FAILED",
+    message: expect.stringContaining("expected at most 67108864") as string,
+  });
+  expect(taken).toBeGreaterThan(250);
+  expect(undone).toBe(1);
+}, 120_000);

@@ -13,6 +13,9 @@ import type { Turns } from "./turns.ts";
 /** Most steps of one run: a record of so many is replayed in about a second. */
 export const MAX_RUN_STEPS = 100_000;
 
+/** Largest record of one run, in UTF-16 units: who takes it up has all of it in memory, as text and parsed. */
+export const MAX_RECORD_LENGTH: number = 64 * 1_024 * 1_024;
+
 /** What a run in memory needs. */
 export interface LiveRunParts {
   readonly claimed: ClaimedJob;
@@ -36,6 +39,8 @@ export interface LastWord {
 export interface Recorded {
   readonly items: readonly Item[];
   readonly entries: number;
+  /** Of the entries, in UTF-16 units. */
+  readonly length: number;
   readonly facts: readonly RunFact[];
   readonly cancelReason: string | null;
 }

@@ -24,6 +24,11 @@ export class Speech {
     this.#onReply = parts.onReply;
   }
 
+  /** What it said and has yet to say, in UTF-16 units. */
+  get length(): number {
+    return this.#outbox.length;
+  }
+
   get isSaying(): boolean {
     return this.#isSaying;
   }
