@@ -152,11 +152,13 @@ describe("a failed run that is retried by hand", () => {
   test("goes on from the step that failed, and repeats none that succeeded", async () => {
     calls = 0;
     let isBroken = true;
+    const seen = Promise.withResolvers<void>();
     const flaky = defineJob({
       name: "flaky",
       retry: { attempts: 1 },
-      run: () => {
+      run: async () => {
         if (isBroken) throw new Error("broken");
+        await seen.promise;
         return "mended";
       },
     });
@@ -171,8 +173,15 @@ describe("a failed run that is retried by hand", () => {
     const mill = await working(await memory(), count, flaky, deploy);
     const receipt = await mill.enqueue(deploy, null);
     await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
+    expect((await mill.runs.get(receipt.id))?.error?.message).toContain("broken");
     isBroken = false;
     await mill.retry([receipt.id]);
+    await vi.waitFor(async () => {
+      const view = await mill.runs.get(receipt.id);
+      expect(view?.steps.map(({ state }) => state)).toContain("running");
+      expect(view?.error).toBeNull();
+    }, 20_000);
+    seen.resolve();
     await vi.waitFor(async () => {
       expect((await mill.job(receipt.id))?.state).toBe("succeeded");
     }, 20_000);

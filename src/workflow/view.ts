@@ -51,7 +51,8 @@ export function viewRun(parts: RunParts): RunView {
     state: job.state,
     input: redact(input),
     result: job.result === null ? null : redact(JSON.parse(job.result)),
-    error: job.error === null ? null : maskError(job.error, secrets),
+    // One that was retried by hand and goes on has left its error behind.
+    error: job.error === null || !isTerminal(job.state) ? null : maskError(job.error, secrets),
     worker: job.worker,
     enqueuedAt: iso(job.enqueuedAtMs),
     startedAt: isoOrNull(start?.atMs ?? null),
