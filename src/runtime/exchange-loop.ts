@@ -208,8 +208,9 @@ export class ExchangeLoop {
     const isWoken = await this.#signal.wait(waitMs);
     // A look without a wake-up, in case one was lost.
     if (!isWoken) this.#mayHaveWork = true;
-    // Jobs that end in one turn of the loop are settled by one exchange.
-    await new Promise(setImmediate);
+    // What is said in one turn of the loop goes with one exchange. A claim alone has nothing to wait for.
+    const hasWords = this.#settlements.length > 0 || this.#parts.runs.hasWords;
+    if (hasWords) await new Promise(setImmediate);
   }
 
   #gather(): Exchanged | undefined {

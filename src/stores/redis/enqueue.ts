@@ -69,11 +69,11 @@ export function createEnqueuer(context: Context): Enqueuer {
           queues.set(room, queue);
         }
         queue.waiting.push({ job, resolve, reject });
-        // While a call is under way others gather; the first goes at the end of the current turn.
+        // While a call is under way others gather; the first goes when the promises of this turn have run.
         if (queue.isFlushing || queue.underWay > 0) return;
         queue.isFlushing = true;
         const opened = queue;
-        setImmediate(() => flush(opened));
+        process.nextTick(flush, opened);
       }),
   };
 }
