@@ -1,4 +1,4 @@
-// The suite `http`: the job service beside the same server answering a constant.
+// The suite `http`: the job service beside the same server answering a constant, and beside its router alone.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import autocannon from "autocannon";
@@ -67,7 +67,7 @@ function nameOf(request: Request): string {
 
 export const suite: Suite = {
   name: "http",
-  about: `SQLite on a file with full fsync, ${CONNECTIONS} connections, a small JSON body; constant: the same server and router`,
+  about: `SQLite on a file with full fsync, ${CONNECTIONS} connections, a small JSON body; constant: the same server, whose routes answer a constant; bare: its router and adapter alone`,
   reference: "constant",
   goals: [
     { case: "post-v1-job", subject: "millrace", against: { subject: "constant" }, atLeast: 0.5 },
@@ -75,6 +75,7 @@ export const suite: Suite = {
   measurements: Object.entries(CASES).map(([name, request]): Measurement => ({
     cases: { [name]: PACE },
     subjects: {
+      bare: measure("bare", request),
       constant: measure("constant", request),
       millrace: measure("millrace", request),
     },

@@ -57,8 +57,17 @@ export interface ListeningService extends AsyncDisposable {
  * @throws MillraceError `INVALID_CONFIG` when others could reach it without a token, or the address can't be used
  */
 export async function listenJobService(options: ListenOptions): Promise<ListeningService> {
-  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
+  const { host = DEFAULT_HOST } = options;
   const service = createJobService({ ...options, access: accessFor(host, options.access ?? {}) });
+  return { service, ...(await listenWith(service, options)) };
+}
+
+/** Serves whatever answers requests, within the limits of a job service. */
+export async function listenWith(
+  service: Pick<JobService, "fetch" | "close">,
+  options: Pick<ListenOptions, "host" | "port" | "headersTimeoutMs">,
+): Promise<Omit<ListeningService, "service">> {
+  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const answer = getRequestListener((request, env) => service.fetch(request, env), {
     hostname: host,
     errorHandler: answerUnreadable,
@@ -81,7 +90,6 @@ export async function listenJobService(options: ListenOptions): Promise<Listenin
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
     port: address.port,
-    service,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -143,7 +151,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   }
 }
 
-async function closeServer(server: Server, service: JobService): Promise<void> {
+async function closeServer(server: Server, service: Pick<JobService, "close">): Promise<void> {
   const closed = once(server, "close");
   server.close();
   await service.close();
