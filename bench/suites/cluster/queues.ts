@@ -45,8 +45,19 @@ export async function openCluster(setup: ClusterSetup, onJob: () => void): Promi
   };
 }
 
-/** Enqueues so many jobs, evenly over the queues. */
-export async function fillCluster(setup: ClusterSetup, count: number): Promise<void> {
+/** Jobs that wait or run. */
+export async function countWaiting(setup: ClusterSetup): Promise<number> {
+  await using opened = await openCluster(setup, () => {});
+  return await countIn(opened.mill);
+}
+
+async function countIn(mill: Millrace): Promise<number> {
+  const queues = await mill.queues();
+  return queues.reduce((sum, { counts }) => sum + counts.ready + counts.running, 0);
+}
+
+/** Enqueues so many jobs, evenly over the queues; tells how many wait then, those of a round before included. */
+export async function fillCluster(setup: ClusterSetup, count: number): Promise<number> {
   await using opened = await openCluster(setup, () => {});
   const { mill, types } = opened;
   const bulk = Array.from({ length: BULK_SIZE }, () => PAYLOAD);
@@ -56,4 +67,5 @@ export async function fillCluster(setup: ClusterSetup, count: number): Promise<v
       await mill.enqueueMany(type, bulk.slice(0, each - added));
     }
   }
+  return await countIn(mill);
 }
