@@ -104,8 +104,22 @@ test.each<[string, WaitFacts, readonly string[], RegExp]>([
     /^The key acme \(customer\) is at its limit: 2 of 2 run\.$/,
   ],
   [
+    "a limit of its key that lets none run",
+    facts(
+      {},
+      {
+        limits: [
+          { ...limit, key: null, concurrency: 0 },
+          { ...limit, concurrency: 0 },
+        ],
+      },
+    ),
+    ["limit"],
+    /^The limit of the key acme \(customer\) lets none run\.$/,
+  ],
+  [
     "a rate",
-    facts({}, { limits: [{ ...limit, key: null, running: 0, opensInMs: 1_500 }] }),
+    facts({}, { limits: [{ ...limit, name: "queue", key: null, running: 0, opensInMs: 1_500 }] }),
     ["limit"],
     /^The rate of the queue lets the next one start in 1.5s\.$/,
   ],

@@ -1,7 +1,7 @@
 // Why a job is not running: the reasons, from what is known of it, its queue, the workers and the limits.
 import { formatDuration } from "./duration.ts";
 import type { JobRecord } from "./job.ts";
-import type { LimitRecord } from "./flow.ts";
+import { type LimitRecord, QUEUE_LIMIT } from "./flow.ts";
 import type { JobPlace, QueueRecord, WorkerRecord } from "./store.ts";
 
 /** What holds a job back. Data for programs; {@link sentenceOf} says it in words. */
@@ -128,6 +128,8 @@ function explainWorkers(
 
 function addLimit(limit: LimitRecord, reasons: WaitReason[]): void {
   const { name, key, running, concurrency, opensInMs } = limit;
+  // A limit of keys holds nobody by itself: what holds a job is that of its own key, which is told as well.
+  if (key === null && name !== QUEUE_LIMIT) return;
   const common = { kind: "limit", limit: name, key, running, concurrency, opensInMs } as const;
   if (concurrency !== null && running >= concurrency) {
     reasons.push({ ...common, because: "concurrency" });
@@ -206,6 +208,7 @@ function clauseOf(reason: WaitReason, nowMs: number): string {
 function limitClause(reason: Extract<WaitReason, { kind: "limit" }>): string {
   const of = reason.key === null ? "the queue" : `the key ${reason.key} (${reason.limit})`;
   if (reason.because === "concurrency") {
+    if (reason.concurrency === 0) return `the limit of ${of} lets none run`;
     return `${of} is at its limit: ${reason.running} of ${reason.concurrency ?? 0} run`;
   }
   const opens = formatDuration(reason.opensInMs);

@@ -10,7 +10,7 @@ describe.each(WAYS)("limits against %s", (where) => {
   test("are set, shown with their use, and taken back", async () => {
     const set = await ask("limits", "set", "flow", "--concurrency", "3", "--rate", "100/s");
     expect(set).toMatchObject({ code: 0, err: "" });
-    expect(set.out).toMatch(/^QUEUE\s+LIMIT.*\nflow\s+queue\s+3\s+0\s+100\/1s/);
+    expect(set.out).toMatch(/^QUEUE\s+LIMIT.*\nflow\s+queue\s+3\s+0\s+100\/s/);
     await ask("limits", "set", "flow", "--name", "customer", "--concurrency", "2");
     const shown = await ask("limits", "flow", "--name", "customer", "--key", "acme", "--json");
     expect(JSON.parse(shown.out)).toMatchObject([

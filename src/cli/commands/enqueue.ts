@@ -79,6 +79,7 @@ async function tell(
   }
   if (options.json === true) printJson({ id, type, state, isNew, because });
   else if (because === "dropped") print(DROPPED);
+  else if (because === "debounced") print(`${id} (stood already, and has the newer input now)`);
   else print(isNew ? id : `${id} (stood already)`);
 }
 

@@ -1,6 +1,6 @@
 // `millrace limits`: what holds over all workers, and changes of it while work goes on.
 import type { Command } from "commander";
-import { type LimitRecord, MillraceError, formatDuration } from "../../core/index.ts";
+import { type LimitRecord, MillraceError, type Rate, formatDuration } from "../../core/index.ts";
 import type { LimitChangeOptions } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, print, printJson, table } from "../output.ts";
@@ -101,11 +101,16 @@ function show(records: readonly LimitRecord[], { json }: ConnectionOptions): voi
       clean(record.key === null ? record.name : `${record.name} ${record.key}`),
       record.concurrency ?? "any",
       record.running,
-      record.rate === null ? "any" : `${record.rate.limit}/${formatDuration(record.rate.perMs)}`,
+      record.rate === null ? "any" : rateText(record.rate),
       record.opensInMs === 0 ? "" : formatDuration(record.opensInMs),
       clean(record.set?.by ?? ""),
     ]);
     const head = ["QUEUE", "LIMIT", "CONCURRENCY", "RUNNING", "RATE", "OPENS IN", "CHANGED BY"];
     for (const line of table(head, rows)) print(line);
   }
+}
+
+/** As it is given: `100/s`, `10/2s`. */
+function rateText({ limit, perMs }: Rate): string {
+  return `${limit}/${formatDuration(perMs).replace(/^1([a-z]+)$/, "$1")}`;
 }
