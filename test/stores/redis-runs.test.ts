@@ -1,0 +1,247 @@
+// Workflow runs on Redis: owners that die at any call, what they leave behind, and messages that are lost.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
+import { type Millrace, defineJob, defineWorkflow, openMillrace } from "millrace";
+import { CAPABILITIES } from "../../src/core/index.ts";
+import { openRedisStore } from "../../src/stores/redis/index.ts";
+import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
+import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
+import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
+import { createTestClock } from "../../src/testing/index.ts";
+import {
+  OFFERS,
+  beginRun,
+  recordOfRun,
+  say,
+  step,
+} from "../../src/testing/conformance/run-cases.ts";
+import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
+import { type World, eventually, withWorld } from "../../src/testing/conformance/world.ts";
+import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { type CuttingProxy, startCuttingProxy } from "./cutting-proxy.ts";
+
+/** Calls at which an owner dies, in turn before and after the call is carried out. */
+const PLACES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 8);
+const PATIENCE_MS = 60_000;
+/** Beyond what a busy machine keeps a living worker from renewing. */
+const LEASE = "4s";
+/** How long calls of an owner that is dead are tried. */
+const DEAD_MS = 500;
+
+let server: RedisServer;
+const closing: (() => Promise<unknown>)[] = [];
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => {
+  await Promise.allSettled(closing.map((close) => close()));
+  await server.stop();
+}, PATIENCE_MS);
+
+const undone: string[] = [];
+const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
+const fail = defineJob({
+  name: "fail",
+  retry: { attempts: 1 },
+  run: () => {
+    throw new Error("no luck");
+  },
+});
+const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(String(input)) });
+const succeeding = defineWorkflow({
+  name: "succeeding",
+  run: async ({ step: steps }) => {
+    const one = await steps.job(add, 0);
+    const two = await steps.run("two", () => one + 1);
+    const many = await steps.map(add, [1, 2, 3], { concurrency: 2 });
+    return [one, two, many.length];
+  },
+});
+const failing = defineWorkflow({
+  name: "failing",
+  run: async ({ step: steps }) => {
+    await steps.job(add, 0, { undo: { job: remove, input: () => "first" } });
+    await steps.job(add, 1, { undo: { job: remove, input: () => "second" } });
+    await steps.job(fail, null);
+  },
+});
+const jobs = [add, fail, remove, succeeding, failing];
+
+async function open(url: string, namespace: string, deadlineMs = 10_000): Promise<Millrace> {
+  const store = await openRedisStore({ url, namespace, deadlineMs });
+  const mill = await openMillrace({
+    store,
+    jobs,
+    logger: false,
+    worker: { leaseDuration: LEASE, sweepInterval: "500ms", shutdownGrace: 0 },
+  });
+  closing.push(() => mill.close().finally(() => store.close()));
+  return mill;
+}
+
+interface Dying {
+  readonly good: string;
+  readonly bad: string;
+  readonly heir: Millrace;
+}
+
+/** Two runs whose owner dies at a call, and another worker. */
+async function beginDying(at: number, isKept: boolean): Promise<Dying> {
+  const namespace = `dies-${at}-${isKept}`;
+  const proxy = await startCuttingProxy(server.port, {
+    scripts: [EXCHANGE, SPEAK, KEEP_CHILDREN],
+    at,
+    isKept,
+  });
+  const first = await open(`redis://127.0.0.1:${proxy.port}`, namespace, DEAD_MS);
+  const heir = await open(server.url, namespace);
+  const good = await heir.enqueue(succeeding, null);
+  const bad = await heir.enqueue(failing, null);
+  await first.start();
+  await diesOrEnds(proxy, heir, [good.id, bad.id]);
+  closing.push(async () => proxy[Symbol.asyncDispose]());
+  await heir.start();
+  return { good: good.id, bad: bad.id, heir };
+}
+
+/** The owner is dead, or the runs took fewer calls than that. */
+async function diesOrEnds(
+  proxy: CuttingProxy,
+  heir: Millrace,
+  ids: readonly string[],
+): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      if (proxy.hasCut) return;
+      const found = await Promise.all(ids.map((id) => heir.job(id)));
+      expect(found.every((job) => job?.state === "succeeded" || job?.state === "failed")).toBe(
+        true,
+      );
+    },
+    { timeout: PATIENCE_MS, interval: 20 },
+  );
+}
+
+async function endsWell({ good, bad, heir }: Dying): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      expect((await heir.job(good))?.state).toBe("succeeded");
+      expect((await heir.job(bad))?.state).toBe("failed");
+    },
+    { timeout: PATIENCE_MS, interval: 100 },
+  );
+  expect((await heir.job(good))?.result).toEqual([1, 2, 3]);
+  const run = await heir.runs.get(bad);
+  expect(run?.undone).toEqual([2, 1]);
+  expect(run?.notUndone).toEqual([]);
+  for (const id of [good, bad]) {
+    const steps = (await heir.runs.get(id))?.steps ?? [];
+    const open = steps.filter(({ state }) => state === "waiting" || state === "running");
+    expect(open).toEqual([]);
+  }
+  await vi.waitFor(
+    async () => {
+      const { jobs: left } = await heir.jobs({
+        states: ["ready", "scheduled", "running", "waiting"],
+      });
+      expect(left).toEqual([]);
+    },
+    { timeout: PATIENCE_MS, interval: 100 },
+  );
+}
+
+test(
+  "a run whose owner dies at any call ends elsewhere, each step once, each undo done",
+  { timeout: 2 * PATIENCE_MS },
+  async () => {
+    const places = Array.from({ length: PLACES }, (_, index) => ({
+      at: 2 * index + 1 + (index % 2),
+      isKept: index % 4 > 1,
+    }));
+    const dying = await Promise.all(places.map(({ at, isKept }) => beginDying(at, isKept)));
+    await Promise.all(dying.map(endsWell));
+  },
+);
+
+const clock = createTestClock();
+async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
+  await withWorld(
+    {
+      open: ({ namespace }) => openRedisStore({ url: server.url, namespace, clock }),
+      advance: clock.advance,
+      isShared: true,
+      capabilities: CAPABILITIES,
+    },
+    { run },
+  );
+}
+
+test("an owner hears what its run was told while its messages were lost", async () => {
+  await inWorld(async (world) => {
+    const { owner, run } = await beginRun(world);
+    await say(world, owner, run, { entries: ["1"] });
+    // The message goes to nobody: the connection is cut, and made again by itself.
+    await server.client.call("CLIENT", "KILL", "TYPE", "pubsub");
+    const { id } = world.job({ type: "flow" });
+    await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
+    await eventually(
+      () => owner.news.some(({ fact }) => fact.key === id),
+      "the owner should hear of it when it looks",
+    );
+  });
+});
+
+test("runs go on when the server forgets all scripts", async () => {
+  await inWorld(async (world) => {
+    const { owner, run } = await beginRun(world);
+    const child = step(world);
+    await server.client.script("FLUSH");
+    assert.ok((await say(world, owner, run, { entries: ["1"], children: [child] })).accepted);
+    await server.client.script("FLUSH");
+    await owner.settle(outcomes.succeeded("7", REMOVE_AT_ONCE), await owner.claimOne());
+    const { facts } = await recordOfRun(world.store, run.id);
+    expect(facts.map(({ key }) => key)).toEqual([child.id]);
+  });
+});
+
+test("of runs that were removed nothing is left, and no outbox keeps what arrived", async () => {
+  await inWorld(async (world) => {
+    const { owner, run } = await beginRun(world);
+    const children = Array.from({ length: 20 }, () => step(world));
+    await say(world, owner, run, { entries: ["1", "2"], children });
+    const other = await world.worker({ offers: OFFERS });
+    const claimed = await other.claim({ offers: [offerOf("step")] });
+    await other.settle(outcomes.succeeded("1", REMOVE_AT_ONCE), ...claimed.slice(0, 10));
+    await other.settle(outcomes.failed(undefined, REMOVE_AT_ONCE), ...claimed.slice(10));
+    const { id } = world.job({ type: "flow" });
+    await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
+    await eventually(() => owner.news.length >= 21, "the owner should hear of all");
+    const next = outcomes.succeeded("1", REMOVE_AT_ONCE) as never;
+    await say(world, owner, run, { from: 2, entries: ["3"], next });
+    await eventually(async () => {
+      const sizes = await Promise.all(["flow", "step"].map((queue) => sizesOf(world, queue)));
+      return sizes.flat().every((size) => size === 1);
+    }, "only sentinels should be left");
+  });
+});
+
+/** Members of a room's records of runs, and of its outbox. */
+async function sizesOf({ namespace }: World, queue: string): Promise<readonly number[]> {
+  const tag = `{mr1|${namespace}|${queue}|0}`;
+  return Promise.all([server.client.zcard(`${tag}u`), server.client.hlen(`${tag}o`)]);
+}
+
+test("the samples run on Redis", async () => {
+  const { digestFile, digestFiles } = await import("../../examples/workflows/digest-files.ts");
+  await using mill = await openMillrace({
+    store: inject("redisClusterUrl"),
+    namespace: `samples-${randomUUID()}`,
+    jobs: [digestFiles, digestFile],
+    logger: false,
+  });
+  await mill.start();
+  const directory = new URL("../../examples/workflows", import.meta.url).pathname;
+  const receipt = await mill.enqueue(digestFiles, { directory } as never);
+  expect(await receipt.result({ timeout: "30s" })).toBeDefined();
+});
