@@ -1,7 +1,7 @@
 // What workflow runs are told of the ends of the jobs that they made.
 import type { JobId } from "../../core/ids.ts";
-import { type JobRecord, isTerminal } from "../../core/job.ts";
-import { type RunFact, endingOf } from "../../core/run.ts";
+import { type JobRecord, type JsonText, isTerminal } from "../../core/job.ts";
+import { type RunFact, endingOf, writeEnding } from "../../core/run.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { SYMBOLIC_NOW_MS } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
@@ -29,6 +29,7 @@ export interface Ending {
 const AT = `"finishedAtMs":${SYMBOLIC_NOW_MS}`;
 /** No JSON text has these characters bare. */
 const MARK = "\u00010\u0002";
+const AT_MARK = `"finishedAtMs":${MARK}`;
 
 /** What the run that made a job is told when it ends by a transition; `null`: there is none, or it does not end. */
 export function endingBy(
@@ -40,8 +41,20 @@ export function endingBy(
   const after = transition.job;
   if (transition.kind !== "removed" && !isTerminal(after.state)) return null;
   // The first such text is the field: whatever a job or its error says comes after it.
-  const text = endingOf(after, SYMBOLIC_NOW_MS).replace(AT, `"finishedAtMs":${MARK}`);
+  const text = endingOf(after, SYMBOLIC_NOW_MS).replace(AT, AT_MARK);
   return { run: parent, text };
+}
+
+/** What the run that made a job is told of its success. */
+export function successEnding(
+  run: JobId,
+  by: { readonly attempts: number; readonly worker: string; readonly startedAtMs: number },
+  result: JsonText,
+): Ending {
+  const { attempts, worker, startedAtMs } = by;
+  const base = { attempts, worker, startedAtMs, finishedAtMs: SYMBOLIC_NOW_MS };
+  const text = writeEnding({ state: "succeeded", ...base }, result).replace(AT, AT_MARK);
+  return { run, text };
 }
 
 /** An ending as scripts take it. */

@@ -2,17 +2,12 @@
 import type { JobChange } from "../../core/events.ts";
 import type { JobRecord, JobState } from "../../core/job.ts";
 import type { SettleReply, Settlement } from "../../core/store.ts";
-import {
-  DEFAULT_STORE_POLICY,
-  type StorePolicy,
-  type Transition,
-  cancelError,
-  settle,
-} from "../../core/transitions.ts";
-import { type Held, asStored } from "./claims.ts";
-import { type Ending, endingBy } from "./endings.ts";
+import { type StorePolicy, type Transition, cancelError, settle } from "../../core/transitions.ts";
+import type { Held } from "./claims.ts";
+import { type Ending, successEnding } from "./endings.ts";
+import { readKin } from "./kin.ts";
 import type { Move } from "./moves.ts";
-import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
+import { type Extras, SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 
 /** A settlement that needs no knowledge of its job: it succeeded, and nothing of it is kept. */
 export function isPlainSettlement({ outcome }: Settlement): boolean {
@@ -24,9 +19,11 @@ export function isPlainSettlement({ outcome }: Settlement): boolean {
 /** What the run that made a job is told of its plain settlement; `null`: no run made it. */
 export function plainEnding(held: Held | undefined, { outcome }: Settlement): Ending | null {
   if (held === undefined || held.kin.length === 0 || outcome.kind !== "succeeded") return null;
-  const job = asStored(held);
-  const transition = settle(job.record, held.token, outcome, DEFAULT_STORE_POLICY, SYMBOLIC_NOW_MS);
-  return transition.kind === "rejected" ? null : endingBy(job.record, transition);
+  const parent = readKin(held.kin)?.parent;
+  if (parent == null) return null;
+  const extras: Extras = held.extras === "" ? {} : (JSON.parse(held.extras) as Extras);
+  const attempts = (extras.a ?? 0) + 1;
+  return successEnding(parent, { ...held, attempts }, outcome.result);
 }
 
 /** Events of a plain settlement. */

@@ -102,9 +102,17 @@ local function claim_list(lane)
     local to = from
     while to < n and floor(byte(ids[to + 1], 6) / 32) == burst do to = to + 1 end
     local records = call('HMGET', shard_of(ids[from]), unpack(ids, from, to))
+    local kins, fields = {}, {}
     for k = from, to do
       local record = records[k - from + 1]
-      if record and byte(record, 1) == 76 then take(ids[k], record, lane) else lane.marks = (lane.marks or 0) + 1 end
+      if record and byte(record, 2) == KIN then fields[#fields + 1] = ids[k] .. 'k' end
+    end
+    if fields[1] then
+      for place, kin in ipairs(call('HMGET', shard_of(ids[from]), unpack(fields))) do kins[sub(fields[place], 1, 16)] = kin end
+    end
+    for k = from, to do
+      local record = records[k - from + 1]
+      if record and byte(record, 1) == 76 then take(ids[k], record, lane, nil, kins[ids[k]]) else lane.marks = (lane.marks or 0) + 1 end
     end
     from = to + 1
   end

@@ -208,11 +208,11 @@ if limits then
   left = left - kept_back
 end
 local run_pairs = {}
-local function take(id, record, lane, read)
+local function take(id, record, lane, read, known_kin)
   local flags = byte(record, 2)
   local extras, kin = read or '', ''
   if flags ~= 0 then
-    if has(flags, KIN) then kin = call('HGET', shard_of(id), id .. 'k') end
+    if has(flags, KIN) then kin = known_kin or call('HGET', shard_of(id), id .. 'k') end
     extras = read or has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
     -- A new try begins without the progress of the last one.
     if has(flags, PROGRESS) then

@@ -41,13 +41,31 @@ local function make_ready(id, record, key)
   woken[lane] = (woken[lane] or 0) + 1
 end
 local ENDED = { S = 'S', F = 'F', C = 'C' }
--- A letter: g gone, S F C it has ended, u running, w waiting, r ready, s scheduled.
-local function tell_run(id, fact, kind, body)
+-- Steps of one run often end together: what is read of it is kept while nothing but facts is written.
+local looked_at = {}
+local function look_at(id)
   local key = shard_of(id)
   local got = call('HMGET', key, id, id .. 'k')
-  local record, kin = got[1], got[2] or NO_KIN
+  local found = { key = key, record = got[1], kin = got[2] or NO_KIN, run = got[1] and call('HGET', RUNNING, id) }
+  looked_at[id] = found
+  return found
+end
+local rows = {}
+local function put_rows()
+  if rows[1] then call('ZADD', RUNS, unpack(rows)) end
+  rows = {}
+end
+local function put_row(row)
+  if #rows >= 1000 then put_rows() end
+  rows[#rows + 1] = 0
+  rows[#rows + 1] = row
+end
+local told_rows = {}
+-- A letter: g gone, S F C it has ended, u running, w waiting, r ready, s scheduled.
+local function tell_run(id, fact, kind, body)
+  local found = looked_at[id] or look_at(id)
+  local key, record, kin, run = found.key, found.record, found.kin, found.run
   if not record then return 'g' end
-  local run = call('HGET', RUNNING, id)
   local place = sub(record, 1, 1)
   if not run and ENDED[place] then return place end
   local state
@@ -55,15 +73,22 @@ local function tell_run(id, fact, kind, body)
   elseif place == 'P' then state = 'w'
   else state = place == 'T' and sub(record, 12, 17) > now6 and 's' or 'r' end
   local row = id .. 'f' .. fact
-  if call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1] then return state end
-  call('ZADD', RUNS, 0, row .. kind .. body)
-  if sub(kin, 21) == '-' then call('HSET', key, id .. 'k', sub(kin, 1, 20) .. 't') end
+  if told_rows[row] or call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1] then return state end
+  told_rows[row] = true
+  put_row(row .. kind .. body)
+  if sub(kin, 21) == '-' then
+    found.kin = sub(kin, 1, 20) .. 't'
+    call('HSET', key, id .. 'k', found.kin)
+  end
   local lane = sub(record, 4, 5)
   if run then
-    if not has(byte(run, 1), KIN) then call('HSET', RUNNING, id, string.char(byte(run, 1) + KIN) .. sub(run, 2)) end
+    if not has(byte(run, 1), KIN) then
+      found.run = string.char(byte(run, 1) + KIN) .. sub(run, 2)
+      call('HSET', RUNNING, id, found.run)
+    end
     local owner = string.match(run, '^([^%z]*)', 10)
     if owner ~= by then
-      call('ZADD', RUNS, 0, '\\255' .. owner .. '\\0' .. id .. fact)
+      put_row('\\255' .. owner .. '\\0' .. id .. fact)
       local of_owner = news[owner] or {}
       news[owner] = of_owner
       of_owner[#of_owner + 1] = id .. fact .. kind .. pack('>I4', #body) .. body
@@ -72,10 +97,12 @@ local function tell_run(id, fact, kind, body)
     if not has(byte(record, 2), KIN) then
       record = sub(record, 1, 1) .. string.char(byte(record, 2) + KIN) .. sub(record, 3)
       call('HSET', key, id, record)
+      found.record = record
     end
     if (state == 'w' or state == 's') and sub(kin, 17, 20) ~= '\\0\\0\\0\\0' then
       make_ready(id, record, key)
       state = 'r'
+      looked_at[id] = nil
     end
   end
   tell_advanced(id, lane, run and (state == 'w' and 'waiting' or 'running') or (state == 's' and 'scheduled' or 'ready'))
@@ -177,6 +204,7 @@ for _ = 1, fact_count do
   letters[#letters + 1] = tell_run(ARGV[at], ARGV[at + 1], ARGV[at + 2], stamp(ARGV[at + 3]))
   at = at + 4
 end
+put_rows()
 local targets = {}
 for k = 1, target_count do targets[k] = {} end
 local advances_at = at + target_count
