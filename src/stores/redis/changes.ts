@@ -84,10 +84,19 @@ async function changeFound(
   replies: Map<JobId, ChangeReply>,
 ): Promise<readonly JobId[]> {
   const byRoom = new Map<OpenRoom, DecidedMove[]>();
+  const again: JobId[] = [];
+  const runs = new Set<JobId>();
   for (const job of jobs) {
+    const { id, parent } = job.record;
+    if (runs.has(id)) {
+      // A run whose step comes before it hears of that one's end first, as if one came after the other.
+      again.push(id);
+      continue;
+    }
+    if (parent !== undefined) runs.add(parent);
     const decided = decide(job);
     if (decided === null) {
-      replies.set(job.record.id, { changed: false, state: job.record.state });
+      replies.set(id, { changed: false, state: job.record.state });
       continue;
     }
     const { state, transition, changes, extra } = decided;
@@ -95,7 +104,6 @@ async function changeFound(
     moves.push({ move: { job, claim: null, transition, changes, ...extra }, state });
     byRoom.set(job.room, moves);
   }
-  const again: JobId[] = [];
   await Promise.all(
     [...byRoom].map(async ([room, moves]) => {
       for (let from = 0; from < moves.length; from += MAX_MOVES) {

@@ -23,7 +23,7 @@ import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import type { KeepJobs } from "./children.ts";
 import type { News } from "./endings.ts";
-import { goOnWithRuns } from "./owned-runs.ts";
+import { goOnWithRuns, settleStepsFirst } from "./owned-runs.ts";
 import { tellNews } from "./speaking.ts";
 
 /** Most settlements in one call. */
@@ -103,10 +103,10 @@ export function createExchanger(
         return reply;
       };
       const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, turn };
-      const insides: Insides = { ...base, ask: noting };
+      const insides: Insides = { ...base, news, ask: noting };
       try {
         const reply = await runExchange(insides, request);
-        return await goOnWithRuns(insides, request, reply, news);
+        return await goOnWithRuns(insides, request, reply);
       } catch (error) {
         // What ended is told all the same.
         tellNews(context, news, request.worker).catch(() => {});
@@ -171,6 +171,8 @@ export interface Insides {
   readonly held: Map<string, Held>;
   /** Tokens of workflow runs that only wait. */
   readonly waiting: Set<string>;
+  /** What runs are to be told of what this exchange ended. */
+  readonly news: News[];
   readonly keepJobs: KeepJobs;
   readonly late: LateReplies;
   readonly workers: ReadonlyMap<string, WorkerState>;
@@ -183,7 +185,12 @@ export interface Insides {
 
 async function runExchange(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
   const replies = new Map<Settlement, SettleReply>();
-  const byRoom = await sortByRoom(insides, request.settlements, replies);
+  const settle = async (part: readonly Settlement[]): Promise<void> => {
+    const byRoom = await sortByRoom(insides, part, replies);
+    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
+  };
+  const left = await settleStepsFirst(insides, request.worker, request.settlements, settle);
+  const byRoom = await sortByRoom(insides, left, replies);
   const rooms = request.claim === undefined ? [] : await roomsOf(insides.context, request.claim);
   const claiming = createClaiming(insides, request, rooms);
   const pushing = pushingBack(insides.context, byRoom);

@@ -1,22 +1,48 @@
 // The part of an exchange that is about workflow runs: after what ended was settled, they go on.
+import type { JobId } from "../../core/ids.ts";
 import type { Advance } from "../../core/run.ts";
-import type { ExchangeReply, ExchangeRequest, SettleReply } from "../../core/store.ts";
+import type { ExchangeReply, ExchangeRequest, SettleReply, Settlement } from "../../core/store.ts";
 import { type Advanced, advanceRuns, isLastWord } from "./advances.ts";
 import type { News } from "./endings.ts";
 import type { Insides } from "./exchange.ts";
-import { advancedKin } from "./kin.ts";
+import { advancedKin, readKin } from "./kin.ts";
 import { tellNews } from "./speaking.ts";
 
 /** Longest wait for runs elsewhere to be told what ended: jobs were claimed by the same exchange, and wait with it. */
 const TELLING_MS = 1_000;
+
+/**
+ * Where a run is settled after a step of its own, the step is settled first, and the run hears of its end. Gives back
+ * the settlements that are left.
+ */
+export async function settleStepsFirst(
+  insides: Insides,
+  worker: string,
+  settlements: readonly Settlement[],
+  settle: (settlements: readonly Settlement[]) => Promise<void>,
+): Promise<readonly Settlement[]> {
+  let runs: Set<JobId> | null = null;
+  for (const [index, { id, token }] of settlements.entries()) {
+    if (runs?.has(id) === true) {
+      await settle(settlements.slice(0, index));
+      await within(tellNews(insides.context, insides.news.splice(0), worker));
+      return settleStepsFirst(insides, worker, settlements.slice(index), settle);
+    }
+    const kin = insides.held.get(token)?.kin;
+    if (kin === undefined || kin.length === 0) continue;
+    const parent = readKin(kin)?.parent;
+    if (parent != null) (runs ??= new Set()).add(parent);
+  }
+  return settlements;
+}
 
 /** Tells runs what ended, and keeps what their owner says of them. */
 export async function goOnWithRuns(
   insides: Insides,
   request: ExchangeRequest,
   reply: ExchangeReply,
-  news: readonly News[],
 ): Promise<ExchangeReply> {
+  const { news } = insides;
   const { advances = [], worker } = request;
   if (advances.length === 0) {
     if (news.length > 0) await within(tellNews(insides.context, news, worker));

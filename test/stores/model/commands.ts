@@ -151,7 +151,7 @@ const exchange = command(
       const claimed = side.pickClaim(which, isLatest);
       if (claimed === undefined) return [];
       // One in ten or so: half of these claims are stale already.
-      const token = isForged && which % 5 === 0 ? `${claimed.token}0` : claimed.token;
+      const token = isForged && which % 5 === 0 ? `${claimed.token}.forged` : claimed.token;
       return [{ id: claimed.id, token, ...words, outcome: withoutPushBack(side, rest.outcome) }];
     });
     const nowMs = await side.now();

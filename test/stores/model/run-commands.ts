@@ -106,7 +106,7 @@ function settlementOf(
   if (claimed === undefined) return undefined;
   if (claimed.id === run) return undefined;
   if (side.model.jobs.get(claimed.id)?.record.worker !== worker) return undefined;
-  const token = drawn.isForged ? `${claimed.token}0` : claimed.token;
+  const token = drawn.isForged ? `${claimed.token}.forged` : claimed.token;
   return { id: claimed.id, token, outcome: { kind: "succeeded", result: "1", retention: keep } };
 }
 
