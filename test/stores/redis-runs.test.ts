@@ -17,7 +17,7 @@ import {
   step,
 } from "../../src/testing/conformance/run-cases.ts";
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
-import { type World, eventually, withWorld } from "../../src/testing/conformance/world.ts";
+import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 import { type CuttingProxy, startCuttingProxy } from "./cutting-proxy.ts";
 
@@ -76,7 +76,10 @@ async function open(url: string, namespace: string, deadlineMs = 10_000): Promis
     logger: false,
     worker: { leaseDuration: LEASE, sweepInterval: "500ms", shutdownGrace: 0 },
   });
-  closing.push(() => mill.close().finally(() => store.close()));
+  closing.push(async () => {
+    await mill.close();
+    await store.close();
+  });
   return mill;
 }
 
@@ -185,10 +188,7 @@ test("an owner hears what its run was told while its messages were lost", async 
     await server.client.call("CLIENT", "KILL", "TYPE", "pubsub");
     const { id } = world.job({ type: "flow" });
     await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
-    await eventually(
-      () => owner.news.some(({ fact }) => fact.key === id),
-      "the owner should hear of it when it looks",
-    );
+    await expect.poll(() => owner.news.map(({ fact }) => fact.key)).toContain(id);
   });
 });
 
@@ -216,13 +216,15 @@ test("of runs that were removed nothing is left, and no outbox keeps what arrive
     await other.settle(outcomes.failed(undefined, REMOVE_AT_ONCE), ...claimed.slice(10));
     const { id } = world.job({ type: "flow" });
     await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
-    await eventually(() => owner.news.length >= 21, "the owner should hear of all");
+    await expect.poll(() => owner.news.length).toBeGreaterThanOrEqual(21);
     const next = outcomes.succeeded("1", REMOVE_AT_ONCE) as never;
     await say(world, owner, run, { from: 2, entries: ["3"], next });
-    await eventually(async () => {
-      const sizes = await Promise.all(["flow", "step"].map((queue) => sizesOf(world, queue)));
-      return sizes.flat().every((size) => size === 1);
-    }, "only sentinels should be left");
+    await expect
+      .poll(async () => [await sizesOf(world, "flow"), await sizesOf(world, "step")])
+      .toEqual([
+        [1, 1],
+        [1, 1],
+      ]);
   });
 });
 
@@ -242,6 +244,6 @@ test("the samples run on Redis", async () => {
   });
   await mill.start();
   const directory = new URL("../../examples/workflows", import.meta.url).pathname;
-  const receipt = await mill.enqueue(digestFiles, { directory } as never);
-  expect(await receipt.result({ timeout: "30s" })).toBeDefined();
+  const receipt = await mill.enqueue(digestFiles, { directory });
+  expect(await receipt.result({ timeout: "30s" })).toMatchObject({ failed: [] });
 });
