@@ -46,6 +46,8 @@ export interface WorkerState {
   readonly leaseMs: number;
   /** A lease may have been made in this room: it must be kept. */
   joined(room: OpenRoom): void;
+  /** It claimed; one that is full passes on what it is woken for. */
+  noteClaim(isFull: boolean): void;
   /** It speaks for a workflow run in this room: it must hear what that is told. */
   owns(room: OpenRoom): void;
   /** There may be something to claim. */
@@ -104,12 +106,18 @@ export function createExchanger(
       };
       const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, turn };
       const insides: Insides = { ...base, news, ask: noting };
+      const { claim, worker } = request;
+      // Whatever comes while it asks, it must hear of: the room may have asked before that came.
+      if (claim !== undefined) workers.get(worker)?.noteClaim(false);
       try {
         const reply = await runExchange(insides, request);
+        if (claim !== undefined) {
+          workers.get(worker)?.noteClaim(reply.claimed.length >= claim.capacity);
+        }
         return await goOnWithRuns(insides, request, reply);
       } catch (error) {
         // What ended is told all the same.
-        tellNews(context, news, request.worker).catch(() => {});
+        tellNews(context, news, worker).catch(() => {});
         throw error;
       }
     },

@@ -11,8 +11,6 @@ import { MillraceError } from "../../core/errors.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
 import type {
   EnqueueReply,
-  ExchangeReply,
-  ExchangeRequest,
   NewJob,
   Store,
 } from "../../core/store.ts";
@@ -20,7 +18,7 @@ import type { KeepJobs } from "./children.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
 import { type Enqueuer, createEnqueuer } from "./enqueue.ts";
-import { type Exchanger, createExchanger } from "./exchange.ts";
+import { createExchanger } from "./exchange.ts";
 import { addFigures, readFigures } from "./figures.ts";
 import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./idempotency.ts";
@@ -37,7 +35,7 @@ import { sweepAll } from "./sweep.ts";
 import type { RedisLocation } from "./url.ts";
 import { enqueueUnique, isUnique } from "./unique.ts";
 import { createUniqueUpkeep } from "./unique-upkeep.ts";
-import { type Workers, openWorkers } from "./workers.ts";
+import { openWorkers } from "./workers.ts";
 
 /** What a store is put together from. */
 export interface StoreParts {
@@ -77,7 +75,7 @@ export function createRedisStore({ context, location, durability, clock }: Store
     ...orderMethods(context, open),
     durability,
     enqueue: (request) => open(() => keepJobs(check.enqueue(request).jobs)),
-    exchange: (request) => open(() => exchangeNoted(exchanger, workers, check.exchange(request))),
+    exchange: (request) => open(() => exchanger.exchange(check.exchange(request))),
     report: (request) => open(() => keepReports(context, exchanger, check.report(request).reports)),
     attachWorker: (request) =>
       open(() => {
@@ -108,18 +106,6 @@ export function createRedisStore({ context, location, durability, clock }: Store
     describe: () => open(() => describeStore(context, location, durability)),
     close: () => (closing ??= end()),
   };
-}
-
-/** A worker that is full passes on what it is woken for. */
-async function exchangeNoted(
-  exchanger: Exchanger,
-  workers: Workers,
-  request: ExchangeRequest,
-): Promise<ExchangeReply> {
-  const reply = await exchanger.exchange(request);
-  const { claim, worker } = request;
-  if (claim !== undefined) workers.noteClaim(worker, reply.claimed.length >= claim.capacity);
-  return reply;
 }
 
 /** The methods that are about whole queues. */

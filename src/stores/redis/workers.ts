@@ -33,8 +33,6 @@ const SHORTEST_LEASE_MS = 100;
 export interface Workers {
   readonly states: ReadonlyMap<string, WorkerState>;
   attach(request: AttachWorker, exchanger: Exchanger): Promise<WorkerAttachment>;
-  /** Notes whether a worker had slots left after its last claim. */
-  noteClaim(worker: string, isFull: boolean): void;
   /** A sweep found these dead: of those that are attached here nothing may be claimed any more. */
   noteDead(workers: readonly string[]): void;
   list(): Promise<readonly WorkerRecord[]>;
@@ -87,10 +85,6 @@ export function openWorkers(
     states: attached,
     attach: (request, exchanger) =>
       attach({ context, keeper, subscriber, attached }, request, exchanger),
-    noteClaim: (worker, isFull) => {
-      const state = attached.get(worker);
-      if (state !== undefined) state.isFull = isFull;
-    },
     noteDead: (workers) => {
       for (const worker of workers) {
         if (!attached.has(worker)) continue;
@@ -145,6 +139,9 @@ async function attach(
     news: followNews(insides.context, { worker: worker.id, listener }),
     isFull: false,
     owns: (room) => state.news.owns(room),
+    noteClaim: (isFull) => {
+      state.isFull = isFull;
+    },
     wake: () => listener.wake(),
     joined: (room) => {
       if (state.rooms.has(room)) return;
