@@ -87,6 +87,8 @@ export class ExchangeLoop {
   /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
   #isHeldBack = false;
   #mayHaveWork = true;
+  /** The same of types that are not claimed ahead. */
+  #mayHaveOthers = false;
   #isClosing = false;
   #cancelOverdue: (() => void) | undefined;
   #loop: Promise<void> | undefined;
@@ -217,7 +219,9 @@ export class ExchangeLoop {
     const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
     const words = this.#parts.runs.take(batch, (child) => this.#reserve(child));
     // One claim at a time: what a worker may be given depends on what it holds.
-    const claim = this.#mayHaveWork && this.#asked === 0 ? this.#claimRequest() : undefined;
+    const mayHave = this.#mayHaveWork || this.#mayHaveOthers;
+    const claim = mayHave && this.#asked === 0 ? this.#claimRequest() : undefined;
+    if (claim !== undefined) this.#mayHaveOthers = false;
     if (batch.length === 0 && words.length === 0 && claim === undefined) return undefined;
     this.#settlements = this.#settlements.slice(batch.length);
     this.#sent = batch;
@@ -278,7 +282,9 @@ export class ExchangeLoop {
     if (!this.#mayHaveWork || this.#asked > 0 || this.#isClosing || !isAttached()) return;
     const wanted = this.#ahead.wanted(concurrency, beginning, nowMs);
     const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted)) : undefined;
-    if (claim !== undefined) void this.#askAhead(claim);
+    if (claim === undefined) return;
+    this.#mayHaveOthers = slots.servesOthers;
+    void this.#askAhead(claim);
   }
 
   async #askAhead(claim: ClaimRequest): Promise<void> {

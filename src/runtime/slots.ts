@@ -116,9 +116,12 @@ export class Slots {
    * other workers, and a rate would count starts that were given back.
    */
   offersAhead(most: number): Offered | undefined {
-    return this.#offersOf(Math.min(most, MAX_CLAIM_BATCH), ({ workflow, flow }) =>
-      workflow === undefined && flow.limits.length === 0 ? most : 0,
-    );
+    return this.#offersOf(Math.min(most, MAX_CLAIM_BATCH), (type) => (isAhead(type) ? most : 0));
+  }
+
+  /** Whether some of the types are not claimed ahead. */
+  get servesOthers(): boolean {
+    return [...this.#served.values()].some(({ type }) => !isAhead(type));
   }
 
   #offersOf(capacity: number, roomOf: (type: AnyJobType) => number): Offered | undefined {
@@ -136,4 +139,8 @@ export class Slots {
 export interface Offered {
   readonly capacity: number;
   readonly offers: readonly Offer[];
+}
+
+function isAhead({ workflow, flow }: AnyJobType): boolean {
+  return workflow === undefined && flow.limits.length === 0;
 }

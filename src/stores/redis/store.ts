@@ -9,11 +9,7 @@ import {
 import { checkFigures } from "../../core/figures.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { CAPABILITIES, type Durability } from "../../core/store-description.ts";
-import type {
-  EnqueueReply,
-  NewJob,
-  Store,
-} from "../../core/store.ts";
+import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
 import type { KeepJobs } from "./children.ts";
 import type { Context } from "./context.ts";
 import { describeStore } from "./describe.ts";
