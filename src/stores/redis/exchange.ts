@@ -106,18 +106,12 @@ export function createExchanger(
       };
       const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, turn };
       const insides: Insides = { ...base, news, ask: noting };
-      const { claim, worker } = request;
-      // Whatever comes while it asks, it must hear of: the room may have asked before that came.
-      if (claim !== undefined) workers.get(worker)?.noteClaim(false);
       try {
-        const reply = await runExchange(insides, request);
-        if (claim !== undefined) {
-          workers.get(worker)?.noteClaim(reply.claimed.length >= claim.capacity);
-        }
+        const reply = await runNoted(insides, request);
         return await goOnWithRuns(insides, request, reply);
       } catch (error) {
         // What ended is told all the same.
-        tellNews(context, news, worker).catch(() => {});
+        tellNews(context, news, request.worker).catch(() => {});
         throw error;
       }
     },
@@ -189,6 +183,16 @@ export interface Insides {
   readonly leave: (request: RoomRequest, answer: Promise<RoomReply>) => void;
   readonly giveBack: (claims: readonly Held[]) => Promise<void>;
   readonly turn: number;
+}
+
+/** Whatever comes while it asks a worker must hear of: a room may have answered before that came. */
+async function runNoted(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
+  const { claim, worker } = request;
+  if (claim === undefined) return runExchange(insides, request);
+  insides.workers.get(worker)?.noteClaim(false);
+  const reply = await runExchange(insides, request);
+  insides.workers.get(worker)?.noteClaim(reply.claimed.length >= claim.capacity);
+  return reply;
 }
 
 async function runExchange(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
