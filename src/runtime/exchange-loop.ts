@@ -334,7 +334,7 @@ export class ExchangeLoop {
     for (const [index, ended] of batch.entries()) {
       const answer = reply.settled[index] ?? { accepted: false, why: "gone" };
       if (this.#unanswered.keeps(ended, answer)) continue;
-      this.#parts.runs.childSettled(ended.claimed, answer.accepted);
+      this.#parts.runs.childSettled(ended.claimed, ended.settlement.outcome, answer.accepted);
       this.#parts.onSettled(ended, answer);
     }
     this.#ahead.noteEnded(batch.length, this.#parts.monotonicMs());

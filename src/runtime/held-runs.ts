@@ -170,19 +170,24 @@ export class HeldRuns {
     entry.held.childEnded(claimed.id, endingOf(claimed, outcome, worker), lengthOf(outcome));
   }
 
-  /** A run that is a child ended, and the store has it: it does not tell its own worker. */
-  #tellParent(claimed: ClaimedJob, outcome: SettleOutcome): void {
+  /** A child ended here, and the store has it. */
+  #tell(claimed: ClaimedJob, outcome: SettleOutcome): void {
     const parent = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
     const ending = endingOf(claimed, outcome, this.#parts.workerId());
     parent?.held.childEnded(claimed.id, ending, lengthOf(outcome));
   }
 
-  /** The store answered the settlement of a child. */
-  childSettled(claimed: ClaimedJob, isAccepted: boolean): void {
+  /**
+   * The store answered the settlement of a child. It does not tell a run's own worker of it: where the run was taken up
+   * here after the child had ended, its record may have been read before the store had the end.
+   */
+  childSettled(claimed: ClaimedJob, outcome: SettleOutcome, isAccepted: boolean): void {
     const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
-    if (entry?.unconfirmed.delete(claimed.id) !== true) return;
+    if (entry === undefined) return;
+    const wasTold = entry.unconfirmed.delete(claimed.id);
     // What the run was told is not so: it goes on from its record, wherever it is claimed next.
-    if (!isAccepted) this.#giveBack(entry);
+    if (wasTold && !isAccepted) this.#giveBack(entry);
+    if (!wasTold && isAccepted && isTerminal(outcome.kind as never)) this.#tell(claimed, outcome);
   }
 
   /** The words for the next exchange, with the tokens of children that are to be handed over. */
@@ -229,7 +234,7 @@ export class HeldRuns {
       this.#sayLeft(entry, word.next);
       this.#forget(entry);
       if (word.next.kind !== "parked" && word.next.kind !== "release") {
-        this.#tellParent(entry.claimed, word.next);
+        this.#tell(entry.claimed, word.next);
         this.#parts.onEnded(entry.claimed, word.next, performance.now() - entry.startedMs);
       }
     }

@@ -1,0 +1,92 @@
+// What runs in a worker's memory hear of their children, whichever of the two was there first.
+import { beforeEach, describe, expect, test } from "vitest";
+import { defineJob } from "../core/define-job.ts";
+import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import { HeldRuns } from "./held-runs.ts";
+import { silentLogger } from "./logger.ts";
+
+const RUN = "01a203b9-6963-7004-b22e-579769efcbb8";
+const CHILD = "01a203b9-6982-700d-8868-ce719934294d";
+const type = defineJob({ name: "add", run: () => null });
+const succeeded: SettleOutcome = {
+  kind: "succeeded",
+  result: "4",
+  retention: { ageMs: 0, count: 0 },
+};
+
+function claimOf(id: string, parent?: string): ClaimedJob {
+  return {
+    id,
+    type: type.name,
+    queue: type.queue,
+    input: "3",
+    token: `of-${id}`,
+    attempt: 1,
+    crashes: 0,
+    enqueuedAtMs: 0,
+    dueAtMs: 0,
+    startedAtMs: 0,
+    tags: [],
+    ...(parent === undefined ? {} : { parent }),
+  };
+}
+
+const child = claimOf(CHILD, RUN);
+let heard: string[];
+let left: string[];
+let runs: HeldRuns;
+
+beforeEach(() => {
+  heard = [];
+  left = [];
+  runs = new HeldRuns({
+    driver: {
+      begin: () => ({
+        told: () => {},
+        childEnded: (id, { state, result }) => heard.push(`${id} ${state} ${String(result)}`),
+        cancel: () => {},
+        leave: (how) => left.push(how),
+        abandon: () => {},
+        idleSinceMs: null,
+      }),
+    },
+    logger: silentLogger,
+    reporter: { log: () => {}, progress: () => {}, take: () => ({}) },
+    workerId: () => "worker",
+    wake: () => {},
+    onEnded: () => {},
+    giveBack: () => {},
+    onLeft: () => {},
+  });
+});
+
+describe("a run", () => {
+  test("hears of a child that ended beside it at once, and not again when the store has it", () => {
+    runs.begin(claimOf(RUN), type);
+    runs.childEnded(child, succeeded, "worker");
+    runs.childSettled(child, succeeded, true);
+    expect(heard).toEqual([`${CHILD} succeeded 4`]);
+  });
+
+  test("that was taken up after its child had ended here hears of it when the store has it", () => {
+    runs.childEnded(child, succeeded, "worker");
+    runs.begin(claimOf(RUN), type);
+    expect(heard).toEqual([]);
+    runs.childSettled(child, succeeded, true);
+    expect(heard).toEqual([`${CHILD} succeeded 4`]);
+  });
+
+  test("hears nothing of a try after which the child goes on, or that the store refused", () => {
+    runs.begin(claimOf(RUN), type);
+    runs.childSettled(child, { kind: "release" }, true);
+    runs.childSettled(child, succeeded, false);
+    expect(heard).toEqual([]);
+  });
+
+  test("leaves the memory where the store refuses the end of which it was told", () => {
+    runs.begin(claimOf(RUN), type);
+    runs.childEnded(child, succeeded, "worker");
+    runs.childSettled(child, succeeded, false);
+    expect(left).toEqual(["now"]);
+  });
+});
