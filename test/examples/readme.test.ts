@@ -93,11 +93,23 @@ test("every command and script that the README names is there", async () => {
   for (const [, name] of readme.matchAll(/npm run (?:-s )?([\w:]+)/g)) {
     expect(scripts).toHaveProperty([name ?? ""]);
   }
-  for (const [, path] of readme.matchAll(/\]\(((?:docs|examples|millrace)[^)]*)\)/g)) {
-    await expect(
-      readFile(join(repository, path ?? "")).catch(
-        (error: NodeJS.ErrnoException) => error.code === "EISDIR",
-      ),
-    ).resolves.toBeTruthy();
+  for (const [, path = "", heading] of readme.matchAll(
+    /\]\(((?:docs|examples|millrace)[^)#]*)(?:#([^)]*))?\)/g,
+  )) {
+    const found = await readFile(join(repository, path), "utf8").catch(
+      (error: NodeJS.ErrnoException) => error.code === "EISDIR" && "a folder",
+    );
+    expect(found, path).toBeTruthy();
+    if (heading !== undefined) expect(headingsOf(String(found))).toContain(heading);
   }
 });
+
+/** The anchors that a Markdown document's headings have. */
+function headingsOf(document: string): readonly string[] {
+  return [...document.matchAll(/^#+ (.*)$/gm)].map(([, text = ""]) =>
+    text
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
