@@ -18,10 +18,16 @@ export interface Context {
   readonly nextNonce: () => Buffer;
   /** How long an exchange waits for rooms that are silent, once others answered. */
   readonly patienceMs: number;
-  /** The types that were made known, read again now and then. */
   /** What was brought to where it belongs. */
   readonly delivered: Delivered;
-  readonly types: { read(): Promise<ReadonlyMap<string, TypeRecord>>; forget(): void };
+  /** The types that were made known. */
+  readonly types: {
+    /** As they were a moment ago; where they can't be read now, as they were read last. */
+    read(): Promise<ReadonlyMap<string, TypeRecord>>;
+    /** As they are. */
+    readAnew(): Promise<ReadonlyMap<string, TypeRecord>>;
+    forget(): void;
+  };
 }
 
 /** Calls a script that recognises repetitions: its first two arguments are the nonce and what arrived. */

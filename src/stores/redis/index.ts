@@ -81,6 +81,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const servers = await readServers(link);
     checkServers(servers, options.durability, location);
     const directory = directoryOf(namespace);
+    const patienceMs = options.patienceMs ?? ROOM_PATIENCE_MS;
     await checkLayout(link, namespace, LAYOUT_VERSION);
     const context: Context = {
       link,
@@ -100,8 +101,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       }),
       nextNonce: createNonceMaker(),
       delivered: createDelivered(link),
-      types: openTypes(link, directory),
-      patienceMs: options.patienceMs ?? ROOM_PATIENCE_MS,
+      types: openTypes(link, directory, patienceMs),
+      patienceMs,
     };
     const durability = options.durability ?? durabilityOf(servers);
     return createRedisStore({ context, location, durability, clock: options.clock });

@@ -41,9 +41,8 @@ async function readTable(context: Context): Promise<ReadTable> {
   const { link, directory } = context;
   // The number first: what is read after it may be newer than it, never older.
   const version = Number((await link.command("hget", [directory.limits, VERSION_FIELD])) ?? 0);
-  context.types.forget();
   const [types, kept] = await Promise.all([
-    context.types.read(),
+    context.types.readAnew(),
     link.command("hgetall", [directory.limits]) as Promise<Record<string, string>>,
   ]);
   const changes: { queue: string; name: string; change: LimitChange }[] = [];

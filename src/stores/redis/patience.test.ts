@@ -51,3 +51,9 @@ test("never waits for what is known to be silent", async () => {
   ]);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test("waits beyond the patience for none, not even one that is asked alone, where something was answered before", async () => {
+  const outcomes = outcomesOf([heard(never)], ROOM_PATIENCE_MS, true);
+  await vi.advanceTimersByTimeAsync(ROOM_PATIENCE_MS);
+  expect(await outcomes).toEqual([null]);
+});

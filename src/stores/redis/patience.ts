@@ -12,19 +12,20 @@ export type Outcome<Value> = PromiseSettledResult<Value> | null;
 /**
  * Waits for all that is asked, but once something was answered not for the rest beyond the patience, and never for what
  * is known to be silent. Where nothing is answered there is nothing to go on with: then the first answer, or the last
- * failure, is waited for.
+ * failure, is waited for. `hadAnswer`: there is something to go on with already, from what was asked before.
  */
 export function outcomesOf<Value>(
   asked: readonly { readonly answer: Promise<Value>; readonly isSilent: boolean }[],
   patienceMs: number = ROOM_PATIENCE_MS,
+  hadAnswer = false,
 ): Promise<readonly Outcome<Value>[]> {
   const [only] = asked;
   if (only === undefined) return Promise.resolve([]);
-  if (asked.length === 1 && !only.isSilent) return Promise.allSettled([only.answer]);
+  if (asked.length === 1 && !only.isSilent && !hadAnswer) return Promise.allSettled([only.answer]);
   const outcomes: Outcome<Value>[] = asked.map(() => null);
   return new Promise((resolve) => {
     let waitedFor = asked.filter(({ isSilent }) => !isSilent).length;
-    let hasAnswer = false;
+    let hasAnswer = hadAnswer;
     let isOver = false;
     const look = (): void => {
       if (waitedFor > 0 && !(isOver && hasAnswer)) return;

@@ -11,6 +11,7 @@ import type {
 import { type Context, storeNowMs } from "./context.ts";
 import { type Directory, layoutKeyOf } from "./layout.ts";
 import type { Link } from "./link.ts";
+import { outcomesOf } from "./patience.ts";
 import { readRetention, writeRetention } from "./records.ts";
 import { checkTypeLimits, noteTypes } from "./limits.ts";
 import { MOVE_DOORS } from "./scripts/doors.ts";
@@ -96,11 +97,19 @@ export async function readLogs(
 /** How long types are held to be as they were read: a new policy of another process is heard of within it. */
 const TYPES_FRESH_MS = 1_000;
 
-/** The types of a namespace, read at most once in a while. */
-export function openTypes(link: Link, directory: Directory): Context["types"] {
-  let known: ReadonlyMap<string, TypeRecord> = new Map();
+/**
+ * The types of a namespace, read at most once in a while. The primary of a Cluster that keeps them may be silent: what
+ * the others keep is then settled by the types as they were read last.
+ */
+export function openTypes(
+  link: Pick<Link, "command">,
+  directory: Directory,
+  patienceMs: number,
+): Context["types"] {
+  let known: ReadonlyMap<string, TypeRecord> | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<ReadonlyMap<string, TypeRecord>> | null = null;
+  let isSilent = false;
   const read = async (): Promise<ReadonlyMap<string, TypeRecord>> => {
     const values = (await link.command("hvals", [directory.types])) as string[];
     const types = values.map(readType).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -110,12 +119,18 @@ export function openTypes(link: Link, directory: Directory): Context["types"] {
   };
   return {
     read: async () => {
-      if (performance.now() - readAtMs < TYPES_FRESH_MS) return known;
+      if (known !== null && performance.now() - readAtMs < TYPES_FRESH_MS) return known;
       reading ??= read().finally(() => {
         reading = null;
+        isSilent = false;
       });
-      return reading;
+      if (known === null) return reading;
+      // The rooms of an exchange are waited for while this is: half of that leaves them time to answer.
+      const [outcome] = await outcomesOf([{ answer: reading, isSilent }], patienceMs / 2, true);
+      isSilent = reading !== null && outcome === null;
+      return outcome?.status === "fulfilled" ? outcome.value : known;
     },
+    readAnew: read,
     forget: () => {
       readAtMs = Number.NEGATIVE_INFINITY;
     },
@@ -131,8 +146,7 @@ function readType(text: string): TypeRecord {
 export async function putTypes(context: Context, types: readonly TypeRecord[]): Promise<void> {
   if (types.length === 0) return;
   await checkTypeLimits(context, types);
-  context.types.forget();
-  const before = await context.types.read();
+  const before = await context.types.readAnew();
   const fields = new Arguments();
   for (const type of types) {
     fields
@@ -146,8 +160,7 @@ export async function putTypes(context: Context, types: readonly TypeRecord[]): 
 
 /** The job types that were made known. */
 export async function listTypes(context: Context): Promise<readonly TypeRecord[]> {
-  context.types.forget();
-  return [...(await context.types.read()).values()];
+  return [...(await context.types.readAnew()).values()];
 }
 
 /**
