@@ -24,6 +24,8 @@ export interface Claiming {
   /** A room's part of this round; `null` where nothing is asked of it. */
   partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs"> | null;
   take(reply: RoomReply): void;
+  /** There may be something to claim after so long at most. */
+  lookAgain(inMs: number): void;
   /** Goes on without a room's part: its numbers are given to no other claim. */
   forgo(part: Pick<RoomClaim, "firstToken" | "share">): void;
   /** Ends a round. */
@@ -79,10 +81,10 @@ export function createClaiming(
         if (offer !== undefined) (offer as { capacity: number }).capacity -= 1;
         tokens.use(held.token);
       }
-      const { lookAgainInMs } = reply;
-      if (lookAgainInMs !== null) {
-        claiming.lookAgainInMs = Math.min(lookAgainInMs, claiming.lookAgainInMs ?? lookAgainInMs);
-      }
+      if (reply.lookAgainInMs !== null) claiming.lookAgain(reply.lookAgainInMs);
+    },
+    lookAgain: (inMs) => {
+      claiming.lookAgainInMs = Math.min(inMs, claiming.lookAgainInMs ?? inMs);
     },
   };
   return claiming;

@@ -9,8 +9,7 @@ import type {
 import { type Held, readClaimed } from "./claims.ts";
 import type { Context } from "./context.ts";
 import { giveBackClaims } from "./giving-back.ts";
-import { type LateReplies, leaveRoom, trim } from "./late-replies.ts";
-import { outcomesOf } from "./patience.ts";
+import { type LateReplies, keepReplies, leaveRoom, trim } from "./late-replies.ts";
 import { holdOthers, pushingBack } from "./push-back.ts";
 import {
   type LateAnswer,
@@ -19,6 +18,8 @@ import {
   exchangeRoom,
 } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
+import { type RoomAnswer, askRound } from "./round.ts";
+import { shareEvenly, shareFirst } from "./shares.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import type { KeepJobs } from "./children.ts";
@@ -32,14 +33,6 @@ const MAX_SETTLEMENTS = 500;
 const MAX_HELD = 100_000;
 /** Rounds in which free slots are shared evenly; after them one room after the other is asked for all that is left. */
 const EVEN_ROUNDS = 3;
-
-/**
- * Jobs for which it pays to ask a room: 100 slots over 32 queues that all have work took 32 calls an exchange, for three
- * jobs each.
- */
-const GOOD_SHARE = 25;
-/** Rooms of which nothing is known that are looked at beside those that have work. */
-const LOOKS = 2;
 
 /** What an exchange must know of a worker of this process. */
 export interface WorkerState {
@@ -72,21 +65,20 @@ export function createExchanger(
   const held = new Map<string, Held>();
   const waiting = new Set<string>();
   const late: LateReplies = new Map();
-  const giveBack = (claims: readonly Held[]): Promise<void> => giveBackClaims(context, claims);
+  const giveBack = givingBack(context, held);
   let turn = 0;
   const leave = (request: RoomRequest, answer: Promise<RoomReply>): void => {
     leaveRoom(request, answer, late, () => workers.get(request.worker)?.wake());
     answer
       .then(({ claimed, news }) => {
-        // What it claimed nobody waits for any more.
-        for (const { token } of claimed) held.delete(token);
+        // Nobody waits for it any more.
         void giveBack(claimed);
         return tellNews(context, news, request.worker);
       })
       .catch(() => {});
   };
   const ask = async (request: RoomRequest): Promise<RoomReply> => {
-    const reply = await askInChunks(context, held, request, leave);
+    const reply = await askInChunks({ context, held, late }, request, leave);
     for (const { token } of request.settlements) {
       held.delete(token);
       waiting.delete(token);
@@ -126,9 +118,16 @@ export function createExchanger(
   };
 }
 
+/** A worker that seems to run what was given back would be handed no suspects, who want an idle one. */
+function givingBack(context: Context, held: Map<string, Held>): Insides["giveBack"] {
+  return (claims) => {
+    for (const { token } of claims) held.delete(token);
+    return giveBackClaims(context, claims);
+  };
+}
+
 async function askInChunks(
-  context: Context,
-  held: ReadonlyMap<string, Held>,
+  { context, held, late }: Pick<Insides, "context" | "held" | "late">,
   request: RoomRequest,
   onLate: LateAnswer,
 ): Promise<RoomReply> {
@@ -138,13 +137,18 @@ async function askInChunks(
   const { claim: _, ...bare } = request;
   const settled: SettleReply[] = [];
   const news: News[] = [];
-  for (const settlements of chunks) {
-    const before = await exchangeRoom(context, held, { ...bare, settlements }, onLate);
-    settled.push(...before.settled);
-    news.push(...before.news);
+  try {
+    for (const settlements of chunks) {
+      const before = await exchangeRoom(context, held, { ...bare, settlements }, onLate);
+      settled.push(...before.settled);
+      news.push(...before.news);
+    }
+    const reply = await exchangeRoom(context, held, { ...request, settlements: last }, onLate);
+    return { ...reply, settled: [...settled, ...reply.settled], news: [...news, ...reply.news] };
+  } catch (error) {
+    keepReplies(late, request.settlements, settled);
+    throw error;
   }
-  const reply = await exchangeRoom(context, held, { ...request, settlements: last }, onLate);
-  return { ...reply, settled: [...settled, ...reply.settled], news: [...news, ...reply.news] };
 }
 
 /** Parts that are small enough, and in which no job comes twice: a script takes them in an order of its own. */
@@ -195,42 +199,66 @@ async function runNoted(insides: Insides, request: ExchangeRequest): Promise<Exc
   return reply;
 }
 
+/** What an exchange has got so far. */
+interface Gains {
+  readonly replies: Map<Settlement, SettleReply>;
+  claiming: Claiming | null;
+}
+
 async function runExchange(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
-  const replies = new Map<Settlement, SettleReply>();
-  const settle = async (part: readonly Settlement[]): Promise<void> => {
-    const byRoom = await sortByRoom(insides, part, replies);
-    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
-  };
-  const left = await settleStepsFirst(insides, request.worker, request.settlements, settle);
-  const byRoom = await sortByRoom(insides, left, replies);
-  const rooms = request.claim === undefined ? [] : await roomsOf(insides.context, request.claim);
-  const claiming = createClaiming(insides, request, rooms);
-  const pushing = pushingBack(insides.context, byRoom);
-  if (pushing.length > 0) {
-    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
-    byRoom.clear();
-    await holdOthers(
-      insides.context,
-      pushing.filter(({ settlement }) => replies.get(settlement)?.accepted === true),
-    );
+  const gains: Gains = { replies: new Map(), claiming: null };
+  const { replies } = gains;
+  try {
+    await runRounds(insides, request, gains);
+  } catch (error) {
+    // Nobody hears of what the rounds before got.
+    keepReplies(insides.late, [...replies.keys()], [...replies.values()]);
+    void insides.giveBack(gains.claiming?.claimed ?? []);
+    throw error;
   }
-  // Suspects go first, and only into an idle worker: what is settled here runs no longer.
-  if (claiming !== null && claiming.mustLookForSuspects) {
-    await lookForSuspects(insides, request, claiming);
-  }
-  if (claiming !== null && claiming.mayTakeSuspects) {
-    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
-    byRoom.clear();
-    await claimSuspects(insides, request, claiming);
-  }
-  if (claiming === null) {
-    note(await askRound(insides, request, { byRoom, claiming: null }), replies, null);
-  } else await claimRounds(insides, request, { claiming, byRoom, replies });
+  const { claiming } = gains;
   return {
     settled: request.settlements.map((settlement) => replyTo(insides, settlement, replies)),
     claimed: claiming?.claimed.map(readClaimed) ?? [],
     lookAgainInMs: claiming?.lookAgainInMs ?? null,
   };
+}
+
+async function runRounds(insides: Insides, request: ExchangeRequest, gains: Gains): Promise<void> {
+  const { replies } = gains;
+  const settleAll = async (byRoom: Map<OpenRoom, Settlement[]>): Promise<void> => {
+    const round = { byRoom, claiming: null, isFurther: hasGained(gains) };
+    note(await askRound(insides, request, round), replies, null);
+    byRoom.clear();
+  };
+  const left = await settleStepsFirst(insides, request.worker, request.settlements, async (part) =>
+    settleAll(await sortByRoom(insides, part, replies)),
+  );
+  const byRoom = await sortByRoom(insides, left, replies);
+  const rooms = request.claim === undefined ? [] : await roomsOf(insides.context, request.claim);
+  const claiming = createClaiming(insides, request, rooms);
+  gains.claiming = claiming;
+  const pushing = pushingBack(insides.context, byRoom);
+  if (pushing.length > 0) {
+    await settleAll(byRoom);
+    await holdOthers(
+      insides.context,
+      pushing.filter(({ settlement }) => replies.get(settlement)?.accepted === true),
+    );
+  }
+  if (claiming === null) return settleAll(byRoom);
+  // Suspects go first, and only into an idle worker: what is settled here runs no longer.
+  if (claiming.mustLookForSuspects) await lookForSuspects(insides, request, claiming);
+  if (claiming.mayTakeSuspects) {
+    await settleAll(byRoom);
+    await claimSuspects(insides, request, claiming);
+  }
+  await claimRounds(insides, request, { claiming, byRoom, gains });
+}
+
+/** Whether there is something that is lost if the exchange fails. */
+function hasGained({ replies, claiming }: Gains): boolean {
+  return replies.size > 0 || (claiming !== null && claiming.claimed.length > 0);
 }
 
 function replyTo(
@@ -244,6 +272,10 @@ function replyTo(
   return isOpen ? UNANSWERED : reply;
 }
 
+function isHeard(room: OpenRoom): boolean {
+  return room.unanswered === 0;
+}
+
 /** Asks rooms, with shares of what is left, until nothing is left or they have no more. */
 async function claimRounds(
   insides: Insides,
@@ -251,16 +283,17 @@ async function claimRounds(
   round: {
     readonly claiming: Claiming;
     readonly byRoom: Map<OpenRoom, Settlement[]>;
-    readonly replies: Map<Settlement, SettleReply>;
+    readonly gains: Gains;
   },
 ): Promise<void> {
-  const { claiming, byRoom, replies } = round;
-  const { rooms } = claiming;
+  const { claiming, byRoom, gains } = round;
+  const rooms = claiming.rooms.filter(isHeard);
   claiming.shares = shareFirst(rooms, claiming.left, insides.turn);
   let unasked = rooms.filter((room) => !claiming.shares.has(room));
   for (let rounds = 0; ; rounds += 1) {
-    const answers = await askRound(insides, request, { byRoom, claiming });
-    note(answers, replies, claiming);
+    const isFurther = rounds > 0 || hasGained(gains);
+    const answers = await askRound(insides, request, { byRoom, claiming, isFurther });
+    note(answers, gains.replies, claiming);
     byRoom.clear();
     if (claiming.left <= 0 || rooms.length === 1) {
       // What comes due in rooms that were not asked is not known: too early is right, too late is not.
@@ -269,7 +302,8 @@ async function claimRounds(
     }
     const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
     if (unasked.length > 0) {
-      claiming.shares = shareEvenly([...unasked, ...more], claiming.left, insides.turn);
+      const asked = [...unasked.filter(isHeard), ...more];
+      claiming.shares = shareEvenly(asked, claiming.left, insides.turn);
       unasked = [];
       continue;
     }
@@ -331,103 +365,7 @@ async function roomsOf(context: Context, claim: ClaimRequest): Promise<readonly 
     if (capacity <= 0) continue;
     // A queue that nobody used yet is made known, so that the worker can wait there.
     const own = context.rooms.known(queue) ?? (await context.rooms.ofQueue(queue, { isNew: true }));
-    for (const room of own) if (room.unanswered === 0) rooms.add(room);
+    for (const room of own) if (isHeard(room)) rooms.add(room);
   }
   return [...rooms];
-}
-
-/**
- * The first round asks rooms that are known to have something, as many as give each a good share, and looks at a few of
- * the others, all in their turn. If they do not fill the capacity the next round asks the rest.
- */
-function shareFirst(
-  rooms: readonly OpenRoom[],
-  capacity: number,
-  turn: number,
-): ReadonlyMap<OpenRoom, number> {
-  const hot = rooms.filter((room) => room.isHot);
-  if (hot.length === 0 || rooms.length === 1 || capacity <= 0) {
-    return shareEvenly(rooms, Math.max(0, capacity), turn);
-  }
-  const asked = inTurn(hot, Math.max(1, Math.ceil(capacity / GOOD_SHARE)), turn);
-  const cold = rooms.filter((room) => !room.isHot);
-  const shares = new Map(shareEvenly(asked, capacity));
-  for (const room of inTurn(cold, LOOKS, turn)) shares.set(room, 0);
-  return shares;
-}
-
-/** So many of a list, from where the turn is. */
-function inTurn<Value>(values: readonly Value[], count: number, turn: number): readonly Value[] {
-  const from = values.length === 0 ? 0 : (turn * count) % values.length;
-  return [...values.slice(from), ...values.slice(0, from)].slice(0, count);
-}
-
-function shareEvenly(
-  rooms: readonly OpenRoom[],
-  capacity: number,
-  turn = 0,
-): ReadonlyMap<OpenRoom, number> {
-  const shares = new Map<OpenRoom, number>();
-  const base = Math.floor(capacity / rooms.length);
-  const rest = capacity - base * rooms.length;
-  for (const [index, room] of rooms.entries()) {
-    const place = (index + turn) % rooms.length;
-    shares.set(room, base + (place < rest ? 1 : 0));
-  }
-  return shares;
-}
-
-/** What one room answered, and what was asked of it. */
-export interface RoomAnswer {
-  readonly room: OpenRoom;
-  readonly settlements: readonly Settlement[];
-  readonly reply: RoomReply;
-}
-
-/**
- * Asks all rooms of a round at once. A room that fails fails the exchange only if it had something to settle; one that is
- * silent while others answer is left.
- */
-export async function askRound(
-  insides: Insides,
-  request: ExchangeRequest,
-  round: {
-    readonly byRoom: ReadonlyMap<OpenRoom, readonly Settlement[]>;
-    readonly claiming: Claiming | null;
-  },
-): Promise<readonly RoomAnswer[]> {
-  const { byRoom, claiming } = round;
-  const rooms = [...new Set([...byRoom.keys(), ...(claiming?.shares.keys() ?? [])])];
-  const state = insides.workers.get(request.worker);
-  const asked = rooms.map((room) => {
-    const settlements = byRoom.get(room) ?? [];
-    const part = claiming?.partOf(room) ?? null;
-    if (part !== null) state?.joined(room);
-    const claim = part === null ? {} : { claim: { ...part, leaseMs: state?.leaseMs ?? null } };
-    const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
-    return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };
-  });
-  const outcomes = await outcomesOf(asked, insides.context.patienceMs);
-  const answers: RoomAnswer[] = [];
-  let failure: PromiseRejectedResult | undefined;
-  for (const [index, { asking, answer }] of asked.entries()) {
-    const { room, settlements, claim } = asking;
-    const outcome = outcomes[index] ?? null;
-    if (outcome === null) {
-      insides.leave(asking, answer);
-      if (claim !== undefined) claiming?.forgo(claim);
-    } else if (outcome.status === "fulfilled") {
-      answers.push({ room, settlements, reply: outcome.value });
-    } else if (settlements.length > 0) failure ??= outcome;
-  }
-  if (answers.length === 0) failure ??= outcomes.find((outcome) => outcome?.status === "rejected");
-  if (failure === undefined) return answers;
-  for (const { reply, settlements } of answers) {
-    void insides.giveBack(reply.claimed);
-    // They were settled: who settles again, because the whole failed, is told so.
-    for (const [index, { token }] of settlements.entries()) {
-      insides.late.set(token, { reply: reply.settled[index] ?? GONE });
-    }
-  }
-  throw failure.reason;
 }

@@ -1,5 +1,5 @@
 // Rooms that an exchange went on without: what they were asked to settle, until they answer.
-import type { SettleReply } from "../../core/store.ts";
+import type { SettleReply, Settlement } from "../../core/store.ts";
 import type { RoomReply, RoomRequest } from "./room-exchange.ts";
 
 /** Late answers remembered for whoever settles again. */
@@ -38,6 +38,22 @@ export function leaveRoom(
     .then(note, forget)
     .finally(end)
     .catch(() => {});
+}
+
+/**
+ * The exchange that settled these fails: who settles them again is told that it was done. Of what was refused whoever
+ * asks again hears the same.
+ */
+export function keepReplies(
+  late: LateReplies,
+  settlements: readonly Settlement[],
+  settled: readonly SettleReply[],
+): void {
+  for (const [index, { token }] of settlements.entries()) {
+    const reply = settled[index];
+    if (reply?.accepted === true) late.set(token, { reply });
+  }
+  trim(late, MAX_LATE);
 }
 
 /** Drops what was remembered first, down to a bound. */

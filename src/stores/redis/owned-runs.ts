@@ -6,6 +6,7 @@ import { type Advanced, advanceRuns, isLastWord } from "./advances.ts";
 import type { News } from "./endings.ts";
 import type { Insides } from "./exchange.ts";
 import { advancedKin, readKin } from "./kin.ts";
+import { keepReplies } from "./late-replies.ts";
 import { tellNews } from "./speaking.ts";
 
 /** Longest wait for runs elsewhere to be told what ended: jobs were claimed by the same exchange, and wait with it. */
@@ -111,11 +112,7 @@ function takeBack(
   { settlements }: ExchangeRequest,
   { settled, claimed }: ExchangeReply,
 ): void {
-  for (const [index, { token }] of settlements.entries()) {
-    const answer = settled[index];
-    const isOpen = answer?.accepted === false && answer.why === "unanswered";
-    if (answer !== undefined && !isOpen) late.set(token, { reply: answer });
-  }
+  keepReplies(late, settlements, settled);
   const claims = claimed.flatMap(({ token }) => held.get(token) ?? []);
   void giveBack(claims);
 }

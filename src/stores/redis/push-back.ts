@@ -2,6 +2,7 @@
 import { QUEUE_LIMIT } from "../../core/flow.ts";
 import type { Settlement } from "../../core/store.ts";
 import type { Context } from "./context.ts";
+import { outcomesOf } from "./patience.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { HOLD_GATE } from "./scripts/limits.ts";
 import { Arguments } from "./wire.ts";
@@ -30,16 +31,20 @@ export function pushingBack(
   return found;
 }
 
-/** Holds the other rooms of their queues. */
+/**
+ * Holds the other rooms of their queues. None that is silent is waited for: it lets nothing begin meanwhile, and is held
+ * when it answers.
+ */
 export async function holdOthers(context: Context, pushing: readonly Pushing[]): Promise<void> {
-  await Promise.all(
-    pushing.flatMap(({ room, delayMs }) =>
-      (context.rooms.known(room.queue) ?? [])
-        .filter((other) => other !== room)
-        .map((other) => {
-          const args = new Arguments().text(QUEUE_LIMIT).number(Math.ceil(delayMs));
-          return context.link.call(HOLD_GATE, other.keys, args);
-        }),
-    ),
+  const asked = pushing.flatMap(({ room, delayMs }) =>
+    (context.rooms.known(room.queue) ?? [])
+      .filter((other) => other !== room)
+      .map((other) => {
+        const args = new Arguments().text(QUEUE_LIMIT).number(Math.ceil(delayMs));
+        const answer = context.link.call(HOLD_GATE, other.keys, args);
+        return { answer, isSilent: other.unanswered > 0 };
+      }),
   );
+  // Their settlement was answered.
+  await outcomesOf(asked, context.patienceMs, true);
 }

@@ -154,7 +154,12 @@ function endingField(child: JobId): Buffer {
  */
 export async function tellNews(context: Context, news: readonly News[], by: string): Promise<void> {
   if (news.length === 0) return;
-  const byRoom = await newsByRoom(context, news);
+  let byRoom: Map<OpenRoom, News[]>;
+  try {
+    byRoom = await newsByRoom(context, news);
+  } catch {
+    return;
+  }
   const failed = new Set<News>();
   await Promise.all(
     [...byRoom].map(async ([room, own]) => {

@@ -2,8 +2,9 @@
 import type { ExchangeRequest } from "../../core/store.ts";
 import type { Claiming } from "./claiming.ts";
 import type { Held } from "./claims.ts";
-import { type Insides, askRound } from "./exchange.ts";
+import type { Insides } from "./exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
+import { askRound } from "./round.ts";
 import { SUSPECT_PATIENCE_MS } from "./suspects.ts";
 
 /** What a worker may claim now, as far as suspicion goes. */
@@ -62,13 +63,13 @@ export async function lookForSuspects(
   claiming: Claiming,
 ): Promise<void> {
   for (const room of claiming.rooms) {
-    if (!hasSuspectLanes(room)) continue;
+    if (!hasSuspectLanes(room) || room.unanswered > 0) continue;
     room.suspectsLookedAtMs = performance.now();
     let isWaiting = false;
     for (const company of companiesOf([room])) {
       claiming.company = company;
       claiming.shares = new Map([[room, 0]]);
-      const [answer] = await askRound(insides, request, { byRoom: NO_SETTLEMENTS, claiming });
+      const [answer] = await askRound(insides, request, { ...NO_SETTLEMENTS, claiming });
       isWaiting ||= answer?.reply.hasMore === true;
       claiming.endRound();
     }
@@ -77,7 +78,8 @@ export async function lookForSuspects(
   claiming.company = 0;
 }
 
-const NO_SETTLEMENTS: ReadonlyMap<OpenRoom, never[]> = new Map();
+/** Rooms are asked one by one: for none that is silent the others wait, nor what was claimed of them. */
+const NO_SETTLEMENTS = { byRoom: new Map<OpenRoom, never[]>(), isFurther: true };
 
 /** Company that the suspects of rooms bear, least first. */
 function companiesOf(rooms: readonly OpenRoom[]): readonly number[] {
@@ -96,14 +98,15 @@ export async function claimSuspects(
     for (const room of rooms) {
       const share = Math.min(company - claiming.claimed.length, claiming.left);
       if (share <= 0) break;
+      if (room.unanswered > 0) continue;
       claiming.company = company;
       claiming.shares = new Map([[room, share]]);
-      const round = { byRoom: NO_SETTLEMENTS, claiming };
+      const round = { ...NO_SETTLEMENTS, claiming };
       for (const { reply } of await askRound(insides, request, round)) {
         claiming.take(reply);
-        claiming.endRound();
         if (reply.claimed.length > 0) room.suspectsSinceMs = null;
       }
+      claiming.endRound();
     }
     claiming.company = 0;
     if (claiming.claimed.length > 0) {
