@@ -118,6 +118,10 @@ export class MortalCluster implements AsyncDisposable {
     // The new owner first: whoever asks the old one meanwhile is still sent to it.
     await to.client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
     await from.client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
+    // And every other, as redis-cli does. Where two primaries have one epoch, one that was not told holds the old owner
+    // for the right one, and tells the new owner so: the two then send each caller to the other, without end.
+    const others = (await this.primaries()).filter((node) => node !== to && node !== from);
+    for (const { client } of others) await client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
     return moved;
   }
 
