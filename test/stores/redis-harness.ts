@@ -8,10 +8,12 @@ import { type StoreHarness, createTestClock } from "../../src/testing/index.ts";
 /** No claim of these suites goes on without a partition: what is claimed would depend on how busy the machine is. */
 const PATIENCE_MS = 10_000;
 
-function harness(url: string): StoreHarness {
+/** On a server that is known by the time when a store is opened. */
+export function onRedisAt(url: () => string): StoreHarness {
   const clock = createTestClock();
   return {
-    open: ({ namespace }) => openRedisStore({ url, namespace, clock, patienceMs: PATIENCE_MS }),
+    open: ({ namespace }) =>
+      openRedisStore({ url: url(), namespace, clock, patienceMs: PATIENCE_MS }),
     advance: clock.advance,
     isShared: true,
     capabilities: CAPABILITIES,
@@ -20,12 +22,14 @@ function harness(url: string): StoreHarness {
 
 /** On one server. */
 export function onRedis(): StoreHarness {
-  return harness(inject("redisUrl"));
+  const url = inject("redisUrl");
+  return onRedisAt(() => url);
 }
 
 /** On a cluster of three primaries and three replicas. */
 export function onRedisCluster(): StoreHarness {
-  return harness(inject("redisClusterUrl"));
+  const url = inject("redisClusterUrl");
+  return onRedisAt(() => url);
 }
 
 /** Partitions of every queue, one for each primary of the cluster. */
@@ -33,8 +37,9 @@ const PARTITIONS = 3;
 
 /** On that cluster, with every queue cut in partitions. */
 export function onPartitionedRedisCluster(): StoreHarness {
+  const url = `${inject("redisClusterUrl")}?partitions=*:${PARTITIONS}`;
   return {
-    ...harness(`${inject("redisClusterUrl")}?partitions=*:${PARTITIONS}`),
+    ...onRedisAt(() => url),
     // First in, first out holds within a partition.
     keepsOrderOf: (id) => partitionOf(id, PARTITIONS) === 0,
   };

@@ -3,6 +3,12 @@ import { FIXED_KEYS } from "../layout.ts";
 
 /** Takes from the sorted set when it has something, beside the lists. */
 export const CLAIM_MERGED: string = `
+-- Takes so many out of a list, from behind its sentinel. The list is empty at no moment: while its slot migrates, a key
+-- that is gone can't be written again, the script is cut off there, and what it had taken is lost.
+local function shorten(list, count)
+  call('LSET', list, count, '')
+  call('LTRIM', list, count, -1)
+end
 -- Jobs of several lanes, or of lists and the sorted set together: the lowest ranks win, then the lowest ids.
 local function is_before(a, b)
   if a.rank ~= b.rank then return a.rank < b.rank end
@@ -59,8 +65,7 @@ end
 -- Takes them out of where they waited. Gives back whether some were expired.
 local function put_away()
   for lane, count in pairs(taken_of_list) do
-    call('LPOP', KEYS[${FIXED_KEYS} + lane.slot], count + 1)
-    call('LPUSH', KEYS[${FIXED_KEYS} + lane.slot], '')
+    shorten(KEYS[${FIXED_KEYS} + lane.slot], count)
     if lane.taken < count then call('HINCRBY', META, 'D' .. lane.slot, lane.taken - count) end
     lane.taken = 0
   end
@@ -92,11 +97,11 @@ export const CLAIM_LIST: string = `
 local function claim_list(lane)
   local want = math.min(left, offers[lane.offer])
   local list = KEYS[${FIXED_KEYS} + lane.slot]
-  local ids = call('LPOP', list, want + 1)
-  call('LPUSH', list, '')
+  local ids = call('LRANGE', list, 1, want)
   local n = #ids
-  if n == 1 then return true end
-  local from = 2
+  if n == 0 then return true end
+  shorten(list, n)
+  local from = 1
   while from <= n do
     local burst = floor(byte(ids[from], 6) / 32)
     local to = from
@@ -116,6 +121,6 @@ local function claim_list(lane)
     end
     from = to + 1
   end
-  return n <= want
+  return n < want
 end
 `;
