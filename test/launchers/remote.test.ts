@@ -73,6 +73,14 @@ async function claim(body: object = {}): Promise<Reply["json"]> {
   return json;
 }
 
+/** Whether the worker that runs a job has said something since it got it. */
+async function hasReported(id: string): Promise<boolean> {
+  const job = await mill.job(id);
+  if (job?.state !== "running") return false;
+  const worker = (await mill.workers()).find((each) => each.id === job.worker);
+  return (worker?.heardAtMs ?? 0) > Date.parse(job.startedAt ?? "");
+}
+
 /** Claims a job and settles it, the token in the header; gives where it stands then. */
 async function settle(outcome: object): Promise<unknown> {
   const { id } = await mill.enqueue(countWords, { text: "a" });
@@ -282,8 +290,11 @@ describe.each([
     // Longer than the lease, so that it lives by its reports.
     const long = await mill.enqueue(countWords, { text: "a b", seconds: 4 });
     expect(await long.result({ timeout: "30s" })).toEqual({ words: 2 });
-    const slow = await mill.enqueue(countWords, { text: "to be or not", seconds: 2 });
-    await expect.poll(async () => (await mill.job(slow.id))?.state).toBe("running");
+    const slow = await mill.enqueue(countWords, { text: "to be or not", seconds: 3 });
+    // Its report says that the worker has the job: a claim whose reply finds nobody is given back, and is no crash.
+    await expect
+      .poll(() => hasReported(slow.id), { timeout: 10_000, message: "a report of the slow job" })
+      .toBe(true);
     await kill(first);
     start();
     expect(await slow.result({ timeout: "40s" })).toEqual({ words: 4 });

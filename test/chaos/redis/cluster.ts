@@ -13,6 +13,7 @@ export interface NodeLine {
   readonly port: number;
   readonly flags: readonly string[];
   readonly primaryId: string;
+  readonly epoch: number;
   readonly slots: readonly string[];
 }
 
@@ -40,10 +41,10 @@ export class MortalCluster implements AsyncDisposable {
       .trim()
       .split("\n")
       .map((line) => {
-        const [id = "", address = "", flags = "", primaryId = "", , , , , ...slots] =
+        const [id = "", address = "", flags = "", primaryId = "", , , epoch, , ...slots] =
           line.split(" ");
         const port = Number(/:(\d+)@/.exec(address)?.[1]);
-        return { id, port, flags: flags.split(","), primaryId, slots };
+        return { id, port, flags: flags.split(","), primaryId, epoch: Number(epoch), slots };
       });
   }
 
@@ -104,6 +105,7 @@ export class MortalCluster implements AsyncDisposable {
   /** Moves a slot with its keys from one primary to another, as a rebalancing does: step by step, under load. */
   async moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<number> {
     const [fromId, toId] = await Promise.all([idOf(from), idOf(to)]);
+    await this.#untilEpochsAgree();
     await to.client.call("CLUSTER", "SETSLOT", slot, "IMPORTING", fromId);
     await from.client.call("CLUSTER", "SETSLOT", slot, "MIGRATING", toId);
     let moved = 0;
@@ -118,11 +120,30 @@ export class MortalCluster implements AsyncDisposable {
     // The new owner first: whoever asks the old one meanwhile is still sent to it.
     await to.client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
     await from.client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
-    // And every other, as redis-cli does. Where two primaries have one epoch, one that was not told holds the old owner
-    // for the right one, and tells the new owner so: the two then send each caller to the other, without end.
-    const others = (await this.primaries()).filter((node) => node !== to && node !== from);
-    for (const { client } of others) await client.call("CLUSTER", "SETSLOT", slot, "NODE", toId);
     return moved;
+  }
+
+  /**
+   * The new owner of a slot takes the highest epoch that it knows of, by which the others believe it. Where one has a
+   * higher epoch that it has not heard of, as after a move a moment ago, they tell it that the slot is still the old
+   * owner's, and each of the two takes it for the other's, without end.
+   */
+  async #untilEpochsAgree(): Promise<void> {
+    const primaries = await this.primaries();
+    for (;;) {
+      const views = await Promise.all(
+        primaries.map(async (node) => {
+          const lines = await this.lines(node);
+          const epochs = lines.filter(({ flags }) => flags.includes("master"));
+          return epochs.map(({ id, epoch }) => `${epoch} ${id}`).sort();
+        }),
+      );
+      const [first = []] = views;
+      const agree = views.every((view) => view.join() === first.join());
+      if (agree && new Set(first.map((line) => Number.parseInt(line, 10))).size === first.length)
+        return;
+      await sleep(POLL_MS);
+    }
   }
 
   #living(): RedisServer {
