@@ -10,7 +10,7 @@ import { promote } from "../../core/transitions.ts";
 import { type Claiming, type OpenLane, claimReady } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { openDue } from "./gates.ts";
+import { openDue } from "./openings.ts";
 import type { Lane } from "./lanes.ts";
 import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./limits.ts";
 import { COLUMNS, decodeRow, writeJob } from "./rows.ts";
