@@ -1,6 +1,6 @@
 // A run in memory: its function, the steps that it has taken, and what it is told, one thing a turn.
 import type { AnyJobType } from "../core/define-job.ts";
-import { MillraceError } from "../core/errors.ts";
+import type { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
 import type { Ending, RunFact } from "../core/run.ts";
@@ -8,26 +8,23 @@ import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun } from "../runtime/index.ts";
 import { type Chance, createChance } from "./chance.ts";
 import type { WorkflowType } from "./define-workflow.ts";
-import { misused, stalled, tooLargeRecord, tooManySteps } from "./errors.ts";
-import { type ChildrenParts, addLate, recover } from "./children.ts";
+import { misused, stalled } from "./errors.ts";
 import { Inbox, isLocalEnd } from "./inbox.ts";
-import { beginItem } from "./matching.ts";
 import { OneTimer } from "./one-timer.ts";
-import { type Draft, type Operation, Scope, jobIdOf, openOperation } from "./operation.ts";
+import { type Draft, type Operation, Scope } from "./operation.ts";
 import { Answering } from "./answering.ts";
-import { type Begun, type Item, writeItem } from "./record.ts";
+import type { Item } from "./record.ts";
 import { Script } from "./script.ts";
 import { type StopItem, Stopping } from "./stopping.ts";
 import { Speech } from "./speech.ts";
 import {
   type LastWord,
   type LiveRunParts,
-  MAX_RECORD_LENGTH,
-  MAX_RUN_STEPS,
   type Recorded,
   brokenWord,
   startItem,
 } from "./run-parts.ts";
+import { RunSteps } from "./run-steps.ts";
 import type { Telling } from "./run-log.ts";
 import type { StepTaker } from "./taking-steps.ts";
 import { UnderWay } from "./under-way.ts";
@@ -40,7 +37,6 @@ export class LiveRun implements HeldRun, StepTaker {
   readonly claimed: ClaimedJob;
   readonly type: WorkflowType;
   readonly root: Scope = new Scope();
-  readonly operations: Map<number, Operation> = new Map();
   readonly chance: Chance;
   /** Its input as JSON, whole. */
   input: JsonText;
@@ -48,15 +44,13 @@ export class LiveRun implements HeldRun, StepTaker {
   readonly #speech: Speech;
   readonly #underWay: UnderWay;
   readonly #inbox: Inbox;
-  readonly #children: ChildrenParts;
+  readonly #steps: RunSteps;
   readonly #claimedAtMs = performance.now();
   readonly #stall = new OneTimer();
   readonly #stopping = new Stopping();
   readonly #answering: Answering;
   readonly #script = new Script();
   #start: Extract<Item, { kind: "start" }> | null = null;
-  #isLive = false;
-  #recordedLength = 0;
   #isOver = false;
   #leaving: "now" | "soon" | null = null;
   #broken: MillraceError | null = null;
@@ -102,13 +96,16 @@ export class LiveRun implements HeldRun, StepTaker {
     });
     const clockMs = (): number => this.clockMs();
     this.#answering = new Answering({ inbox: this.#inbox, underWay: this.#underWay, clockMs });
-    this.#children = {
+    this.#steps = new RunSteps({
       room: parts.room,
+      script: this.#script,
       speech: this.#speech,
       inbox: this.#inbox,
+      underWay: this.#underWay,
       clockMs,
       ask: () => parts.turns.ask(this),
-    };
+      onChanged: (error) => this.#break(error),
+    });
   }
 
   get runId(): JobId {
@@ -119,8 +116,13 @@ export class LiveRun implements HeldRun, StepTaker {
     return this.type.workflow.isLocal;
   }
 
+  /** The steps that its function has taken, by number. */
+  get operations(): ReadonlyMap<number, Operation> {
+    return this.#steps.all;
+  }
+
   get isReplaying(): boolean {
-    return !this.#isLive;
+    return !this.#steps.isLive;
   }
 
   get startedAtMs(): number {
@@ -159,7 +161,7 @@ export class LiveRun implements HeldRun, StepTaker {
     if (this.#isOver) return;
     if (first !== null) this.#speech.add(first);
     this.#speech.entries = recorded.entries;
-    this.#recordedLength = recorded.length;
+    this.#steps.recordedLength = recorded.length;
     for (const fact of recorded.facts) this.#inbox.facts.add(fact);
     this.#start = this.#script.load(recorded.items);
     if (this.#start === null) {
@@ -178,100 +180,22 @@ export class LiveRun implements HeldRun, StepTaker {
     const refusal = this.#broken ?? scope.error;
     if (refusal !== null) throw refusal;
     this.#stall.stop();
-    const step = this.operations.size + 1;
-    const operation =
-      this.#script.next === undefined
-        ? this.#beginNew(step, draft, scope)
-        : this.#beginAgain(step, draft, scope);
-    return operation.promise;
+    return this.#steps.take(scope, draft).promise;
   }
 
-  #open(step: number, draft: Draft, scope: Scope, begun: Begun): Operation {
-    const operation = openOperation(step, draft, begun, scope);
-    this.operations.set(step, operation);
-    scope.add(operation);
-    this.#inbox.index(jobIdOf(operation), operation);
-    this.#underWay.add(operation);
-    return operation;
-  }
-
-  #beginAgain(step: number, draft: Draft, scope: Scope): Operation {
-    const begun = this.#script.takeStep(step, draft);
-    if (begun instanceof MillraceError) {
-      this.#break(begun);
-      throw begun;
-    }
-    const operation = this.#open(step, draft, scope, begun);
-    operation.isRecorded = true;
-    return operation;
-  }
-
-  /** Whatever was done can be undone, however much it was. */
-  #checkRoom(step: number, draft: Draft): void {
-    if (draft.of !== undefined) return;
-    if (step > MAX_RUN_STEPS) throw tooManySteps(MAX_RUN_STEPS);
-    const length = this.#recordedLength + this.#speech.length + this.#inbox.facts.length;
-    if (length > MAX_RECORD_LENGTH) throw tooLargeRecord(length, MAX_RECORD_LENGTH);
-  }
-
-  #beginNew(step: number, draft: Draft, scope: Scope): Operation {
-    this.#checkRoom(step, draft);
-    const { work } = draft;
-    const child =
-      work.kind === "job"
-        ? this.#parts.room.prepareJob(work.type, work.input, work.options)
-        : undefined;
-    const jobId = child === undefined || child instanceof Promise ? null : child.id;
-    const begun = beginItem(step, draft, this.clockMs(), jobId);
-    const operation = this.#open(step, draft, scope, begun);
-    if (child instanceof Promise) addLate(this.#children, operation, child);
-    else if (child !== undefined) {
-      this.#speech.addChild(writeItem(begun, child.input), child);
-    } else if (work.kind === "local") this.#speech.addLight(begun);
-    else this.#speech.add(begun);
-    if (this.#isLive) this.#activate(operation);
-    return operation;
-  }
-
-  /** Puts a step to work that the function has just taken, or had under way when it was last in memory. */
-  #activate(operation: Operation): void {
-    this.#inbox.endKnown(operation);
-    if (operation.draft.work.kind === "signal" && this.#inbox.fill(operation)) return;
-    this.#underWay.start(operation);
-  }
-
-  /** Resolves when a step that nobody waits for any more has ended, as the record knows it. */
   async whenUnwound(operation: Operation): Promise<void> {
-    if (operation.outcome !== null) return;
-    await new Promise<void>((resolve) => {
-      operation.unwound = resolve;
-      this.#underWay.add(operation);
-      if (this.#isLive) this.#unwind(operation);
-    });
-  }
-
-  #unwind(operation: Operation): void {
-    if (operation.ended !== null) this.#inbox.put({ kind: "ended", operation });
-    else if (!this.#inbox.endKnown(operation)) this.#underWay.endIdle(operation);
+    return this.#steps.whenUnwound(operation);
   }
 
   /** Somebody wants the run to end, by a reason; or what is open in a scope is dropped. */
   cancel(what: Scope | string, error?: Error): void {
     if (typeof what === "string") this.#stop("cancel", what);
-    else what.cancel(error as Error, (operation, why) => this.#drop(operation, why));
-  }
-
-  #drop(operation: Operation, error: Error): void {
-    operation.state = "dropped";
-    operation.settle({ ok: false, error });
-    this.#underWay.drop(operation);
-    const jobId = jobIdOf(operation);
-    if (this.#isLive && jobId !== null && operation.ended === null) this.#speech.cancel(jobId);
+    else what.cancel(error as Error, (operation, why) => this.#steps.drop(operation, why));
   }
 
   #stop(why: "cancel" | "deadline", reason: string): void {
     if (this.#isOver) return;
-    if (!this.#isLive) {
+    if (!this.#steps.isLive) {
       // Told once the record has been gone through.
       if (why === "cancel") this.#stopping.cancelReason = reason;
       return;
@@ -314,14 +238,14 @@ export class LiveRun implements HeldRun, StepTaker {
     if (this.#isOver) return;
     if (this.#broken !== null) this.#endBroken(this.#broken);
     if (this.#last === null && this.#script.next !== undefined) return this.#replayNext();
-    if (!this.#isLive) this.#goLive();
+    if (!this.#steps.isLive) this.#goLive();
     if (this.#tellNext()) this.#parts.turns.ask(this);
     else this.#speak();
   }
 
   #endBroken(error: MillraceError): void {
     if (this.#last !== null) return;
-    this.#isLive = true;
+    this.#steps.isLive = true;
     const retention = this.claimed.retention ?? this.type.retention;
     this.#end(brokenWord(error, this.clockMs(), retention));
   }
@@ -341,18 +265,8 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** All that the record says was told again: what was under way then goes on. */
   #goLive(): void {
-    this.#isLive = true;
     this.#inbox.isOpen = true;
-    for (const operation of this.operations.values()) {
-      if (operation.outcome !== null || operation.isQueued) continue;
-      const isWanted = operation.state === "open" || operation.unwound !== null;
-      if (isWanted && operation.isRecorded) recover(this.#children, operation);
-      const jobId = jobIdOf(operation);
-      if (operation.state === "open") this.#activate(operation);
-      else if (jobId !== null && this.#inbox.facts.endingOf(jobId) === undefined) {
-        this.#speech.cancel(jobId);
-      } else if (isWanted) this.#unwind(operation);
-    }
+    this.#steps.goOn();
     const deadlineAtMs = this.#start?.deadlineAtMs ?? null;
     if (deadlineAtMs !== null && this.stopped === null) {
       const deadline = { startedAtMs: this.startedAtMs, deadlineAtMs };
@@ -402,7 +316,7 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** What the function did not do that the record says. */
   #missed(): MillraceError | null {
-    return this.#script.missed(this.operations.size + 1);
+    return this.#script.missed(this.#steps.all.size + 1);
   }
 
   #end(last: LastWord): void {
