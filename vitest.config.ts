@@ -1,4 +1,5 @@
 // Test projects: `unit` needs no service and no network; `integration` starts what it needs by itself.
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -10,10 +11,22 @@ const WITHIN_MS = 30_000;
 /** Suites against a real Redis server and a real Cluster, which are started for all of them together. */
 const REDIS_SUITES = "test/stores/{redis,bullmq}*.test.ts";
 
+/**
+ * Node strips types in WebAssembly, in every thread anew. V8 13.6 (Node 24.21) can die when the calls out of it are
+ * compiled in two threads at once (SIGTRAP or SIGSEGV in Runtime_TierUpWasmToJSWrapper; 2 of 7 runs of
+ * test/stores/sqlite-file.test.ts, which starts some hundred store threads, on a busy machine): so many calls are never
+ * made, and the compile cache keeps what was stripped, so that after the first time there is nothing to strip (82 s of
+ * processor time for that file, 29 s with it).
+ */
+const NO_WRAPPER_TIERING = "--wasm-wrapper-tiering-budget=2000000000";
+const COMPILE_CACHE = fileURLToPath(new URL("node_modules/.cache/node-compile", import.meta.url));
+
 const shared = {
   resolve: { conditions: ["millrace-source"] },
   ssr: { resolve: { conditions: ["millrace-source"] } },
 };
+
+const inProcess = { env: { NODE_COMPILE_CACHE: COMPILE_CACHE }, execArgv: [NO_WRAPPER_TIERING] };
 
 export default defineConfig({
   test: {
@@ -21,6 +34,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...inProcess,
           name: "unit",
           include: ["{src,scripts,bench}/**/*.test.ts"],
           testTimeout: WITHIN_MS,
@@ -30,6 +44,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...inProcess,
           name: "integration",
           include: ["test/**/*.test.ts"],
           exclude: [REDIS_SUITES],
@@ -41,6 +56,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...inProcess,
           name: "redis",
           include: [REDIS_SUITES],
           globalSetup: "test/servers/shared-redis.ts",

@@ -2,6 +2,7 @@
 // while, and answers calls.
 import { Worker } from "node:worker_threads";
 import { MillraceError } from "../core/errors.ts";
+import { threadEnvironment } from "./thread-environment.ts";
 
 /** How long the thread outlives its last store: a process that opens one after the other starts one thread. */
 const LINGER_MS = 2_000;
@@ -89,7 +90,7 @@ export class SharedThread<Request, News extends { readonly store: number }> {
   }
 
   #start(): Running<News> {
-    const worker = new Worker(this.#module, { name: this.#name });
+    const worker = new Worker(this.#module, { name: this.#name, env: threadEnvironment() });
     const running: Running<News> = { worker, listeners: new Map(), waiting: new Map() };
     worker.unref();
     worker.on("message", (notice: News | Answer) => {

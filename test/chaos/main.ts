@@ -1,4 +1,5 @@
 // `npm run chaos -- <id>... [--seed N] [--short] [--keep] [--store URL]`: brings faults about and prints what held.
+import { enableCompileCache, getCompileCacheDir } from "node:module";
 import { parseArgs } from "node:util";
 import { findScenarios } from "./harness/find-scenarios.ts";
 import { runScenario, toText } from "./harness/run-scenario.ts";
@@ -22,6 +23,10 @@ function readSeed(): number | undefined {
   }
   return seed;
 }
+
+// What a row starts and kills by the hundred begins its work sooner.
+enableCompileCache();
+process.env["NODE_COMPILE_CACHE"] = getCompileCacheDir();
 
 async function main(): Promise<number> {
   const scenarios = await findScenarios();

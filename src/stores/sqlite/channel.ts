@@ -1,6 +1,7 @@
 // The way to an engine: a thread of its own for a file, the caller's loop for memory.
 import { Worker } from "node:worker_threads";
 import { MillraceError } from "../../core/errors.ts";
+import { threadEnvironment } from "../thread-environment.ts";
 import { openEngine } from "./engine.ts";
 import { fromPlainError } from "./faults.ts";
 import type { Call, EngineOptions, FromEngine, Opened } from "./messages.ts";
@@ -46,7 +47,11 @@ export async function openThreadChannel(
   options: EngineOptions,
   listener: ChannelListener,
 ): Promise<Channel> {
-  const worker = new Worker(THREAD, { workerData: options, name: "millrace-store" });
+  const worker = new Worker(THREAD, {
+    workerData: options,
+    name: "millrace-store",
+    env: threadEnvironment(),
+  });
   await opened(worker);
   let isEnding = false;
   worker.on("message", (message: FromEngine) => listener.onMessage(message));
