@@ -2,7 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { type Server, createServer } from "node:http";
-import { type Millrace, openMillrace, silentLogger } from "millrace";
+import { type Millrace, openMillrace, silentLogger, stopOnSignals } from "millrace";
 import { type Caller, createJobService, createNodeListener } from "millrace/http";
 import { resizeImage } from "./event-queue.ts";
 
@@ -52,6 +52,7 @@ export async function startShop(
 }
 
 if (import.meta.main) {
-  await startShop("sqlite:shop.db", process.env["SHOP_KEY"] ?? "try-me", 3000);
+  const shop = await startShop("sqlite:shop.db", process.env["SHOP_KEY"] ?? "try-me", 3000);
+  stopOnSignals(shop.close, silentLogger);
   console.log("http://127.0.0.1:3000/ and, with x-api-key: try-me, /millrace/v1/queues");
 }

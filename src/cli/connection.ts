@@ -36,7 +36,7 @@ export function withStoreOptions(command: Command): Command {
 /** Adds the options of {@link ConnectionOptions}. */
 export function withConnectionOptions(command: Command): Command {
   return withStoreOptions(command)
-    .addOption(new Option("--url <url>", "ask a service instead of a store").env("MILLRACE_URL"))
+    .addOption(new Option("--url <url>", "ask a service instead of a store (MILLRACE_URL)"))
     .addOption(new Option("--token <token>", "the service's token (better: MILLRACE_TOKEN)"))
     .addOption(new Option("--json", "print JSON, for programs"));
 }
@@ -66,14 +66,15 @@ export async function connect(
   options: ConnectionOptions,
   { mayCreate = false }: { readonly mayCreate?: boolean } = {},
 ): Promise<Connection> {
-  if (options.url !== undefined && options.url !== "") {
+  const url = serviceOf(options);
+  if (url !== null) {
     const token = options.token ?? process.env["MILLRACE_TOKEN"];
     const { createHttpOperations } = await import("../http/index.ts");
     const operations = createHttpOperations({
-      url: options.url,
+      url,
       ...(token === undefined || token === "" ? {} : { token }),
     });
-    return { operations, where: options.url, [Symbol.asyncDispose]: async () => {} };
+    return { operations, where: url, [Symbol.asyncDispose]: async () => {} };
   }
   const config = await readConfig(options);
   const where = config.store ?? DEFAULT_STORE;
@@ -98,6 +99,20 @@ export async function connect(
     mill = await open(jobs.filter((type) => type.workflow === undefined));
   }
   return { operations: mill, where, [Symbol.asyncDispose]: () => mill.close() };
+}
+
+/**
+ * The service to ask, if not a store. What was typed counts more than the environment: a store named by `--store` is
+ * never passed over for MILLRACE_URL.
+ */
+function serviceOf({ url, store }: ConnectionOptions): string | null {
+  if (url !== undefined && store !== undefined) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: "--url and --store are two places to ask; say one of them",
+    });
+  }
+  const service = url ?? (store === undefined ? process.env["MILLRACE_URL"] : undefined);
+  return service === undefined || service === "" ? null : service;
 }
 
 function refuseMissing(store: string): void {

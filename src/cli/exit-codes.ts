@@ -21,6 +21,8 @@ export const EXIT_CODES = {
   incomplete: 8,
   /** Ctrl-C or SIGTERM while waiting: 128 + 2, as shells have it. */
   interrupted: 130,
+  /** Whoever read the output went away, as `head` does: 128 + 13. */
+  brokenPipe: 141,
 } as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {

@@ -67,7 +67,8 @@ export async function followJob(
     return finish(display, ended);
   } catch (thrown) {
     if (!stop.signal.aborted) throw thrown;
-    print("", `still going: millrace job ${id} --follow`);
+    // Not on standard output: a program may be reading JSON there.
+    console.error(`\nstill going: millrace job ${id} --follow`);
     return EXIT_CODES.interrupted;
   } finally {
     process.off("SIGINT", onSignal);

@@ -15,7 +15,7 @@ export interface Parts {
 
 /** Runs the parts until a signal has stopped them. */
 export async function runUntilStopped(config: MillraceConfig, parts: Parts): Promise<void> {
-  const logger = createLogger(config.log?.level ?? "info");
+  const logger = createLogger(config.log?.level ?? "info", config.log?.format);
   const asked = Promise.withResolvers<void>();
   // Before anything is open: a signal that comes while the parts still start stops them in good order, too.
   const undo = stopOnSignals(async () => {

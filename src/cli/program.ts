@@ -82,7 +82,23 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
     const code = isMillraceError(thrown) ? ` (${thrown.code})` : "";
-    console.error(`millrace: ${thrown instanceof Error ? thrown.message : String(thrown)}${code}`);
+    // The service's own words are for whoever writes requests.
+    const hint = isMillraceError(thrown, "UNAUTHORIZED")
+      ? "; here by MILLRACE_TOKEN or --token"
+      : "";
+    const said = thrown instanceof Error ? thrown.message : String(thrown);
+    console.error(`millrace: ${said}${hint}${code}`);
     return exitCodeOf(thrown);
   }
+}
+
+/**
+ * Ends this process when whoever read its output has gone: what waits ends in good order, as on a signal, anything
+ * else at once.
+ */
+export function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.stdout.on("error", () => {});
+  if (process.listenerCount("SIGTERM") > 0) process.kill(process.pid, "SIGTERM");
+  else process.exit(EXIT_CODES.brokenPipe);
 }

@@ -88,7 +88,7 @@ export function renderFrame(
     queues.reduce((sum, { counts }) => sum + counts[state], 0);
   const head = [
     `${paint("bold", "millrace")} ${clean(where)}  ${time}`,
-    `${total("ready")} ready  ${total("running")} running  ${total("scheduled")} scheduled  ${workers.length} workers`,
+    `${total("ready")} ready  ${total("running")} running  ${total("scheduled")} scheduled  ${workers.length} ${workers.length === 1 ? "worker" : "workers"}`,
     "",
   ];
   // Of what is left, queues get the larger part; each table has a head and a blank line after it.
@@ -116,8 +116,8 @@ function queueTable(queues: Frame["queues"]): readonly string[] {
       counts.scheduled,
       counts.succeeded,
       counts.failed,
-      perSecond.succeeded.toFixed(1),
-      perSecond.failed.toFixed(1),
+      perSecond.succeeded.toFixed(1).padStart("DONE/s".length),
+      perSecond.failed.toFixed(1).padStart("FAILED/s".length),
       paused === null ? "" : paint("yellow", "paused"),
     ]),
   );

@@ -113,6 +113,7 @@ test.each([
   ["MILLRACE_PORT", "80x", "whole number from 0 to 65535"],
   ["MILLRACE_CONCURRENCY", "0", "whole number from 1"],
   ["MILLRACE_LOG_LEVEL", "loud", "one of trace"],
+  ["MILLRACE_LOG_FORMAT", "xml", "one of json, text"],
   ["MILLRACE_DURABILITY", "forever", "one of memory"],
   ["MILLRACE_UNAUTHENTICATED", "yes", "private-network"],
 ])("%s=%s is refused by name", (name, value, expected) => {

@@ -3,7 +3,13 @@ import type { AnyJobType, Durability, LogLevel } from "../core/index.ts";
 import type { FleetOptions } from "../fleet/index.ts";
 import type { AccessOptions } from "../http/index.ts";
 import type { AggregatorOptions } from "../rollup/index.ts";
-import type { BlobOptions, Launcher, SchedulePut, WorkerOptions } from "../runtime/index.ts";
+import type {
+  BlobOptions,
+  Launcher,
+  LogFormat,
+  SchedulePut,
+  WorkerOptions,
+} from "../runtime/index.ts";
 
 /** Where the job service listens and whom it lets in. */
 export interface HttpConfig extends Omit<AccessOptions, "authorize"> {
@@ -15,7 +21,7 @@ export interface HttpConfig extends Omit<AccessOptions, "authorize"> {
 
 /** Everything a `millrace.config.ts` can say. Environment variables override what changes between machines. */
 export interface MillraceConfig {
-  /** `"sqlite:PATH"` (default `"sqlite:millrace.db"`) or `"memory:"`. `MILLRACE_STORE` */
+  /** `"sqlite:PATH"` (default `"sqlite:millrace.db"`), `"memory:"` or `"redis://HOST:PORT"`. `MILLRACE_STORE` */
   readonly store?: string;
   /** Keeps environments or applications apart within one store. `MILLRACE_NAMESPACE` */
   readonly namespace?: string;
@@ -40,6 +46,8 @@ export interface MillraceConfig {
   readonly log?: {
     /** Default `"info"`. `MILLRACE_LOG_LEVEL` */
     readonly level?: LogLevel | "silent";
+    /** Default `"text"` where standard output is a terminal, `"json"` elsewhere. `MILLRACE_LOG_FORMAT` */
+    readonly format?: LogFormat;
   };
 }
 

@@ -1,6 +1,7 @@
 // The environment variables that override a config: what changes between machines.
 import { DURABILITIES, LOG_LEVELS, MillraceError } from "../core/index.ts";
 import { SCOPES, type Scope, type TokenOptions } from "../http/index.ts";
+import { LOG_FORMATS } from "../runtime/index.ts";
 import type { MillraceConfig } from "./define.ts";
 
 /** Where the variables come from: `process.env`, or a test's own. */
@@ -9,7 +10,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Every variable that is read, with what it means. Documented in docs/configuration.md. */
 export const ENVIRONMENT_VARIABLES: Readonly<Record<string, string>> = {
   MILLRACE_CONFIG: "Path of the config file.",
-  MILLRACE_STORE: 'The store: "sqlite:PATH" or "memory:".',
+  MILLRACE_STORE: 'The store: "sqlite:PATH", "memory:" or "redis://HOST:PORT".',
   MILLRACE_NAMESPACE: "Keeps environments or applications apart within one store.",
   MILLRACE_DURABILITY: `When an enqueue is acknowledged: ${DURABILITIES.join(", ")}.`,
   MILLRACE_BLOBS: 'Where inputs and results are kept that are too large for a job: "dir:PATH".',
@@ -22,6 +23,7 @@ export const ENVIRONMENT_VARIABLES: Readonly<Record<string, string>> = {
   MILLRACE_ALLOWED_HOSTS: "Names that requests without a token may use, with commas between.",
   MILLRACE_ALLOWED_ORIGINS: "Web origins whose pages may call the service, with commas between.",
   MILLRACE_LOG_LEVEL: `${LOG_LEVELS.join(", ")} or silent.`,
+  MILLRACE_LOG_FORMAT: "json or text; text where standard output is a terminal, else json.",
   MILLRACE_CONCURRENCY: "Most jobs at once in a worker.",
   MILLRACE_QUEUES: "Queues that a worker serves, with commas between.",
   MILLRACE_LABELS: "Labels that a worker offers, with commas between.",
@@ -84,6 +86,7 @@ export function applyEnvironment(config: MillraceConfig, environment: Environmen
           ...LOG_LEVELS,
           "silent",
         ] as const),
+        format: oneOf("MILLRACE_LOG_FORMAT", text("MILLRACE_LOG_FORMAT"), LOG_FORMATS),
       }),
     },
   };

@@ -4,7 +4,7 @@ import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../cor
 import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
 import { readAggregatorOptions } from "../rollup/index.ts";
-import { checkBlobOptions } from "../runtime/index.ts";
+import { LOG_FORMATS, checkBlobOptions } from "../runtime/index.ts";
 import { readSchedule } from "../schedule/index.ts";
 
 const isDuration = (value: unknown): boolean => {
@@ -77,7 +77,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 const storeUrl = z
   .string()
-  .regex(/^(?:memory:$|[a-z][a-z0-9+-]*:.+)/, 'expected "sqlite:PATH" or "memory:"');
+  .regex(
+    /^(?:memory:$|[a-z][a-z0-9+-]*:.+)/,
+    'expected "sqlite:PATH", "memory:" or "redis://HOST:PORT"',
+  );
 
 /** As with fleets: what opens it reads it. */
 const blobs = z.unknown().superRefine((value, context) => {
@@ -128,7 +131,12 @@ const configSchema: z.ZodType = z.strictObject({
   rollups: z.record(name, rollup).optional(),
   schedules: z.array(schedule).optional(),
   http: http.optional(),
-  log: z.strictObject({ level: z.enum([...LOG_LEVELS, "silent"]).optional() }).optional(),
+  log: z
+    .strictObject({
+      level: z.enum([...LOG_LEVELS, "silent"]).optional(),
+      format: z.enum(LOG_FORMATS).optional(),
+    })
+    .optional(),
 });
 
 /** One thing that is wrong with a config. */

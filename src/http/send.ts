@@ -53,7 +53,7 @@ export function createSend(base: string, options: HttpOperationsOptions): Send {
       if (isMillraceError(cause)) throw cause;
       signal?.throwIfAborted();
       throw new MillraceError("STORE_BUSY", {
-        message: `the service at ${base} ${deadline.aborted ? `did not answer within ${timeoutMs} ms` : `can't be reached: ${reasonOf(cause)}`}`,
+        message: `the service at ${base} ${deadline.aborted ? `did not answer within ${timeoutMs} ms` : `can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`}`,
         cause,
       });
     }

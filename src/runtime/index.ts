@@ -27,7 +27,7 @@ export {
   type ThreadLauncherOptions,
   type ThreadOptions,
 } from "./launchers/thread.ts";
-export { createLogger, silentLogger, type Logger } from "./logger.ts";
+export { LOG_FORMATS, createLogger, silentLogger, type LogFormat, type Logger } from "./logger.ts";
 export type { LimitChangeOptions, LimitOperations, LimitsQuery } from "./limit-operations.ts";
 export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";

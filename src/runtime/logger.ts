@@ -1,6 +1,7 @@
 // The logger that Millrace writes to: pino's shape, so that pino or anything like it fits.
 import { pino } from "pino";
 import type { LogLevel } from "../core/job.ts";
+import { formatLogLine } from "./log-text.ts";
 
 /** What Millrace needs of a logger: pino's methods, fields first. */
 export interface Logger {
@@ -27,9 +28,26 @@ export const silentLogger: Logger = {
   isLevelEnabled: () => false,
 };
 
-/** The default logger: JSON lines on standard output. */
-export function createLogger(level: LogLevel | "silent" = "info"): Logger {
-  return pino({ level, base: null });
+/** How lines of the default logger look: JSON for programs, text for people. */
+export type LogFormat = "json" | "text";
+
+/** Every {@link LogFormat}. */
+export const LOG_FORMATS: readonly ["json", "text"] = ["json", "text"];
+
+/**
+ * The default logger, on standard output: JSON lines, or text where standard output is a terminal.
+ *
+ * @example
+ * const mill = await openMillrace({ logger: createLogger("warn", "json"), jobs });
+ */
+export function createLogger(
+  level: LogLevel | "silent" = "info",
+  format: LogFormat = process.stdout.isTTY ? "text" : "json",
+): Logger {
+  if (format === "json") return pino({ level, base: null });
+  // Pino's own destination, because it lets a reader that went away end the lines and not the process.
+  const output = pino.destination(1);
+  return pino({ level, base: null }, { write: (line) => void output.write(formatLogLine(line)) });
 }
 
 /** Whether lines of a level are worth building. */

@@ -10,6 +10,23 @@ const place = useStoreAndService();
 
 const json = (text: string): never => JSON.parse(text) as never;
 
+test("a reader that goes away ends a command quietly, as `| head` does", async () => {
+  const command = startCommand(["--help"]);
+  command.child.stdout?.destroy();
+  expect(await command.end()).toBe(141);
+  expect(command.output()).toBe("");
+});
+
+test("a store that was typed counts more than a service of the environment; both typed are refused", async () => {
+  const env = { MILLRACE_URL: "http://127.0.0.1:1" };
+  expect(await run(["jobs", ...place.flags("a store")], { env })).toMatchObject({ code: 0 });
+  const both = await run(["jobs", ...place.flags("a store"), ...place.flags("a service")]);
+  expect(both).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("say one of them") as string,
+  });
+});
+
 describe.each(WAYS)("against %s", (where) => {
   const ask = (...args: readonly string[]) => place.ask(where, ...args);
 
@@ -121,7 +138,7 @@ describe.each(WAYS)("against %s", (where) => {
       /Sleep\s+Sleep\s+in-process\s+SleepTimeInSeconds, Message/,
     );
     expect((await ask("workers")).out).toMatch(/WORKER.*\n.*Sleep, hash-tree/);
-    expect((await ask("top", "--once")).out).toMatch(/1 workers\n[^]*QUEUE[^]*Sleep/);
+    expect((await ask("top", "--once")).out).toMatch(/1 worker\n[^]*QUEUE[^]*Sleep/);
     const doctor = await ask("doctor");
     expect(doctor.code).toBe(0);
     expect(doctor.out).toMatch(/durability\s+fsync/);

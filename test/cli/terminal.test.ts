@@ -41,7 +41,7 @@ function inTerminal(...args: readonly string[]): Running {
 describe.skipIf(process.platform !== "linux")("on a terminal", () => {
   test("top shows queues, workers and rates on a screen of its own, and q gives the old one back", async () => {
     const top = inTerminal("top", "--interval", "100ms", "--store", store);
-    await top.line(/\u001B\[\?1049h[^]*1 workers/);
+    await top.line(/\u001B\[\?1049h[^]*1 worker\b/);
     await run(["enqueue", "Sleep", SLEEP, "--store", store]);
     await top.line(/Sleep +0 +0 +0 +1 +0 +0\.1/);
     top.child.stdin?.write("q");

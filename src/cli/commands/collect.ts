@@ -29,7 +29,7 @@ interface CollectCommandOptions {
 export function registerCollect(program: Command): void {
   program
     .command("collect")
-    .description("Run a fleet of a worker program and collect exactly so many samples from it")
+    .description("run a fleet of a worker program and collect exactly so many samples from it")
     .requiredOption(
       "--command <template>",
       "the program; {id}, {port}, {start} are filled in; no shell",

@@ -1,6 +1,7 @@
 // `millrace completion`: scripts by which a shell completes commands and options.
 import type { Command } from "commander";
 import { Argument } from "commander";
+import { JOB_STATES } from "../../core/index.ts";
 import { print } from "../output.ts";
 
 /** One command as a shell needs to know it. */
@@ -8,6 +9,8 @@ interface Completable {
   readonly name: string;
   readonly description: string;
   readonly options: readonly { readonly flag: string; readonly description: string }[];
+  /** What may come next: commands of a family, or the choices of an argument. */
+  readonly words: readonly string[];
 }
 
 /** Registers `completion`. */
@@ -40,6 +43,10 @@ function listCommands(program: Command): readonly Completable[] {
       })),
       { flag: "--help", description: "show help" },
     ],
+    words: [
+      ...command.commands.map((each) => each.name()),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
+    ],
   }));
 }
 
@@ -49,11 +56,16 @@ const WRITERS: Readonly<
 
 function writeBash(commands: readonly Completable[]): string {
   const cases = commands.map(
-    ({ name, options }) => `    ${name}) words="${options.map(({ flag }) => flag).join(" ")}" ;;`,
+    ({ name, options, words }) =>
+      `    ${name}) words="${[...words, ...options.map(({ flag }) => flag)].join(" ")}" ;;`,
   );
   return `# bash completion for millrace
 _millrace() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words
+  if [ "\${COMP_WORDS[COMP_CWORD-1]}" = "--state" ]; then
+    COMPREPLY=($(compgen -W "${JOB_STATES.join(" ")}" -- "$current"))
+    return
+  fi
   if [ "$COMP_CWORD" -eq 1 ]; then
     words="${commands.map(({ name }) => name).join(" ")} --help --version"
   else case "\${COMP_WORDS[1]}" in
@@ -75,15 +87,22 @@ function escape(text: string): string {
   return text.replaceAll(/[:[\]]/g, String.raw`\$&`);
 }
 
+/** The values of an option that zsh completes. */
+function valueOf(flag: string): string {
+  return flag === "--state" ? `:state:(${JOB_STATES.join(" ")})` : "";
+}
+
 function writeZsh(commands: readonly Completable[]): string {
   const names = commands.map(
     ({ name, description }) => `    ${quote(`${name}:${escape(description)}`)}`,
   );
   const cases = commands.map(
-    ({ name, options }) =>
+    ({ name, options, words }) =>
       `    ${name}) _arguments ${options
-        .map(({ flag, description }) => quote(`${flag}[${escape(description)}]`))
-        .join(" ")} '*:file:_files' ;;`,
+        .map(({ flag, description }) => quote(`${flag}[${escape(description)}]${valueOf(flag)}`))
+        .join(
+          " ",
+        )} ${words.length === 0 ? "" : `'1:word:(${words.join(" ")})' `}'*:file:_files' ;;`,
   );
   return `#compdef millrace
 _millrace() {
@@ -108,11 +127,15 @@ function writeFish(commands: readonly Completable[]): string {
     ({ name, description }) =>
       `complete -c millrace -n __fish_use_subcommand -f -a ${name} -d ${quote(description)}`,
   );
-  const options = commands.flatMap((command) =>
-    command.options.map(
-      ({ flag, description }) =>
-        `complete -c millrace -n ${quote(`__fish_seen_subcommand_from ${command.name}`)} -l ${flag.replace(/^-+/, "")} -d ${quote(description)}`,
-    ),
-  );
+  const options = commands.flatMap(({ name, words, options: own }) => {
+    const here = `complete -c millrace -n ${quote(`__fish_seen_subcommand_from ${name}`)}`;
+    return [
+      ...(words.length === 0 ? [] : [`${here} -a ${quote(words.join(" "))}`]),
+      ...own.map(({ flag, description }) => {
+        const values = flag === "--state" ? ` -x -a ${quote(JOB_STATES.join(" "))}` : "";
+        return `${here} -l ${flag.replace(/^-+/, "")}${values} -d ${quote(description)}`;
+      }),
+    ];
+  });
   return ["# fish completion for millrace", ...names, ...options].join("\n");
 }

@@ -55,11 +55,39 @@ export function registerInit(program: Command): void {
         "",
         "Now:",
         ...(directory === "." ? [] : [`  cd ${directory}`]),
-        "  npm install",
+        ...(lacksMillrace(directory) ? ["  npm install millrace"] : ["  npm install"]),
         "  npx millrace start",
+        "",
+        "In another terminal:",
+        ...(directory === "." ? [] : [`  cd ${directory}`]),
         `  npx millrace enqueue hello '{"name": "Ada"}' --follow`,
       );
     });
+}
+
+/** Whether the directory's own manifest does not ask for this package yet. */
+function lacksMillrace(directory: string): boolean {
+  const { dependencies = {}, devDependencies = {} } = readManifest(directory);
+  return !("millrace" in { ...dependencies, ...devDependencies });
+}
+
+interface Manifest {
+  readonly type?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+/** @throws MillraceError `INVALID_CONFIG` */
+function readManifest(directory: string): Manifest {
+  const path = join(directory, "package.json");
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Manifest;
+  } catch (cause) {
+    throw new MillraceError("INVALID_CONFIG", {
+      message: `${path} is not JSON; mend it first: ${String(cause)}`,
+      cause,
+    });
+  }
 }
 
 /**
@@ -90,8 +118,7 @@ async function writeProject(directory: string): Promise<readonly string[]> {
   write(".gitignore", `${IGNORED.join("\n")}\n`);
   const manifest = join(directory, "package.json");
   if (existsSync(manifest)) {
-    const { type } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly type?: string };
-    if (type !== "module") {
+    if (readManifest(directory).type !== "module") {
       print(`note: add "type": "module" to ${manifest}, so that Node reads the config as a module`);
     }
   } else {

@@ -26,7 +26,7 @@ interface RollupCommandOptions {
 export function registerRollup(program: Command): void {
   program
     .command("rollup")
-    .description("Count messages between children by their parents and report back every interval")
+    .description("count messages between children by their parents and report back every interval")
     .argument("[url]", "the server of messages", "ws://localhost:5050/ws")
     .option("--every <duration>", "from one report to the next", "60s")
     .option("--aligned", "report on multiples of the wall clock, full minutes for example")

@@ -18,7 +18,7 @@ interface VerifyCommandOptions {
 export function registerVerify(program: Command): void {
   program
     .command("verify")
-    .description("Check a program against the process protocol")
+    .description("check a program against the process protocol")
     .argument("<program...>", "the program and its arguments, after --")
     .option("--input <json>", "the input of the jobs that it is given", "{}")
     .option("--warm", "check a program that is kept for many jobs")

@@ -31,6 +31,13 @@ describe("an error of the database", () => {
   });
 });
 
+it("says how to mend what a user can mend", () => {
+  expect(toStoreError(sqliteError(8), "jobs.db").message).toMatch(
+    /let this user write to the file/,
+  );
+  expect(toStoreError(sqliteError(26), "jobs.db").message).toMatch(/name another path/);
+});
+
 describe("any other error", () => {
   it("says nothing of the connection", () => {
     expect([new TypeError("x"), "x", null].map((thrown) => isFatal(thrown))).toEqual([

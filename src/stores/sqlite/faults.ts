@@ -7,6 +7,13 @@ const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 const SQLITE_FULL = 13;
 
+/** What mends an error that a user can mend; SQLite's own words say only what is wrong. */
+const MENDS: Readonly<Record<number, string>> = {
+  8: "let this user write to the file and to its directory, where the write-ahead log goes",
+  14: "it must be a file, in a directory that is there and that this user may write to",
+  26: "name another path, or move that file away",
+};
+
 function primaryCode(thrown: unknown): number | null {
   if (!(thrown instanceof Error)) return null;
   const code: unknown = (thrown as { errcode?: unknown }).errcode;
@@ -48,8 +55,9 @@ export function toStoreError(thrown: unknown, path: string): MillraceError {
       cause: thrown,
     });
   }
+  const mend = MENDS[primaryCode(thrown) ?? 0];
   return new MillraceError("STORE_FAILED", {
-    message: `${path}: ${said}`,
+    message: `${path}: ${said}${mend === undefined ? "" : `; ${mend}`}`,
     cause: thrown,
     details: { sqliteCode: (thrown as { errcode?: number }).errcode ?? null },
   });
