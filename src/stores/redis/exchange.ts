@@ -19,7 +19,7 @@ import {
 } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type RoomAnswer, askRound } from "./round.ts";
-import { shareEvenly, shareFirst } from "./shares.ts";
+import { type Sharing, createSharing, shareEvenly } from "./shares.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
 import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import type { KeepJobs } from "./children.ts";
@@ -66,7 +66,7 @@ export function createExchanger(
   const waiting = new Set<string>();
   const late: LateReplies = new Map();
   const giveBack = givingBack(context, held);
-  let turn = 0;
+  const sharing = createSharing();
   const leave = (request: RoomRequest, answer: Promise<RoomReply>): void => {
     leaveRoom(request, answer, late, () => workers.get(request.worker)?.wake());
     answer
@@ -89,14 +89,13 @@ export function createExchanger(
   };
   return {
     exchange: async (request) => {
-      turn += 1;
       const news: News[] = [];
       const noting = async (asked: RoomRequest): Promise<RoomReply> => {
         const reply = await ask(asked);
         news.push(...reply.news);
         return reply;
       };
-      const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, turn };
+      const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, sharing };
       const insides: Insides = { ...base, news, ask: noting };
       try {
         const reply = await runNoted(insides, request);
@@ -186,7 +185,7 @@ export interface Insides {
   /** Goes on without the answer to what was asked. */
   readonly leave: (request: RoomRequest, answer: Promise<RoomReply>) => void;
   readonly giveBack: (claims: readonly Held[]) => Promise<void>;
-  readonly turn: number;
+  readonly sharing: Sharing;
 }
 
 /** Whatever comes while it asks a worker must hear of: a room may have answered before that came. */
@@ -288,7 +287,7 @@ async function claimRounds(
 ): Promise<void> {
   const { claiming, byRoom, gains } = round;
   const rooms = claiming.rooms.filter(isHeard);
-  claiming.shares = shareFirst(rooms, claiming.left, insides.turn);
+  claiming.shares = insides.sharing.first(rooms, claiming.left);
   let unasked = rooms.filter((room) => !claiming.shares.has(room));
   for (let rounds = 0; ; rounds += 1) {
     const isFurther = rounds > 0 || hasGained(gains);
@@ -303,7 +302,7 @@ async function claimRounds(
     const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
     if (unasked.length > 0) {
       const asked = [...unasked.filter(isHeard), ...more];
-      claiming.shares = shareEvenly(asked, claiming.left, insides.turn);
+      claiming.shares = insides.sharing.others(asked, claiming.left);
       unasked = [];
       continue;
     }

@@ -40,7 +40,11 @@ export interface Link {
     options?: { readonly deadlineMs?: number; readonly onRetry?: () => void },
   ): Promise<readonly unknown[]>;
   /** Sends one command on a key, with the same patience. Only for commands that may be repeated. */
-  command(name: string, args: readonly (string | number)[]): Promise<unknown>;
+  command(
+    name: string,
+    args: readonly (string | number)[],
+    options?: { readonly isWrite?: boolean },
+  ): Promise<unknown>;
   /** A promise of this store's own, with the deadline of a call. */
   limit<Value>(promise: Promise<Value>): Promise<Value>;
   close(): void;
@@ -125,9 +129,17 @@ class RedisLink implements Link {
     return this.#attempt(script.name, () => this.#transmit(script, keys, args), limits);
   }
 
-  command(name: string, args: readonly (string | number)[]): Promise<unknown> {
-    const send = async (): Promise<unknown> =>
-      this.client.sendCommand(new this.#driver.Command(name, [...args], { replyEncoding: "utf8" }));
+  command(
+    name: string,
+    args: readonly (string | number)[],
+    { isWrite = false }: { readonly isWrite?: boolean } = {},
+  ): Promise<unknown> {
+    const send = async (): Promise<unknown> => {
+      const command = new this.#driver.Command(name, [...args], { replyEncoding: "utf8" });
+      return this.#replicate === null || !isWrite
+        ? this.client.sendCommand(command)
+        : this.#replicate(command);
+    };
     return this.#attempt(name, send, {});
   }
 

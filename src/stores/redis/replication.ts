@@ -2,8 +2,13 @@
 import type { Cluster, Command, Redis } from "ioredis";
 import type { Driver } from "./connect.ts";
 
-/** Longest wait of one WAIT; the caller's own deadline ends the tries. */
-const WAIT_MS = 1_000;
+/**
+ * Longest wait of one WAIT, and how often it is asked again before the write itself is sent again; the caller's own
+ * deadline ends the tries. A WAIT asks the replicas that there are when it comes: one that connects meanwhile, as after
+ * a failover, tells how far it is a second later only. And what comes after it on the connection waits with it.
+ */
+const WAIT_MS = 200;
+const MAX_WAITS = 5;
 
 /** Sends a write and waits until replicas have it. */
 export type Replicate = (command: Command) => Promise<readonly unknown[]>;
@@ -29,20 +34,26 @@ export function replicationOf(
     const node = nodeOf(client, driver, command);
     const before = lossesOf(node);
     const written = node.sendCommand(command) as Promise<readonly unknown[]>;
-    const copied = node.sendCommand(
-      new driver.Command("wait", [replicas, WAIT_MS], { replyEncoding: "utf8" }),
-    );
-    const [outcome, count] = await Promise.allSettled([written, copied]);
+    const copies = async (): Promise<number> =>
+      Number(
+        await node.sendCommand(
+          new driver.Command("wait", [replicas, WAIT_MS], { replyEncoding: "utf8" }),
+        ),
+      );
+    const [outcome, first] = await Promise.allSettled([written, copies()]);
     if (outcome.status === "rejected") {
       if (driver.Cluster !== undefined && client instanceof driver.Cluster)
         client.refreshSlotsCache();
       throw outcome.reason;
     }
-    if (count.status === "rejected") throw count.reason;
-    if (lossesOf(node) !== before)
-      throw new Error("the connection was lost before replicas answered");
-    if (Number(count.value) < replicas) {
-      throw new Error(`${String(count.value)} of ${replicas} replicas have the write`);
+    if (first.status === "rejected") throw first.reason;
+    let count = first.value;
+    for (let waits = 1; ; waits += 1) {
+      if (lossesOf(node) !== before)
+        throw new Error("the connection was lost before replicas answered");
+      if (count >= replicas) break;
+      if (waits === MAX_WAITS) throw new Error(`${count} of ${replicas} replicas have the write`);
+      count = await copies();
     }
     return outcome.value;
   };

@@ -182,7 +182,8 @@ class KnownRooms implements Rooms {
     let decided = await read();
     let isNew = false;
     if (decided === null) {
-      isNew = Number(await link.command("hsetnx", [directory.queues, queue, wanted])) === 1;
+      const entry = [directory.queues, queue, wanted];
+      isNew = Number(await link.command("hsetnx", entry, { isWrite: true })) === 1;
       decided = await read();
     }
     const rooms = this.#learn(queue, Number(decided));

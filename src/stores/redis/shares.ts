@@ -9,24 +9,66 @@ const GOOD_SHARE = 25;
 /** Rooms of which nothing is known that are looked at beside those that have work. */
 const LOOKS = 2;
 
+/** Shares out what exchanges claim. */
+export interface Sharing {
+  /** What rooms are asked for in an exchange's first round. */
+  first(rooms: readonly OpenRoom[], capacity: number): ReadonlyMap<OpenRoom, number>;
+  /** What those are asked for that it left out. */
+  others(rooms: readonly OpenRoom[], capacity: number): ReadonlyMap<OpenRoom, number>;
+}
+
 /**
  * The first round asks rooms that are known to have something, as many as give each a good share, and looks at a few of
  * the others, all in their turn. If they do not fill the capacity the next round asks the rest.
+ *
+ * The turn of a room that has something comes by what it was given before, not by the number of the exchange: of two
+ * exchanges that alternate, one with nine free slots and one with the one that is left, each would come to every second
+ * room only, and of twelve rooms six were given a tenth of the slots.
  */
-export function shareFirst(
-  rooms: readonly OpenRoom[],
-  capacity: number,
-  turn: number,
-): ReadonlyMap<OpenRoom, number> {
-  const hot = rooms.filter((room) => room.isHot);
-  if (hot.length === 0 || rooms.length === 1 || capacity <= 0) {
-    return shareEvenly(rooms, Math.max(0, capacity), turn);
+export function createSharing(): Sharing {
+  const given = new WeakMap<OpenRoom, number>();
+  // What the rooms that had their turn were given before it. A room that had nothing for a while catches up with none.
+  let level = 0;
+  let turn = 0;
+  const startOf = (room: OpenRoom): number => Math.max(given.get(room) ?? 0, level);
+  return {
+    first: (rooms, capacity) => {
+      turn += 1;
+      const hot = rooms.filter((room) => room.isHot);
+      if (hot.length === 0 || rooms.length === 1 || capacity <= 0) {
+        return shareEvenly(rooms, Math.max(0, capacity), turn);
+      }
+      const asked = leastOf(hot, Math.max(1, Math.ceil(capacity / GOOD_SHARE)), startOf);
+      const shares = new Map(shareEvenly(asked, capacity));
+      const starts = asked.map(startOf);
+      level = Math.max(level, ...starts);
+      for (const [index, room] of asked.entries()) {
+        given.set(room, (starts[index] ?? 0) + (shares.get(room) ?? 0));
+      }
+      const cold = rooms.filter((room) => !room.isHot);
+      for (const room of inTurn(cold, LOOKS, turn)) shares.set(room, 0);
+      return shares;
+    },
+    others: (rooms, capacity) => shareEvenly(rooms, capacity, turn),
+  };
+}
+
+/** Those of which a number is the least, so many at most; of equal ones the first. */
+function leastOf<Value>(
+  values: readonly Value[],
+  count: number,
+  numberOf: (value: Value) => number,
+): readonly Value[] {
+  const least: { readonly value: Value; readonly number: number }[] = [];
+  for (const value of values) {
+    const number = numberOf(value);
+    let place = least.length;
+    while (place > 0 && (least[place - 1]?.number ?? 0) > number) place -= 1;
+    if (place === count) continue;
+    least.splice(place, 0, { value, number });
+    least.length = Math.min(least.length, count);
   }
-  const asked = inTurn(hot, Math.max(1, Math.ceil(capacity / GOOD_SHARE)), turn);
-  const cold = rooms.filter((room) => !room.isHot);
-  const shares = new Map(shareEvenly(asked, capacity));
-  for (const room of inTurn(cold, LOOKS, turn)) shares.set(room, 0);
-  return shares;
+  return least.map(({ value }) => value);
 }
 
 /** So many of a list, from where the turn is. */

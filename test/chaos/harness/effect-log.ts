@@ -34,6 +34,8 @@ export function machineNowMs(): number {
 export class EffectLog implements Disposable {
   readonly #effects: number;
   readonly #promises: number;
+  /** Jobs that did what they are for, as far as this object was told. */
+  readonly done: Set<string> = new Set();
 
   constructor(directory: string) {
     this.#effects = openForAppend(join(directory, EFFECTS_FILE));
@@ -44,6 +46,7 @@ export class EffectLog implements Disposable {
     const { kind, id, number, attempt, token } = effect;
     const words = [kind, id, number, attempt, token, process.pid, machineNowMs()];
     writeSync(this.#effects, `${words.join(" ")}\n`);
+    if (kind === "effect") this.done.add(id);
   }
 
   /** Before a job is enqueued: from now on it may exist. */

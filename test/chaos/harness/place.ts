@@ -54,6 +54,7 @@ export class Place {
   readonly logs: string;
   /** What workers of this process logged as a warning or an error. */
   readonly told: string[] = [];
+  readonly #logsHere: EffectLog[] = [];
   #started = 0;
 
   /** @param name tells the places of one scenario apart */
@@ -103,6 +104,7 @@ export class Place {
     url: string = this.store,
   ): Promise<Millrace> {
     const log = this.#chaos.use(new EffectLog(this.logs));
+    this.#logsHere.push(log);
     const tell = (fields: object, message: string): void => {
       this.told.push(JSON.stringify({ ...fields, message }));
     };
@@ -112,6 +114,11 @@ export class Place {
     const mill = this.#chaos.use(await openMillrace(options));
     await mill.start();
     return mill;
+  }
+
+  /** Whether a worker of this process did what a job is for. No message has to come for it to be known. */
+  hasDone(id: string): boolean {
+    return this.#logsHere.some(({ done }) => done.has(id));
   }
 
   /** Opens Millrace in this process, which no fault befalls: it enqueues, and counts how jobs end. */

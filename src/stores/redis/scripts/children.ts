@@ -24,7 +24,7 @@ local draining = known[5]
 if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
-if known[3] then return { struct.unpack('>I6', known[3]), followed, sub(known[3], 7) } end
+if known[3] then return { struct.unpack('>I6', known[3]), followed, say_again(nonce, known[3]) } end
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
 for k = 1, lane_count do

@@ -121,7 +121,7 @@ if not before then
   if limits then limits.save() end
   wake_moved()
   if plain_count + move_count > 0 or wants_claim then remember(nonce, table.concat(letters), arrived) end
-else letters = { sub(before, 7) } end
+else letters = { say_again(nonce, before) } end
 
 local reply = { now, followed, table.concat(letters), '', -1, 0, 0 }
 local function without_claim()

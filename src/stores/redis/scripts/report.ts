@@ -13,7 +13,7 @@ local nonce, arrived, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
 open_room(meta[1])
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
-if meta[3] then return { now, followed, sub(meta[3], 7) } end
+if meta[3] then return { now, followed, say_again(nonce, meta[3]) } end
 local letters = {}
 local at = 4
 for k = 1, count do

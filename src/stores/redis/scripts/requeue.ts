@@ -23,7 +23,7 @@ local nonce, arrived = ARGV[1], ARGV[2]
 local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
 open_room(meta[1])
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
-local letters = meta[3] and sub(meta[3], 7) or ''
+local letters = meta[3] and say_again(nonce, meta[3]) or ''
 
 local function move_out(at)
   local id, new_id = ARGV[at], ARGV[at + 2]
@@ -69,7 +69,7 @@ const IN = `
 local nonce, arrived, id = ARGV[1], ARGV[2], ARGV[3]
 local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
-if meta[3] then return { now, followed, 'a' } end
+if meta[3] then return { now, followed, say_again(nonce, meta[3]) } end
 local record, field, extras_text, progress, lines = unpack(cmsgpack.unpack(ARGV[4]))
 local entry = call('HGET', META, field)
 if not entry and lacks_lanes(1) then return redis.error_reply('LANES too many') end

@@ -17,7 +17,7 @@ local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce)
 open_room(meta[1])
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
-if meta[3] then return { now, followed, sub(meta[3], 7) } end
+if meta[3] then return { now, followed, say_again(nonce, meta[3]) } end
 if followed == 1 and not with_events then return { -1 } end
 
 local ids, of_shard = {}, {}

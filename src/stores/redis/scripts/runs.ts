@@ -197,7 +197,7 @@ local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'G')
 open_room(meta[1])
 if meta[4] then open_limits(meta[4]) end
 followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
-if meta[3] then return { struct.unpack('>I6', meta[3]), followed, sub(meta[3], 7) } end
+if meta[3] then return { struct.unpack('>I6', meta[3]), followed, say_again(nonce, meta[3]) } end
 local letters = {}
 local at = 7
 for _ = 1, fact_count do

@@ -102,6 +102,12 @@ local function open_room(version)
   call('ZADD', TURNS, 0, '')
   call('HSET', GATES, '', '')
 end
+-- The reply that was kept of a call that comes again. It is written again: who waits for replicas after a call that wrote
+-- nothing, on another connection than the first, is told by Redis 7.2 and later that they have all of nothing.
+local function say_again(nonce, kept)
+  call('HSET', META, 'n' .. nonce, kept)
+  return sub(kept, 7)
+end
 -- Keeps the reply of this call for its retry, and drops those that its sender says arrived.
 local function remember(nonce, reply, arrived)
   call('HSET', META, 'n' .. nonce, now6 .. reply)
