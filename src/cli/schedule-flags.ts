@@ -9,6 +9,7 @@ import type {
   SkippedHour,
 } from "../core/index.ts";
 import type { SchedulePut } from "../runtime/index.ts";
+import { type TermsFlags, readTerms } from "./terms-flags.ts";
 
 /** When it fires. */
 export interface RhythmFlags {
@@ -26,7 +27,7 @@ export interface RhythmFlags {
 }
 
 /** When it fires, and the job of every tick. */
-export interface ScheduleFlags extends RhythmFlags {
+export interface ScheduleFlags extends RhythmFlags, TermsFlags {
   readonly type: string;
   readonly priority?: number;
   readonly expiresIn?: string;
@@ -105,6 +106,7 @@ export function readPut(name: string, input: unknown, flags: ScheduleFlags): Sch
     ...(jobQueue === undefined ? {} : { queue: jobQueue }),
     ...(tag === undefined ? {} : { tags: tag }),
     ...(label === undefined ? {} : { labels: label }),
+    ...readTerms(flags),
   };
   return {
     name,

@@ -23,6 +23,7 @@ export * from "./schedule-checks.ts";
 export type * from "./schedule-record.ts";
 export * from "./schedule-transitions.ts";
 export * from "./store-description.ts";
+export * from "./terms.ts";
 export type * from "./store.ts";
 export * from "./transitions.ts";
 export * from "./without-limits.ts";

@@ -92,6 +92,8 @@ export interface JobRecord {
   readonly idempotencyKey: string | null;
   /** What it counts under, one key a limit, sorted by limit. */
   readonly keys: readonly LimitKey[];
+  /** What it is tried by in place of its type's, where its enqueue said so. */
+  readonly terms?: JsonText;
   /** The workflow run that made it as a step, where one did. */
   readonly parent?: JobId;
   /** Texts in its record, where it is a workflow run that has begun. */

@@ -6,6 +6,8 @@ import type { RetentionPolicy } from "./store.ts";
 export const MAX_VALUE_BYTES: number = 256 * 1_024;
 /** Largest progress value, in bytes: it is written often and shown in lists. */
 export const MAX_PROGRESS_BYTES: number = 4 * 1_024;
+/** Largest terms of one job, in bytes: a list of as many waits as may be kept, and room. */
+export const MAX_TERMS_BYTES: number = 4 * 1_024;
 /** Longest name of a job type, queue, worker, schedule or namespace. */
 export const MAX_NAME_LENGTH = 128;
 /** Most tags, and labels, of one job: each may cost an index entry. */

@@ -1,5 +1,6 @@
 // Schedules as data: what a developer says of one, and the spec that is kept of it.
 import type { Duration } from "./duration.ts";
+import type { OwnTerms } from "./terms.ts";
 
 /** A moment as people give it: a Date, milliseconds since 1970, or an ISO 8601 text with its offset. */
 export type Moment = Date | number | string;
@@ -58,7 +59,7 @@ export interface ScheduleOptions<Input = unknown> extends RhythmOptions {
 }
 
 /** What an enqueue can say that makes sense for every tick. */
-export interface ScheduledJobOptions {
+export interface ScheduledJobOptions extends OwnTerms {
   /** A number: each step is a minute of head start. Or the head start itself. In place of the type's. */
   readonly priority?: number | { readonly headStart: Duration };
   /** Not worth starting this long after it fired: it then fails with `JOB_EXPIRED`. */

@@ -139,6 +139,8 @@ export interface NewJob {
   readonly keys?: readonly NewLimitKey[];
   /** In place of its type's. */
   readonly retention?: RetentionPolicy;
+  /** What it is tried by in place of its type's (`writeTerms`): its worker reads it, the store only keeps it. */
+  readonly terms?: JsonText;
   /** The workflow run that is told when it ends. */
   readonly parent?: JobId;
 }
@@ -269,6 +271,8 @@ export interface ClaimedJob {
   readonly startedAtMs: number;
   readonly tags: readonly string[];
   readonly retention?: RetentionPolicy;
+  /** What it is tried by in place of its type's. */
+  readonly terms?: JsonText;
   /** The workflow run that made it. */
   readonly parent?: JobId;
   /** A workflow run that has a record, or was told something: read it first. */

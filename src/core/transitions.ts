@@ -52,6 +52,7 @@ export function createJob(job: NewJob, nowMs: number): JobRecord {
     history: [],
     idempotencyKey: job.idempotency?.key ?? null,
     keys: (job.keys ?? []).map(({ limit, key }) => ({ limit, key })),
+    ...(job.terms === undefined ? {} : { terms: job.terms }),
     ...(job.parent === undefined ? {} : { parent: job.parent }),
   };
 }

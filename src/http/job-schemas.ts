@@ -5,9 +5,12 @@ import {
   JOB_STATES,
   type JobState,
   LOG_LEVELS,
+  MAX_ATTEMPTS,
   MAX_ENQUEUE_BATCH,
+  MAX_OWN_BACKOFF_LENGTH,
   MAX_PAGE,
   MAX_TAG_LENGTH,
+  type OwnRetryOptions,
 } from "../core/index.ts";
 import type { EnqueueOptions, JobSelection } from "../runtime/index.ts";
 import { inputValue, selectionFields } from "./selection-schemas.ts";
@@ -83,6 +86,31 @@ const retentionRule = z.union([
   z.strictObject({ age: duration.optional(), count: z.int().min(0).optional() }),
 ]);
 
+const backoff = z.union([
+  z.enum(["exponential", "fixed"]),
+  z.array(duration).max(MAX_OWN_BACKOFF_LENGTH),
+  z.strictObject({
+    kind: z.literal("exponential"),
+    base: duration.optional(),
+    max: duration.optional(),
+    jitter: z.boolean().optional(),
+  }),
+  z.strictObject({ kind: z.literal("fixed"), delay: duration.optional() }),
+]);
+
+/** How a job is retried, in place of its type's policy. */
+export const ownRetry: z.ZodType<OwnRetryOptions> = z
+  .strictObject({
+    attempts: z.int().min(1).max(MAX_ATTEMPTS).optional(),
+    backoff: backoff.optional(),
+  })
+  .describe("In place of the type's, field by field.") as z.ZodType<OwnRetryOptions>;
+
+/** Longest time of one try, in place of its type's. */
+export const ownTimeout: typeof duration = duration.describe(
+  "Longest time of one try, in place of the type's.",
+);
+
 /** One job to enqueue. */
 // Not exactOptional, which costs 4.8 µs a job where optional costs 0.4: JSON has no undefined to tell them apart.
 export const newJob: z.ZodType<NewJobBody> = named(
@@ -113,6 +141,8 @@ export const newJob: z.ZodType<NewJobBody> = named(
         cancelled: retentionRule.optional(),
       })
       .optional(),
+    retry: ownRetry.optional(),
+    timeout: ownTimeout.optional(),
   }),
 ) as z.ZodType<NewJobBody>;
 

@@ -8,6 +8,7 @@ import type {
   ScheduleView,
 } from "../runtime/index.ts";
 import { MAX_CRON_LENGTH, MAX_DATES, MAX_MISSED_TICKS, MAX_PREVIEW } from "../schedule/index.ts";
+import { ownRetry, ownTimeout } from "./job-schemas.ts";
 import { cursor, duration, name, named, tags, time, wholeNumber } from "./schemas.ts";
 
 /** A schedule to be kept, as it comes over the wire. */
@@ -69,6 +70,8 @@ export const schedulePut: z.ZodType<SchedulePutBody> = named(
         tags: tags.exactOptional(),
         labels: tags.exactOptional(),
         queue: name.exactOptional(),
+        retry: ownRetry.exactOptional(),
+        timeout: ownTimeout.exactOptional(),
       })
       .exactOptional()
       .describe("What else an enqueue could say of every tick's job."),

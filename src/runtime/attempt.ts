@@ -4,6 +4,7 @@ import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { type JsonText, LOG_LEVELS, type LogLevel } from "../core/job.ts";
 import { MAX_PROGRESS_BYTES, toJson } from "../core/limits.ts";
+import { underTerms } from "../core/terms.ts";
 import { collectSecrets, maskText, maskValue } from "../core/redaction.ts";
 import type { ClaimedJob, Retention, RetentionPolicy, SettleOutcome } from "../core/store.ts";
 import { type LargeValues, isReference } from "./blobs/index.ts";
@@ -63,11 +64,13 @@ export class Attempt {
 
   constructor(claimed: ClaimedJob, type: AnyJobType, around: AttemptSurroundings) {
     this.claimed = claimed;
-    this.type = type;
+    this.type = underTerms(type, claimed.terms);
     this.#around = around;
     this.#startedMs = around.monotonicMs() - (around.ranBeforeMs ?? 0);
     this.mustEndAtMs =
-      type.timeoutMs === undefined ? undefined : this.#startedMs + type.timeoutMs + type.graceMs;
+      this.type.timeoutMs === undefined
+        ? undefined
+        : this.#startedMs + this.type.timeoutMs + this.type.graceMs;
   }
 
   /** Runs the try to its end. Never rejects. */

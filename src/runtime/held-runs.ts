@@ -350,5 +350,6 @@ export function claimOf(child: ChildJob, parent: JobId, nowMs: number): ClaimedJ
     tags: child.tags ?? [],
     parent,
     ...(child.retention === undefined ? {} : { retention: child.retention }),
+    ...(child.terms === undefined ? {} : { terms: child.terms }),
   };
 }

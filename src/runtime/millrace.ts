@@ -8,6 +8,7 @@ import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
 import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
+import type { OwnTerms } from "../core/terms.ts";
 import type { BlobOptions } from "./blobs/index.ts";
 import type { LimitOperations } from "./limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
@@ -58,7 +59,7 @@ export interface WorkerOptions {
 }
 
 /** What an enqueue can say beyond the input. */
-export interface EnqueueOptions {
+export interface EnqueueOptions extends OwnTerms {
   /** Not before this much time has passed. */
   readonly delay?: Duration;
   /** Not before this time: a Date, milliseconds since 1970, or an ISO 8601 text. */

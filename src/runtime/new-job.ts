@@ -14,6 +14,7 @@ import {
   toJson,
 } from "../core/limits.ts";
 import type { NewJob } from "../core/store.ts";
+import { writeTerms } from "../core/terms.ts";
 import { hasFlow, readFlowOf } from "./flow.ts";
 import { type LargeValues, inPlace, isReference } from "./blobs/index.ts";
 import type { EnqueueOptions } from "./millrace.ts";
@@ -45,6 +46,7 @@ export function createNewJob(
       ...given,
       ...(hasFlow(type) ? readFlowOf(type, JSON.parse(text), given) : {}),
       ...retentionOf(type, options),
+      ...termsOf(type, options),
     };
     const kept = values.putAway(job.id, "input", text);
     if (typeof kept === "string") return job;
@@ -108,6 +110,19 @@ function retentionOf(
   return {
     retention: { ...type.retention, ...pickGiven(readRetention(options.retention), options) },
   };
+}
+
+function termsOf(
+  type: AnyJobType,
+  options: EnqueueOptions | undefined,
+): Partial<Pick<NewJob, "terms">> {
+  const terms = options === undefined ? undefined : writeTerms(options);
+  if (terms === undefined) return {};
+  if (type.workflow === undefined) return { terms };
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `retry and timeout are given for ${type.name}, which is a workflow: say them of its steps, and its deadline with defineWorkflow`,
+    details: { type: type.name },
+  });
 }
 
 function pickGiven(

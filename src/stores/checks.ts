@@ -11,6 +11,7 @@ import {
   MAX_PAGE,
   MAX_PROGRESS_BYTES,
   MAX_TAG_LENGTH,
+  MAX_TERMS_BYTES,
   MAX_VALUE_BYTES,
   checkBytes,
   checkName,
@@ -100,6 +101,7 @@ function newJob(job: NewJob): void {
   name(job.type, "type");
   name(job.queue, "queue");
   text(job.input, "input", MAX_VALUE_BYTES);
+  if (job.terms !== undefined) text(job.terms, "terms", MAX_TERMS_BYTES);
   time(job.delayMs, "delayMs");
   time(job.runAtMs, "runAtMs");
   time(job.headStartMs, "headStartMs");

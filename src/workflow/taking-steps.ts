@@ -4,6 +4,7 @@ import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
 import { readRetryPolicy } from "../core/retry.ts";
+import { underTerms, writeTerms } from "../core/terms.ts";
 import type { EnqueueOptions } from "../runtime/index.ts";
 import { validate } from "../runtime/index.ts";
 import type { Chance } from "./chance.ts";
@@ -111,13 +112,14 @@ function jobWork(
   options: EnqueueOptions,
 ): Work {
   if (!taker.isLocal) return { kind: "job", type, input, options };
+  const own = underTerms(type, writeTerms(options));
   return {
     kind: "local",
     body: (local) => {
       const about = { stepType: type.name, stepAttempt: local.attempt };
-      return runHere(type, input, local, taker.tellingOf(type, input, about));
+      return runHere(own, input, local, taker.tellingOf(type, input, about));
     },
-    retry: type.retry,
+    retry: own.retry,
     isHandedOn: true,
   };
 }

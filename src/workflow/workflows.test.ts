@@ -39,13 +39,11 @@ const fail = defineJob({
     throw new Error("no luck");
   },
 });
-const hang = defineJob({
-  name: "hang",
-  run: ({ signal }) =>
-    new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error));
-    }),
-});
+const untilAborted = ({ signal }: { readonly signal: AbortSignal }): Promise<never> =>
+  new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error));
+  });
+const hang = defineJob({ name: "hang", run: untilAborted });
 
 describe("steps", () => {
   test("run in sequence and in parallel, as jobs and as functions, and hand their results on", async () => {
@@ -145,6 +143,56 @@ describe("steps", () => {
     expect(await (await mill.enqueue(careful, null)).result(PATIENCE)).toBe(
       "STEP_FAILED fail: no luck",
     );
+  });
+
+  test.each([false, true])(
+    "may be tried otherwise than their type says (on one host: %s)",
+    async (stayOnHost) => {
+      const tries: string[] = [];
+      const seen = (name: string) => (job: { attempt: number; attempts: number }) =>
+        tries.push(`${name} ${job.attempt}/${job.attempts}`);
+      const flaky = defineJob({
+        name: "flaky",
+        retry: { attempts: 1 },
+        run: ({ job }) => {
+          seen("flaky")(job);
+          if (job.attempt < 3) throw new Error("not yet");
+          return "at last";
+        },
+      });
+      const slow = defineJob({ name: "slow", run: untilAborted });
+      const stubborn = defineWorkflow({
+        name: "stubborn",
+        stayOnHost,
+        run: async ({ step }) => {
+          const retry = { attempts: 3, backoff: [1] };
+          const flakily = await step.job(flaky, null, { retry });
+          const slowly = await step
+            .job(slow, null, { retry: { attempts: 1 }, timeout: "50ms" })
+            .catch((error: StepError) => error.error.code);
+          return [flakily, slowly];
+        },
+      });
+      const mill = await working(flaky, slow, stubborn);
+      const receipt = await mill.enqueue(stubborn, null);
+      expect(await receipt.result(PATIENCE)).toEqual(["at last", "JOB_TIMEOUT"]);
+      expect(tries).toEqual(["flaky 1/3", "flaky 2/3", "flaky 3/3"]);
+    },
+  );
+
+  test("that are workflows are not tried again: their own steps are", async () => {
+    const child = defineWorkflow({ name: "child", run: () => 1 });
+    const parent = defineWorkflow({
+      name: "parent",
+      run: async ({ step }) => step.job(child, null, { retry: { attempts: 2 } }),
+    });
+    const mill = await working(child, parent);
+    const refused = await (
+      await mill.enqueue(parent, null)
+    )
+      .result(PATIENCE)
+      .catch((error: MillraceError) => error.message);
+    expect(refused).toContain("child, which is a workflow: say them of its steps");
   });
 
   test("may be other workflows", async () => {

@@ -64,6 +64,20 @@ describe.each(WAYS)("against %s", (where) => {
     });
   });
 
+  test("enqueue says how its job is tried, in place of its type", async () => {
+    const input = '{"SleepTimeInSeconds": 600, "Message": "too long"}';
+    const terms = ["--timeout", "10ms", "--attempts", "2", "--backoff", "1ms"];
+    const ended = await ask("enqueue", "Sleep", input, ...terms, "--tag", "tried", "--wait", "30s");
+    expect(ended.code).toBe(4);
+    expect(ended.err).toContain("took longer than its timeout of 10 ms");
+    const { jobs }: { jobs: { attempt: number }[] } = json(
+      (await ask("jobs", "--tag", "tried", "--state", "failed", "--json")).out,
+    );
+    expect(jobs[0]?.attempt).toBe(2);
+    const refused = await ask("enqueue", "Sleep", input, "--attempts", "0");
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("attempts") as string });
+  });
+
   test("a running job is followed, and cancelled from another process", async () => {
     const { out } = await ask("enqueue", "Sleep", '{"SleepTimeInSeconds": 600, "Message": "x"}');
     const id = out.trim();

@@ -234,6 +234,34 @@ async function sizesOf({ namespace }: World, queue: string): Promise<readonly nu
   return Promise.all([server.client.zcard(`${tag}u`), server.client.hlen(`${tag}o`)]);
 }
 
+test("a step is tried as it says, not as its type does", async () => {
+  const flaky = defineJob({
+    name: "flaky",
+    retry: { attempts: 1 },
+    run: async ({ job, signal }) => {
+      if (job.attempt === 3) return "at last";
+      await new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+      return "never";
+    },
+  });
+  const patient = defineWorkflow({
+    name: "patient",
+    run: async ({ step: steps }) =>
+      steps.job(flaky, null, { retry: { attempts: 3, backoff: [1] }, timeout: "20ms" }),
+  });
+  await using mill = await openMillrace({
+    store: inject("redisClusterUrl"),
+    namespace: `terms-${randomUUID()}`,
+    jobs: [flaky, patient],
+    logger: false,
+  });
+  await mill.start();
+  const receipt = await mill.enqueue(patient, null);
+  expect(await receipt.result({ timeout: "30s" })).toBe("at last");
+});
+
 test("the samples run on Redis", async () => {
   const { digestFile, digestFiles } = await import("../../examples/workflows/digest-files.ts");
   await using mill = await openMillrace({

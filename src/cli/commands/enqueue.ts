@@ -4,9 +4,10 @@ import { MillraceError } from "../../core/index.ts";
 import type { EnqueueOptions, Operations, Receipt } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { readInput, readNumber } from "../input.ts";
+import { type TermsFlags, readTerms, withTermsOptions } from "../terms-flags.ts";
 import { print, printJson } from "../output.ts";
 
-interface EnqueueCommandOptions extends ConnectionOptions {
+interface EnqueueCommandOptions extends ConnectionOptions, TermsFlags {
   readonly delay?: string;
   readonly runAt?: string;
   readonly priority?: number;
@@ -44,7 +45,7 @@ Examples:
   $ millrace enqueue send-receipt '{"orderId": "o-1"}' --delay 10m --key o-1
   $ cat input.json | millrace enqueue import - --wait 5m --json`,
     );
-  withConnectionOptions(command).action(
+  withConnectionOptions(withTermsOptions(command)).action(
     async (type: string, input: string | undefined, options: EnqueueCommandOptions) => {
       const value = await readInput(input);
       await using connection = await connect(options, { mayCreate: true });
@@ -94,5 +95,6 @@ function toOptions(options: EnqueueCommandOptions): EnqueueOptions {
     ...(key === undefined ? {} : { idempotencyKey: key }),
     ...(tag === undefined ? {} : { tags: tag }),
     ...(label === undefined ? {} : { labels: label }),
+    ...readTerms(options),
   };
 }

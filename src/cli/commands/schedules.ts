@@ -17,6 +17,7 @@ import {
   readRhythm,
   withRhythmOptions,
 } from "../schedule-flags.ts";
+import { withTermsOptions } from "../terms-flags.ts";
 import { whoami } from "../whoami.ts";
 
 /** Widest description in a table: the rest is in `schedule show`. */
@@ -83,14 +84,15 @@ function one(
 }
 
 function registerPut(schedule: Command): void {
-  const command = withRhythmOptions(
+  const rhythmic = withRhythmOptions(
     schedule
       .command("put")
       .description("keep a schedule, or change the one of its name")
       .argument("<name>", "the schedule's name")
       .argument("[input]", "what every tick's job gets, as JSON; - reads it from standard input")
       .requiredOption("--type <name>", "the job type's name"),
-  )
+  );
+  const command = withTermsOptions(rhythmic)
     .option("--priority <number>", "each step is a minute of head start", readNumber)
     .option("--expires-in <duration>", "not worth starting this long after it fired")
     .option("--job-queue <name>", "a queue other than the type's")

@@ -6,6 +6,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobRecord } from "../../core/job.ts";
 import { MAX_PAGE } from "../../core/limits.ts";
 import type { ClaimedJob, SettleOutcome, SettleReply, Store } from "../../core/store.ts";
+import { underTerms } from "../../core/terms.ts";
 import { type ClaimEnded, timeoutMessage } from "../attempt.ts";
 import type { LargeValues } from "../blobs/index.ts";
 import type { Logger } from "../logger.ts";
@@ -164,14 +165,15 @@ class Work {
    * the service says of it, one call at a time.
    */
   async #speakFor(record: JobRecord, token: string, type: AnyJobType): Promise<HeldJob> {
-    const claimed = claimedOf(record, token);
+    const { terms, ...claimed } = claimedOf(record, token);
+    const { timeoutMs, ...own } = underTerms(type, terms);
     const { nowMs } = await this.#parts.store.describe();
     const ranMs = nowMs - claimed.startedAtMs;
-    const held = this.#hold(claimed, { ...type, timeoutMs: undefined }, record.worker ?? "", ranMs);
+    const held = this.#hold(claimed, { ...own, timeoutMs: undefined }, record.worker ?? "", ranMs);
     await held.begin();
     if (record.cancelRequest !== null) held.tell(cancelled(record.cancelRequest.reason));
-    else if (type.timeoutMs !== undefined && ranMs >= type.timeoutMs) {
-      held.tell(new MillraceError("JOB_TIMEOUT", { message: timeoutMessage(type.timeoutMs) }));
+    else if (timeoutMs !== undefined && ranMs >= timeoutMs) {
+      held.tell(new MillraceError("JOB_TIMEOUT", { message: timeoutMessage(timeoutMs) }));
     }
     return held;
   }
@@ -276,7 +278,7 @@ function prefixOf(holder: string): string {
 }
 
 function claimedOf(record: JobRecord, token: string): ClaimedJob {
-  const { id, type, queue, input, crashes, enqueuedAtMs, dueAtMs, tags } = record;
+  const { id, type, queue, input, crashes, enqueuedAtMs, dueAtMs, tags, terms, parent } = record;
   const startedAtMs = record.startedAtMs ?? dueAtMs;
   const attempt = record.attempts + 1;
   return {
@@ -291,6 +293,8 @@ function claimedOf(record: JobRecord, token: string): ClaimedJob {
     dueAtMs,
     startedAtMs,
     tags,
+    ...(terms === undefined ? {} : { terms }),
+    ...(parent === undefined ? {} : { parent }),
   };
 }
 

@@ -302,5 +302,6 @@ function claimedOf({ record, lock, retention }: Found): ClaimedJob {
     startedAtMs: record.startedAtMs ?? 0,
     tags: record.tags,
     ...(retention === undefined ? {} : { retention }),
+    ...(record.terms === undefined ? {} : { terms: record.terms }),
   };
 }

@@ -66,6 +66,7 @@ interface OwnOptions {
   readonly expires?: number;
   readonly tags?: readonly string[];
   readonly retention?: RetentionPolicy;
+  readonly terms?: string;
   readonly key?: string;
 }
 
@@ -249,6 +250,7 @@ function recordOf(read: {
     history: extras.history ?? [],
     idempotencyKey: own.key ?? null,
     keys: [],
+    ...(own.terms === undefined ? {} : { terms: own.terms }),
     ...parentOf(read.queue, hash),
   };
 }
@@ -311,6 +313,7 @@ export function optionsOf(
     ...(job.expireAfterMs === undefined ? {} : { expires: nowMs + delay + job.expireAfterMs }),
     ...(job.tags === undefined || job.tags.length === 0 ? {} : { tags: job.tags }),
     ...(job.retention === undefined ? {} : { retention: job.retention }),
+    ...(job.terms === undefined ? {} : { terms: job.terms }),
     ...(job.idempotency === undefined ? {} : { key: job.idempotency.key }),
   };
   const kept = job.retention ?? retention;

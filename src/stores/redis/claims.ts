@@ -45,6 +45,7 @@ export function readClaimed(held: Held): ClaimedJob {
     startedAtMs: held.startedAtMs,
     tags: extras.g ?? [],
     ...(extras.y === undefined ? {} : { retention: readRetention(extras.y) }),
+    ...(extras.r === undefined ? {} : { terms: extras.r }),
     ...(held.kin.length === 0 ? {} : claimedKin(readKin(held.kin))),
   };
 }

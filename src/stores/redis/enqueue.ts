@@ -262,6 +262,7 @@ export function isListed(job: NewJob): boolean {
     job.idempotency === undefined &&
     job.unique === undefined &&
     job.retention === undefined &&
+    job.terms === undefined &&
     !hasKeys(job)
   );
 }
@@ -293,6 +294,7 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
   if (job.idempotency !== undefined) extras.k = job.idempotency.key;
   if (job.unique !== undefined) extras.u = job.unique.key;
   if (job.retention !== undefined) extras.y = writeRetention(job.retention);
+  if (job.terms !== undefined) extras.r = job.terms;
   const hasExtras = Object.keys(extras).length > 0;
   const flags =
     (hasExtras ? FLAG.extras : 0) |

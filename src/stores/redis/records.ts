@@ -67,6 +67,8 @@ export interface Extras {
   u?: string;
   /** Retention of its own. */
   y?: RetentionPolicy;
+  /** What it is tried by in place of its type's. */
+  r?: string;
   /** Attempts, crashes. */
   a?: number;
   c?: number;
@@ -167,6 +169,7 @@ export function readJob(queue: string, parts: StoredParts, nowMs: number): Store
       history: extras.h ?? [],
       idempotencyKey: extras.k ?? null,
       keys: extras.K === undefined ? [] : readKeys(extras.K),
+      ...(extras.r === undefined ? {} : { terms: extras.r }),
       ...kinFields(kin),
     },
     retention: extras.y === undefined ? undefined : readRetention(extras.y),
@@ -291,6 +294,7 @@ export function extrasOf(
   if (job.idempotencyKey !== null) extras.k = job.idempotencyKey;
   if (own.unique !== undefined && job.finishedAtMs === null) extras.u = own.unique;
   if (own.retention !== undefined) extras.y = writeRetention(own.retention);
+  if (job.terms !== undefined) extras.r = job.terms;
   if (job.attempts > 0) extras.a = job.attempts;
   if (job.crashes > 0) extras.c = job.crashes;
   if (job.startedAtMs !== null) extras.s = job.startedAtMs;

@@ -228,7 +228,7 @@ function take(
   if (hasProgress(rest)) connection.run(CLEAR_PROGRESS, namespace, key);
   const id = dashed(String(row[2]));
   const extras = Number(row[7]);
-  const { tags, retention } = claimPartOf(rest);
+  const { tags, own } = claimPartOf(rest);
   const attempt = Number(row[5]) + 1;
   if (extras === 0) context.claims.remember(token, lane);
   else if (group !== undefined)
@@ -252,7 +252,7 @@ function take(
     dueAtMs: Number(row[3]),
     startedAtMs: nowMs,
     tags,
-    ...(retention === undefined ? {} : { retention }),
+    ...own,
     ...(parent === undefined ? {} : { parent }),
     ...((extras & EXTRA.run) === 0 ? {} : { resumes: true }),
   });

@@ -148,6 +148,7 @@ function restOf(job: NewJob): string | null {
   if (
     job.tags === undefined &&
     job.retention === undefined &&
+    job.terms === undefined &&
     job.idempotency === undefined &&
     job.keys === undefined &&
     job.unique === undefined
@@ -157,6 +158,7 @@ function restOf(job: NewJob): string | null {
   return encodeRest({
     record: {
       tags: job.tags ?? [],
+      ...(job.terms === undefined ? {} : { terms: job.terms }),
       progress: null,
       error: null,
       cancelRequest: null,

@@ -2,7 +2,7 @@
 import type { ErrorRecord } from "../../core/errors.ts";
 import { fingerprintOf } from "../../core/fingerprint.ts";
 import type { AttemptRecord, JobRecord } from "../../core/job.ts";
-import type { RetentionPolicy } from "../../core/store.ts";
+import type { ClaimedJob, RetentionPolicy } from "../../core/store.ts";
 import type { Row } from "./connection.ts";
 import { decodeRetention, encodeRetention } from "./context.ts";
 
@@ -12,6 +12,7 @@ type Column = Row[number] | undefined;
 export interface Rest {
   readonly tags?: readonly string[];
   readonly retention?: RetentionPolicy;
+  readonly terms?: string;
   readonly progress?: string;
   readonly error?: ErrorRecord;
   /** The fingerprint of the error, for the index. */
@@ -32,7 +33,14 @@ const fingerprints = new WeakMap<ErrorRecord, string>();
 export function encodeRest(job: {
   readonly record: Pick<
     JobRecord,
-    "tags" | "progress" | "error" | "cancelRequest" | "history" | "idempotencyKey" | "keys"
+    | "tags"
+    | "terms"
+    | "progress"
+    | "error"
+    | "cancelRequest"
+    | "history"
+    | "idempotencyKey"
+    | "keys"
   >;
   readonly retention: RetentionPolicy | undefined;
   readonly strikes: number;
@@ -42,6 +50,7 @@ export function encodeRest(job: {
   const rest: { -readonly [Key in keyof Rest]: Rest[Key] } = {};
   if (record.tags.length > 0) rest.tags = record.tags;
   if (job.retention !== undefined) rest.retention = encodeRetention(job.retention);
+  if (record.terms !== undefined) rest.terms = record.terms;
   if (record.progress !== null) rest.progress = record.progress;
   if (record.error !== null) {
     rest.error = record.error;
@@ -95,8 +104,14 @@ export function hasProgress(rest: Column): boolean {
 /** What a claim needs of a `rest` column. */
 export function claimPartOf(rest: Column): {
   readonly tags: readonly string[];
-  readonly retention: RetentionPolicy | undefined;
+  readonly own: Pick<ClaimedJob, "retention" | "terms">;
 } {
-  const { tags = [], retention } = readRest(rest);
-  return { tags, retention: retention === undefined ? undefined : decodeRetention(retention) };
+  const { tags = [], retention, terms } = readRest(rest);
+  return {
+    tags,
+    own: {
+      ...(retention === undefined ? {} : { retention: decodeRetention(retention) }),
+      ...(terms === undefined ? {} : { terms }),
+    },
+  };
 }

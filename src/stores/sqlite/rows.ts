@@ -85,6 +85,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     history: rest.history ?? [],
     idempotencyKey: rest.key ?? null,
     keys: rest.keys === undefined ? NO_KEYS : rest.keys.map(([limit, key]) => ({ limit, key })),
+    ...(rest.terms === undefined ? {} : { terms: rest.terms }),
     ...runPartOf(row[20], row[21]),
   };
   return {

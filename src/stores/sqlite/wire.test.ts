@@ -54,7 +54,7 @@ describe("the reply to an exchange", () => {
     ],
     claimed: [
       { ...job, token: "nonce.41", tags: [] },
-      { ...job, id: "b", token: "nonce.42", tags: ["x"], retention },
+      { ...job, id: "b", token: "nonce.42", tags: ["x"], retention, terms: "{}" },
     ],
     lookAgainInMs: 12,
   };

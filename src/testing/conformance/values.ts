@@ -48,6 +48,32 @@ export const valuesTopic: Topic = {
       },
     },
     {
+      name: "come along with every claim: the terms that a job is tried by",
+      async run({ store, job, worker, record }) {
+        const terms = '{"retry":{"attempts":2,"backoff":[]},"timeout":1e3}';
+        const [plain, own] = [job(), job({ terms })];
+        await store.enqueue({ jobs: [plain, own] });
+        const { claim, settle } = await worker();
+        const termsById = async (): Promise<ReadonlyMap<string, string | undefined>> => {
+          const claimed = await claim();
+          for (const each of claimed) await settle(outcomes.retry(0), each);
+          return new Map(claimed.map((each) => [each.id, each.terms]));
+        };
+        const expected = new Map([
+          [plain.id, undefined],
+          [own.id, terms],
+        ]);
+        assert.deepEqual(await termsById(), expected);
+        assert.deepEqual(await termsById(), expected);
+        const failing = await claim();
+        for (const each of failing) await settle(outcomes.failed(), each);
+        assert.equal((await record(own.id)).terms, terms);
+        assert.equal((await record(plain.id)).terms, undefined);
+        await store.retry({ ids: [plain.id, own.id] });
+        assert.deepEqual(await termsById(), expected);
+      },
+    },
+    {
       name: "may be as large as the bound: input, result and progress",
       isAboutOrder: true,
       async run({ store, job, worker, record }) {

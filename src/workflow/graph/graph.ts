@@ -1,5 +1,6 @@
 // A graph: a workflow as data, that arrives as JSON or is written in a file.
 import { z } from "zod";
+import type { OwnTerms } from "../../core/terms.ts";
 
 /** Most steps of a graph. A fan-out over many inputs is one step with `each`. */
 export const MAX_GRAPH_STEPS = 1_000;
@@ -32,6 +33,10 @@ export interface GraphStep {
   readonly labels?: readonly string[] | undefined;
   readonly priority?: number | undefined;
   readonly delay?: string | number | undefined;
+  /** In place of its type's, field by field. */
+  readonly retry?: OwnTerms["retry"] | undefined;
+  /** Longest time of one try, in place of its type's. */
+  readonly timeout?: OwnTerms["timeout"] | undefined;
 }
 
 /** Steps by name, and what the run comes to. */
@@ -58,6 +63,9 @@ const graphStep: z.ZodType<GraphStep> = z.strictObject({
   labels: z.array(z.string()).optional(),
   priority: z.number().optional(),
   delay: z.union([z.string(), z.number()]).optional(),
+  // What they may say is for the plan to check.
+  retry: (z.unknown() as z.ZodType<OwnTerms["retry"]>).optional(),
+  timeout: (z.unknown() as z.ZodType<OwnTerms["timeout"]>).optional(),
 });
 
 /** The shape of a graph. What its names and references say is {@link planGraph}'s to check. */

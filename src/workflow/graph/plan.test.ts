@@ -144,6 +144,12 @@ describe("what is wrong is named", () => {
       "a",
       "a concurrency without an each",
     ],
+    [
+      "terms that can't be",
+      { a: { type: "t", retry: { attempts: 0 } } },
+      "a",
+      "has terms that can't be: retry.attempts is 0",
+    ],
     ["an unknown field", { a: { type: "t", need: ["b"] } }, "a", "need"],
     ["a step without a type", { a: {} }, "a", "type"],
   ])("%s", (_, steps, step, problem) => {

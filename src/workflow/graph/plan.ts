@@ -1,5 +1,6 @@
 // Plans a graph: what waits for what, and everything that is wrong with it, before anything runs.
-import { MillraceError } from "../../core/errors.ts";
+import { MillraceError, toErrorRecord } from "../../core/errors.ts";
+import { writeTerms } from "../../core/terms.ts";
 import { type Graph, type GraphStep, type Template, graphSchema } from "./graph.ts";
 import { referencesIn } from "./template.ts";
 
@@ -83,8 +84,22 @@ function checkNames(
     if (type !== undefined && !isType(type))
       tell(`has the unknown job type ${JSON.stringify(type)}`);
   }
+  const wrong = problemOfTerms(step);
+  if (wrong !== null) tell(`has terms that can't be: ${wrong}`);
   if (step.concurrency !== undefined && step.each === undefined) {
     tell("has a concurrency without an each to bound");
+  }
+}
+
+function problemOfTerms({ retry, timeout }: GraphStep): string | null {
+  try {
+    writeTerms({
+      ...(retry === undefined ? {} : { retry }),
+      ...(timeout === undefined ? {} : { timeout }),
+    });
+    return null;
+  } catch (error) {
+    return toErrorRecord(error).message;
   }
 }
 

@@ -87,7 +87,7 @@ function optionsOf(
   step: PlannedStep,
   values: ReadonlyMap<string, unknown>,
 ): JobStepOptions<unknown> {
-  const { name, queue, tags, labels, priority, delay, undo } = step;
+  const { name, queue, tags, labels, priority, delay, retry, timeout, undo } = step;
   return {
     name,
     ...(queue === undefined ? {} : { queue }),
@@ -95,6 +95,8 @@ function optionsOf(
     ...(labels === undefined ? {} : { labels }),
     ...(priority === undefined ? {} : { priority }),
     ...(delay === undefined ? {} : { delay }),
+    ...(retry === undefined ? {} : { retry }),
+    ...(timeout === undefined ? {} : { timeout }),
     ...(undo === undefined
       ? {}
       : {

@@ -12,6 +12,8 @@ export const minutes: fc.Arbitrary<number> = fc
   .map((count) => count * MINUTE_MS);
 /** Longer than what a store keeps beside the other fields of a job. */
 export const LONG_INPUT: string = "x".repeat(20_000);
+/** Kept as they are: stores read nothing in them. */
+export const terms: fc.Arbitrary<string> = fc.constant('{"retry":{"attempts":1},"timeout":1e3}');
 export const pick: fc.Arbitrary<number> = fc.nat(1_000);
 /** What every handler fails with. */
 export const error: ErrorRecord = { name: "Error", message: "it failed", stack: "Error\n    at x" };

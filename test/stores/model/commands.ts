@@ -11,7 +11,7 @@ import type {
   SettleOutcome,
 } from "../../../src/core/store.ts";
 import { applyClaim, compareFilter } from "../../../src/testing/index.ts";
-import { type Command, LONG_INPUT, command, error, minutes, pick } from "./command.ts";
+import { type Command, LONG_INPUT, command, error, minutes, pick, terms } from "./command.ts";
 import { orderCommands } from "./order-commands.ts";
 import { runCommands } from "./run-commands.ts";
 import { scheduleCommands } from "./schedule-commands.ts";
@@ -43,6 +43,7 @@ const newJob: fc.Arbitrary<Omit<NewJob, "id">> = fc.record(
     tags: fc.subarray([...TAGS]),
     idempotency: fc.record({ key: fc.constantFrom("k1", "k2"), rememberMs: minutes }),
     retention: retentionPolicy,
+    terms,
     keys: fc
       .record(
         { customer: fc.constantFrom("a", "b"), region: fc.constantFrom("eu", "us") },

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import type { Advance, AdvanceOutcome, ChildJob } from "../../../src/core/run.ts";
 import type { ClaimedJob, NewJob, Settlement } from "../../../src/core/store.ts";
 import { advanceModel, applyClaim, compare, signalModel } from "../../../src/testing/index.ts";
-import { command, minutes, pick } from "./command.ts";
+import { command, minutes, pick, terms } from "./command.ts";
 import { LABELS, QUEUES, type Side, TAGS, TYPES } from "./side.ts";
 
 const keep = { ageMs: 3_600_000, count: 1_000 };
@@ -34,6 +34,7 @@ const child = fc.record(
     queue: fc.constantFrom(...QUEUES),
     input: fc.constantFrom("1", '{"n":2.0}'),
     tags: fc.subarray([...TAGS]),
+    terms,
     delayMs: minutes,
     isMine: fc.boolean(),
   },

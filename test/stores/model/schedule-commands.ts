@@ -8,7 +8,7 @@ import type {
 } from "../../../src/core/schedule-record.ts";
 import type { Tick } from "../../../src/core/schedule.ts";
 import { changeModelSchedules, tickModel } from "../../../src/testing/index.ts";
-import { command, minutes, pick } from "./command.ts";
+import { command, minutes, pick, terms } from "./command.ts";
 import { MINUTE_MS, QUEUES, type Side, TAGS, TYPES, withoutDue } from "./side.ts";
 
 const NAMES = ["s1", "s2", "s3"] as const;
@@ -45,6 +45,7 @@ const put = command(
           queue: fc.constantFrom(...QUEUES),
           input: fc.constantFrom("1", '{"n":2.0}'),
           tags: fc.subarray([...TAGS]),
+          terms,
           expireAfterMs: minutes,
         },
         { requiredKeys: ["type", "queue", "input"] },
