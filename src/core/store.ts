@@ -225,6 +225,11 @@ export interface ClaimRequest {
    */
   readonly tokenNonce: string;
   readonly firstToken: number;
+  /**
+   * The worker has only begun, and its death would say little: it is given no job under which workers died twice in a
+   * row. Absent: it may be given them.
+   */
+  readonly isYoung?: true;
 }
 
 export interface Offer {

@@ -95,7 +95,7 @@ test.each<[string, WaitFacts, readonly string[], RegExp]>([
     "suspicion",
     facts({}, { place: { ahead: 0, company: 1 } }),
     ["held-apart"],
-    /^Workers died under it, so it waits for an idle worker and runs beside at most 0 others\.$/,
+    /^Workers died under it, so it waits for an idle worker that has run for a while, and runs beside at most 0 others\.$/,
   ],
   [
     "the concurrency of its key",

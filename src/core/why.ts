@@ -187,7 +187,7 @@ function clauseOf(reason: WaitReason, nowMs: number): string {
     case "no-labels":
       return `it requires the labels ${reason.labels.join(", ")}, and of ${count(reason.workers, "worker")} that ${reason.workers === 1 ? "takes" : "take"} its type none offers ${reason.missing.length === 0 ? "them together" : reason.missing.join(", ")}`;
     case "held-apart":
-      return `workers died under it, so it waits for an idle worker and runs beside at most ${count(reason.company - 1, "other")}`;
+      return `workers died under it, so it waits for an idle worker that has run for a while, and runs beside at most ${count(reason.company - 1, "other")}`;
     case "limit":
       return limitClause(reason);
     case "behind": {

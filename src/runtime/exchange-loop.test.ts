@@ -46,10 +46,16 @@ interface Setting {
     Pick<FlowOptions<unknown> & { concurrency: number }, "limits" | "concurrency">
   >;
   readonly meddle?: Meddle;
+  readonly leaseDurationMs?: number;
 }
 
 /** A loop over jobs of one type, whose ends the test decides. */
-async function openLoop({ jobs, type: options, meddle }: Setting): Promise<Bench> {
+async function openLoop({
+  jobs,
+  type: options,
+  meddle,
+  leaseDurationMs = 60_000,
+}: Setting): Promise<Bench> {
   const real = await openSqliteStore({ path: ":memory:", namespace: "default" });
   closing.push(() => real.close());
   const store: Store = {
@@ -87,6 +93,7 @@ async function openLoop({ jobs, type: options, meddle }: Setting): Promise<Bench
   const loop = new ExchangeLoop({
     store,
     concurrency: SLOTS,
+    leaseDurationMs,
     labels: [],
     pollIntervalMs: 60_000,
     slots,
@@ -235,6 +242,23 @@ describe("a worker whose jobs end fast", () => {
     expect(new Set(bench.answers)).toEqual(new Set(["succeeded", "gone"]));
     expect(await countRunning(bench.store)).toBe(0);
   });
+});
+
+test("a worker says that it is young for a lease's time, and asks again when it is no more", async () => {
+  const ages: boolean[] = [];
+  const bench = await openLoop({
+    jobs: 0,
+    leaseDurationMs: 50,
+    meddle: async ({ claim }, pass) => {
+      if (claim !== undefined) ages.push(claim.isYoung === true);
+      return pass();
+    },
+  });
+  bench.loop.start();
+  await expect.poll(() => ages).toEqual([true]);
+  bench.advance(50);
+  // Nothing wakes it but the time.
+  await expect.poll(() => ages).toEqual([true, false]);
 });
 
 describe("jobs claimed ahead", () => {

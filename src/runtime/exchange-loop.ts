@@ -17,6 +17,7 @@ import { Signal } from "./signal.ts";
 import type { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
 import { Unanswered } from "./unanswered.ts";
+import { ageOf, lookAgainInMs, youthLeftMs } from "./youth.ts";
 
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
 const MAX_SETTLEMENTS = 1_000;
@@ -36,6 +37,7 @@ export interface Ended {
 export interface ExchangeLoopParts {
   readonly store: Store;
   readonly concurrency: number;
+  readonly leaseDurationMs: number;
   readonly labels: readonly string[];
   readonly pollIntervalMs: number;
   readonly slots: Slots;
@@ -87,6 +89,7 @@ export class ExchangeLoop {
   /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
   #isHeldBack = false;
   #mayHaveWork = true;
+  #bornAtMs = 0;
   /** The same of types that are not claimed ahead. */
   #mayHaveOthers = false;
   #isClosing = false;
@@ -118,7 +121,9 @@ export class ExchangeLoop {
   }
 
   start(): void {
-    this.#loop ??= this.#run();
+    if (this.#loop !== undefined) return;
+    this.#bornAtMs = this.#parts.monotonicMs();
+    this.#loop = this.#run();
   }
 
   /** Hands in the last settlements, and ends. */
@@ -262,7 +267,13 @@ export class ExchangeLoop {
     // No range is used twice, whatever becomes of the request.
     this.#nextToken += offered.capacity;
     this.#mayHaveWork = false;
-    return { ...offered, labels: this.#parts.labels, tokenNonce: this.#tokenNonce, firstToken };
+    const { labels } = this.#parts;
+    const age = ageOf(this.#youthLeftMs);
+    return { ...offered, labels, tokenNonce: this.#tokenNonce, firstToken, ...age };
+  }
+
+  get #youthLeftMs(): number {
+    return youthLeftMs(this.#bornAtMs, this.#parts.leaseDurationMs, this.#parts.monotonicMs());
   }
 
   /** Begins what is held, as far as there is room, and claims ahead what comes after it. */
@@ -378,8 +389,9 @@ export class ExchangeLoop {
   #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {
     // A full reply says that there may be more; a short one that the lanes are empty for now.
     if (reply.claimed.length === claim.capacity) this.#mayHaveWork = true;
-    if (reply.claimed.length < claim.capacity && reply.lookAgainInMs !== null) {
-      this.#signal.wakeIn(reply.lookAgainInMs, () => {
+    const lookInMs = lookAgainInMs(claim, reply, this.#youthLeftMs);
+    if (reply.claimed.length < claim.capacity && lookInMs !== null) {
+      this.#signal.wakeIn(lookInMs, () => {
         this.#mayHaveWork = true;
       });
     }

@@ -6,6 +6,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { ClaimedJob, ExchangeReply, Offer, WorkerAttachment } from "../../core/store.ts";
 import { Signal } from "../signal.ts";
+import { ageOf, lookAgainInMs, youthLeftMs } from "../youth.ts";
 import { packageVersion } from "../../version/index.ts";
 import type { HeldJob } from "./held-job.ts";
 import type { RemoteClaimRequest, RemoteJob } from "./remote-operations.ts";
@@ -39,6 +40,7 @@ export class RemoteWorker {
   #wanted: Pick<Wanted, "found" | "labels" | "max"> = { found: [] };
   #claiming: AbortController | undefined;
   #open = 0;
+  readonly #bornAtMs = performance.now();
   #heardAtMs = performance.now();
   #notedAtMs = Number.NEGATIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -107,16 +109,23 @@ export class RemoteWorker {
   ): Promise<readonly RemoteJob[]> {
     for (;;) {
       if (signal.aborted || this.#isGone) return [];
-      const reply = await this.#exchange(wanted);
+      const age = ageOf(this.#youthLeftMs);
+      const reply = await this.#exchange(wanted, age);
       const jobs = await this.#begin(reply, wanted.found, signal);
       const leftMs = untilMs - performance.now();
       if (jobs.length > 0 || leftMs <= 0) return jobs;
-      if (reply.lookAgainInMs !== null) this.#signal.wakeIn(reply.lookAgainInMs, () => {});
+      const lookInMs = lookAgainInMs(age, reply, this.#youthLeftMs);
+      if (lookInMs !== null) this.#signal.wakeIn(lookInMs, () => {});
       await this.#signal.wait(Math.min(leftMs, this.#parts.ground.settings.pollIntervalMs));
     }
   }
 
-  async #exchange(wanted: Wanted): Promise<ExchangeReply> {
+  get #youthLeftMs(): number {
+    const { leaseDurationMs } = this.#parts.ground.settings;
+    return youthLeftMs(this.#bornAtMs, leaseDurationMs, performance.now());
+  }
+
+  async #exchange(wanted: Wanted, age: ReturnType<typeof ageOf>): Promise<ExchangeReply> {
     const capacity = wanted.max ?? 1;
     const offers: Offer[] = [];
     for (const { name: type, queue, concurrency } of wanted.found) {
@@ -133,6 +142,7 @@ export class RemoteWorker {
         labels: wanted.labels ?? [],
         tokenNonce: randomBytes(16).toString("base64url"),
         firstToken: 1,
+        ...age,
       },
     });
   }

@@ -32,6 +32,7 @@ export function allowanceOf(
     const most = Math.min(...companies) - running.length;
     return { left: Math.max(0, Math.min(capacity, most)), ...not };
   }
+  if (request.claim?.isYoung === true) return { left: capacity, ...not };
   const isDraining = running.length > 0 && rooms.some(isImpatient);
   return {
     left: isDraining ? 0 : capacity,

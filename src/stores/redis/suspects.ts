@@ -10,6 +10,7 @@
  *   worker that runs nothing else, and at most `company` jobs with it, a tenth of those it died with. So 100 become 10
  *   and then 1: two more deaths isolate the culprit, which is then charged each time, while its old neighbours end
  *   and are cleared.
+ * - A suspect is not given to a worker that says that it is young: the numbers are beside the same rule of SQLite.
  */
 
 /** Strikes in a row that make a suspect. */

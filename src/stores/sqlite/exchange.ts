@@ -192,9 +192,10 @@ const HAS_SUSPECT =
 
 /** Whether a request that came up short would get something now, or has to look again earlier than it knows. */
 export function hasWork(context: Context, request: ClaimRequest, nextDueAtMs: number): boolean {
+  const isYoung = request.isYoung === true;
   return openLanes(context, request).some(({ lane }) => {
     if (context.connection.first(HAS_READY, lane.no) !== undefined) return true;
-    if (context.connection.first(HAS_SUSPECT, lane.no) !== undefined) return true;
+    if (!isYoung && context.connection.first(HAS_SUSPECT, lane.no) !== undefined) return true;
     if (lane.isKeyed && context.connection.first(HAS_TURNS, lane.no) !== undefined) return true;
     const dueAtMs = readNextDue(context, lane);
     return dueAtMs !== null && dueAtMs < nextDueAtMs;

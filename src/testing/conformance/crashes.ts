@@ -106,6 +106,28 @@ export const crashesTopic: Topic = {
       },
     },
     {
+      name: "by workers that had only begun are not what fails a job",
+      async run({ worker, enqueue, advance, sweep, putType, record }) {
+        await putType({ maxCrashes: 3 });
+        const [id = ""] = await enqueue({});
+        let deaths = 0;
+        for (let start = 0; start < 6; start += 1) {
+          const one = await worker({ leaseDurationMs: HOUR_MS });
+          deaths += (await one.claim({ isYoung: true })).length;
+          await advance(2 * HOUR_MS);
+          await sweep();
+        }
+        assert.equal(deaths, 2);
+        assertFields(await record(id), { state: "ready", crashes: 2 });
+        const grown = await worker();
+        assert.deepEqual(await grown.claim({ isYoung: true }), []);
+        assert.deepEqual(
+          (await grown.claim()).map((claimed) => claimed.id),
+          [id],
+        );
+      },
+    },
+    {
       name: "are forgotten when the job is retried by hand",
       async run(world) {
         await world.putType({ maxCrashes: 1 });

@@ -66,7 +66,7 @@ export interface WorkerOptions {
 }
 
 /** A worker's claim, with what cases don't care about filled in. */
-type ClaimOptions = Partial<Pick<ClaimRequest, "capacity" | "offers" | "labels">>;
+type ClaimOptions = Partial<Pick<ClaimRequest, "capacity" | "offers" | "labels" | "isYoung">>;
 
 export interface StoreWorker {
   readonly id: string;

@@ -48,6 +48,9 @@ function findClaimed(model: StoreModel, asked: Asked, handed: ClaimedJob): Model
   const { record } = job;
   const why = reasonNotTo(model, asked, record);
   if (why !== null) throw new Error(`${record.id} was claimed: ${why}`);
+  if (asked.request.isYoung === true && model.differences.isForGrown(job.deaths)) {
+    throw new Error(`${record.id} was given to a young worker after ${job.deaths} deaths in a row`);
+  }
   const { dueAtMs } = handed;
   const expected: readonly unknown[] = [
     record.type,

@@ -7,9 +7,12 @@ import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
  * - `delayed-go-last`: a job that waited for its time, or was given back, goes behind those that wait already.
  * - `holds-what-does-not-fit`: a claim takes a queue's next jobs whatever their types; what does not fit the worker is
  *   held back for a while, and goes last then.
+ * - `takes-no-heed-of-age`: a worker that has only begun is given jobs like any other, whoever died under them.
  */
-export type Difference = "delayed-go-last" | "holds-what-does-not-fit";
+export type Difference = "delayed-go-last" | "holds-what-does-not-fit" | "takes-no-heed-of-age";
 
+/** Deaths in a row under a job from which on only a worker that has run for a while is given it. */
+const DEATHS_FOR_GROWN = 2;
 /** Longest time that a job is held back. */
 const HOLD_MS = 30_000;
 
@@ -27,6 +30,11 @@ export class Differences {
     if (this.#heldUntilMs.has(record.id)) return false;
     const hasWaited = record.dueAtMs !== record.enqueuedAtMs || record.startedAtMs !== null;
     return !(hasWaited && this.#of.has("delayed-go-last"));
+  }
+
+  /** Whether workers died under it so often in a row that one which has only begun must not be given it. */
+  isForGrown(deaths: number): boolean {
+    return deaths >= DEATHS_FOR_GROWN && !this.#of.has("takes-no-heed-of-age");
   }
 
   /** Whether it may be left behind now. */

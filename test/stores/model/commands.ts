@@ -92,19 +92,23 @@ const enqueueAgain = command("enqueue again", pick, async (side, which) => {
   assert.deepEqual(replies.map(withoutDue), expected.map(withoutDue));
 });
 
-const claimPart = fc.record({
-  by: pick,
-  capacity: fc.integer({ min: 0, max: 12 }),
-  labels: fc.subarray([...LABELS]),
-  offers: fc.uniqueArray(
-    fc.record({
-      queue: fc.constantFrom(...QUEUES),
-      type: fc.constantFrom(...TYPES),
-      capacity: fc.constantFrom(1, 2, 100),
-    }),
-    { selector: ({ queue, type }) => `${queue} ${type}`, minLength: 1, maxLength: 6 },
-  ),
-});
+const claimPart = fc.record(
+  {
+    by: pick,
+    capacity: fc.integer({ min: 0, max: 12 }),
+    labels: fc.subarray([...LABELS]),
+    offers: fc.uniqueArray(
+      fc.record({
+        queue: fc.constantFrom(...QUEUES),
+        type: fc.constantFrom(...TYPES),
+        capacity: fc.constantFrom(1, 2, 100),
+      }),
+      { selector: ({ queue, type }) => `${queue} ${type}`, minLength: 1, maxLength: 6 },
+    ),
+    isYoung: fc.constant(true as const),
+  },
+  { requiredKeys: ["by", "capacity", "labels", "offers"] },
+);
 
 const limitName = fc.constantFrom("queue", "customer", "region");
 const pushBack = fc.record({ limit: limitName, delayMs: minutes });

@@ -36,6 +36,7 @@ export interface Side {
   readonly claimRequest: (drawn: {
     readonly capacity: number;
     readonly labels: readonly string[];
+    readonly isYoung?: true;
     readonly offers: readonly Offer[];
   }) => ClaimRequest;
   readonly attach: (leaseDurationMs: number) => Promise<void>;
