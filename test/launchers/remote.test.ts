@@ -240,7 +240,7 @@ describe("a worker over HTTP", () => {
 
   test("that is silent for its lease is held to be dead, and its job goes to another", async () => {
     const { id } = await mill.enqueue(countWords, { text: "a" });
-    await claim();
+    expect((await claim()).jobs).toMatchObject([{ id }]);
     await expect.poll(async () => (await mill.job(id))?.state, { timeout: 30_000 }).toBe("ready");
     expect(await mill.job(id)).toMatchObject({ crashes: 1 });
     expect((await claim()).jobs).toMatchObject([{ id }]);
