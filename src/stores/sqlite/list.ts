@@ -207,7 +207,7 @@ const SCANS: Readonly<Record<"tag" | "fingerprint" | "key", string>> = {
 };
 
 /** An id as a cursor: 32 hex digits. */
-function cursorOf(id: Uint8Array): string {
+export function cursorOf(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
 }
 

@@ -7,14 +7,24 @@ import type {
   ChangeMatching,
   ChangeReply,
   ChangeStep,
+  JobFilter,
   JobPlace,
 } from "../../core/store.ts";
 import { rankOf } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { EXTRA } from "./extras.ts";
+import { findIds } from "./list.ts";
+import { revivePlain } from "./revive.ts";
 import { moveRows, noteReady, noteScheduled, readJob, type StoredJob, writeInput } from "./rows.ts";
-import { countMatching, searchJobs, unindexedParts } from "./search.ts";
+import {
+  type Found,
+  countMatching,
+  hasExamined,
+  readAll,
+  searchJobs,
+  unindexedParts,
+} from "./search.ts";
 import { applyTransition, emitCancelled } from "./settle.ts";
 
 /** Carries out an order on jobs by their ids. */
@@ -45,13 +55,17 @@ export function changeMatching(context: Context, request: ChangeMatching): Chang
   const isOver = (): boolean => performance.now() >= endsAtMs;
   const sum = { matched: 0, changed: 0, examined: 0 };
   let from = cursor;
+  const isRevival = isPlainRetry(order) && !hasExamined(filter);
   do {
     const most = Math.min(CHANGED_AT_A_TIME, limit - sum.matched);
-    const found = searchJobs(context, filter, most, from, isOver);
+    const found: FoundOrChanged = isRevival
+      ? reviveNext(context, filter, most, from)
+      : searchJobs(context, filter, most, from, isOver);
+    sum.changed += found.changed ?? 0;
     for (const job of found.jobs) {
       if (carryOut(context, job, order, changedBefore + sum.changed).changed) sum.changed += 1;
     }
-    sum.matched += found.jobs.length;
+    sum.matched += found.jobs.length + (found.changed ?? 0);
     sum.examined += found.examined;
     from = found.cursor;
   } while (from !== null && sum.matched < limit && !isOver());
@@ -60,6 +74,29 @@ export function changeMatching(context: Context, request: ChangeMatching): Chang
     unindexed: unindexedParts(filter),
     ...(from === null ? {} : { cursor: from }),
   };
+}
+
+/** Whether jobs are to be ready at once, as they were. */
+function isPlainRetry(order: JobOrder): boolean {
+  if (order.kind !== "retry" || order.input !== undefined) return false;
+  return (order.delayMs ?? 0) <= 0 && (order.everyMs ?? 0) <= 0;
+}
+
+interface FoundOrChanged extends Found {
+  /** Jobs beside those that were found: they are changed already. */
+  readonly changed?: number;
+}
+
+/** The next jobs of an order that makes them ready: what can be changed together is, the others are read. */
+function reviveNext(
+  context: Context,
+  filter: JobFilter,
+  most: number,
+  from: string | null,
+): FoundOrChanged {
+  const { ids, examined, cursor } = findIds(context, filter, most, from);
+  const { changed, left } = revivePlain(context, ids);
+  return { jobs: readAll(context, { ids: left }), changed, examined, cursor };
 }
 
 /** Carries out an order on a job that was just read. */

@@ -100,13 +100,15 @@ export function unindexedParts(filter: JobFilter): readonly (keyof JobFilter)[] 
   return examinedParts(filter, indexed === null ? [] : [indexed]);
 }
 
-function hasExamined(filter: JobFilter): boolean {
+/** Whether jobs must be looked at to know whether a filter fits them. */
+export function hasExamined(filter: JobFilter): boolean {
   return unindexedParts(filter).length > 0;
 }
 
-function readAll(context: Context, page: IdPage): StoredJob[] {
+/** Jobs by their ids as the tables have them. */
+export function readAll(context: Context, { ids }: Pick<IdPage, "ids">): StoredJob[] {
   const jobs: StoredJob[] = [];
-  for (const id of page.ids) {
+  for (const id of ids) {
     const row = context.connection.first(
       `SELECT ${COLUMNS} FROM jobs WHERE namespace = ? AND id = ?`,
       context.namespace,

@@ -4,6 +4,7 @@ import { fingerprintOf } from "../../core/fingerprint.ts";
 import { type JobId, idTimeMs } from "../../core/ids.ts";
 import type { JobOrder } from "../../core/orders.ts";
 import type { ChangeStep, JobFilter, NewJob } from "../../core/store.ts";
+import { retryByHand } from "../../core/transitions.ts";
 import type { Topic } from "./harness.ts";
 import { FAILURE, outcomes } from "./worker.ts";
 import { HOUR_MS, type World } from "./world.ts";
@@ -219,6 +220,45 @@ export const searchTopic: Topic = {
         const { sum } = await changeAll(world, filter, { kind: "retry" });
         assert.equal(sum.changed, 6);
         assert.deepEqual((await claim()).map(({ id }) => id).sort(), ids);
+      },
+    },
+    {
+      name: "retries what a filter fits, whatever is kept of it, as each would be retried by itself",
+      needs: ["bulk", "limits"],
+      async run(world) {
+        const { store, enqueue, worker } = world;
+        const ids = await enqueue(
+          {},
+          { headStartMs: HOUR_MS, expireAfterMs: HOUR_MS },
+          { tags: ["blue"], ...keyed("one") },
+          { keys: [{ limit: "customer", key: "a" }] },
+          { input: JSON.stringify({ text: "x".repeat(5_000) }) },
+          {},
+          { delayMs: HOUR_MS },
+        );
+        const { claim, settle } = await worker();
+        const claimed = await claim();
+        const reports = claimed
+          .slice(0, 1)
+          .map(({ id, token }) => ({ id, token, progress: "0.5" }));
+        await store.report({ reports });
+        await settle(outcomes.failed(), ...claimed);
+        await store.cancel({ ids: ids.slice(6), reason: "not wanted" });
+        const before = await store.get({ ids });
+        const { sum } = await changeAll(
+          world,
+          { states: ["failed", "cancelled"] },
+          { kind: "retry" },
+        );
+        assert.equal(sum.changed, ids.length);
+        const after = await store.get({ ids });
+        for (const [place, job] of before.entries()) {
+          assert.ok(job !== null);
+          const dueAtMs = after[place]?.dueAtMs ?? 0;
+          const expected = retryByHand(job, dueAtMs);
+          assert.deepEqual(after[place], expected.kind === "changed" ? expected.job : null);
+        }
+        assert.deepEqual((await claim()).map((job) => job.id).sort(), [...ids].sort());
       },
     },
     {
