@@ -20,8 +20,8 @@ import type {
 } from "./order-operations.ts";
 import { readOrder, readSelection } from "./selecting.ts";
 
-/** Jobs changed in one call of the store: it holds up running work for about 10 ms. */
-const CHANGED_AT_A_TIME = 250;
+/** Jobs changed in one call of the store: it holds up running work for about 10 ms, or waits once for the disk. */
+const CHANGED_AT_A_TIME = 500;
 /** Jobs of a step unless asked otherwise. */
 const DEFAULT_STEP = 1_000;
 /** A step of many calls answers after this time, so that whoever asked can tell how far it is, or stop. */
