@@ -57,9 +57,13 @@ export function endsWithUs(child: ChildProcess): void {
   child.once("exit", () => living.delete(child));
 }
 
+let isFound = false;
+
 /** Whether there is a server to start; on Debian and Ubuntu as root it is installed when it is missing. */
 function ensureRedisServer(): void {
-  if (hasServer()) return;
+  // Looked for once: the look holds up the loop, on which a test may have its workers.
+  isFound ||= hasServer();
+  if (isFound) return;
   const isRoot = IS_USUAL && process.getuid?.() === 0;
   if (isRoot && spawnSync("apt-get", ["--version"]).status === 0) {
     aptGet("update");

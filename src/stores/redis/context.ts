@@ -18,6 +18,8 @@ export interface Context {
   readonly nextNonce: () => Buffer;
   /** How long an exchange waits for rooms that are silent, once others answered. */
   readonly patienceMs: number;
+  /** How long where nobody has answered yet. */
+  readonly firstAnswerMs: number;
   /** What was brought to where it belongs. */
   readonly delivered: Delivered;
   /** The types that were made known. */

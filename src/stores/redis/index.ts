@@ -11,7 +11,7 @@ import { LAYOUT_VERSION, directoryOf } from "./layout.ts";
 import { DEFAULT_DEADLINE_MS, openLink } from "./link.ts";
 import { createDelivered } from "./delivered.ts";
 import { createNonceMaker } from "./nonces.ts";
-import { ROOM_PATIENCE_MS } from "./patience.ts";
+import { ROOM_PATIENCE_MS, firstAnswerMsOf } from "./patience.ts";
 import { checkLayout, openTypes } from "./queues.ts";
 import { MAX_PARTITIONS, openRooms } from "./rooms.ts";
 import { createRedisStore } from "./store.ts";
@@ -103,6 +103,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       delivered: createDelivered(link),
       types: openTypes(link, directory, patienceMs),
       patienceMs,
+      firstAnswerMs: firstAnswerMsOf(patienceMs, link.isCluster),
     };
     const durability = options.durability ?? durabilityOf(servers);
     return createRedisStore({ context, location, durability, clock: options.clock });

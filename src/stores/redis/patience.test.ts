@@ -57,3 +57,14 @@ test("waits beyond the patience for none, not even one that is asked alone, wher
   await vi.advanceTimersByTimeAsync(ROOM_PATIENCE_MS);
   expect(await outcomes).toEqual([null]);
 });
+
+test("waits for a first answer no longer than it is told to, and then for what came", async () => {
+  const outcomes = outcomesOf([heard(never)], ROOM_PATIENCE_MS, false, ROOM_PATIENCE_MS * 4);
+  let isOver = false;
+  void outcomes.then(() => (isOver = true));
+  await vi.advanceTimersByTimeAsync(ROOM_PATIENCE_MS * 4 - 1);
+  expect(isOver).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await outcomes).toEqual([null]);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -5,7 +5,7 @@ import { type Claiming, createClaiming } from "./claiming.ts";
 import type { Held } from "./claims.ts";
 import type { Insides } from "./exchange.ts";
 import { roomOf } from "./layout.ts";
-import { ROOM_PATIENCE_MS } from "./patience.ts";
+import { ROOM_PATIENCE_MS, firstAnswerMsOf } from "./patience.ts";
 import type { RoomReply } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { askRound } from "./round.ts";
@@ -17,6 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const FIRST_ANSWER_MS = firstAnswerMsOf(ROOM_PATIENCE_MS, true);
 const CAPACITY = 10;
 const request: ExchangeRequest = {
   worker: "w",
@@ -60,7 +61,7 @@ function insidesOf(answers: ReadonlyMap<OpenRoom, () => Promise<RoomReply>>): {
   const left: OpenRoom[] = [];
   const givenBack: Held[] = [];
   const insides = {
-    context: { patienceMs: ROOM_PATIENCE_MS },
+    context: { patienceMs: ROOM_PATIENCE_MS, firstAnswerMs: FIRST_ANSWER_MS },
     held: new Map(),
     late: new Map(),
     workers: new Map(),
@@ -89,6 +90,40 @@ test("a further round leaves a silent room that it asks alone", async () => {
   expect(await answers).toEqual([]);
   expect(left).toEqual([one]);
   expect(claiming.left).toBe(CAPACITY - 6);
+});
+
+test("a claim that asked a silent room alone does not keep a worker from the rooms that it did not ask", async () => {
+  const { insides, left } = insidesOf(new Map([[one, silent]]));
+  const claiming = claimingOf(insides, [[one, CAPACITY]]);
+  const answers = askRound(insides, request, {
+    byRoom: noSettlements,
+    claiming,
+    isFurther: false,
+  });
+  await vi.advanceTimersByTimeAsync(FIRST_ANSWER_MS);
+  expect(await answers).toEqual([]);
+  expect(left).toEqual([one]);
+});
+
+test("a claim of all rooms there are waits for the first of them", async () => {
+  const first = Promise.withResolvers<RoomReply>();
+  const { insides, left } = insidesOf(
+    new Map([
+      [one, silent],
+      [other, () => first.promise],
+    ]),
+  );
+  const claiming = claimingOf(insides, [
+    [one, 5],
+    [other, 5],
+  ]);
+  const round = { byRoom: noSettlements, claiming, isFurther: false };
+  const answers = askRound(insides, request, round);
+  await vi.advanceTimersByTimeAsync(FIRST_ANSWER_MS * 2);
+  expect(left).toEqual([]);
+  first.resolve(NOTHING);
+  expect(await answers).toMatchObject([{ room: other }]);
+  expect(left).toEqual([one]);
 });
 
 test("a further round of which every room fails takes nothing from what the others got", async () => {

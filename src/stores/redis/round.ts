@@ -32,9 +32,9 @@ export async function askRound(
   },
 ): Promise<readonly RoomAnswer[]> {
   const { byRoom, claiming, isFurther } = round;
-  const rooms = [...new Set([...byRoom.keys(), ...(claiming?.shares.keys() ?? [])])];
+  const rooms = new Set([...byRoom.keys(), ...(claiming?.shares.keys() ?? [])]);
   const state = insides.workers.get(request.worker);
-  const asked = rooms.map((room) => {
+  const asked = [...rooms].map((room) => {
     const settlements = byRoom.get(room) ?? [];
     const part = claiming?.partOf(room) ?? null;
     if (part !== null) state?.joined(room);
@@ -42,7 +42,12 @@ export async function askRound(
     const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
     return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };
   });
-  const outcomes = await outcomesOf(asked, insides.context.patienceMs, isFurther);
+  const { patienceMs, firstAnswerMs } = insides.context;
+  // What is settled late counts, so only a claim of all that can be asked has nothing better to do than to wait.
+  const mayBeElsewhere =
+    claiming === null || claiming.rooms.some((room) => room.unanswered === 0 && !rooms.has(room));
+  const longestMs = mayBeElsewhere ? firstAnswerMs : Number.POSITIVE_INFINITY;
+  const outcomes = await outcomesOf(asked, patienceMs, isFurther, longestMs);
   const answers: RoomAnswer[] = [];
   let failure: PromiseRejectedResult | undefined;
   for (const [index, { asking, answer }] of asked.entries()) {
