@@ -22,6 +22,7 @@ export type * from "./schedule.ts";
 export * from "./schedule-checks.ts";
 export type * from "./schedule-record.ts";
 export * from "./schedule-transitions.ts";
+export * from "./sliding-map.ts";
 export * from "./store-description.ts";
 export * from "./terms.ts";
 export type * from "./store.ts";

@@ -2,7 +2,8 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
-import { isTerminal } from "../core/job.ts";
+import { type JsonText, type LogLevel, isTerminal } from "../core/job.ts";
+import { SlidingMap } from "../core/sliding-map.ts";
 import type {
   Advance,
   AdvanceOutcome,
@@ -15,7 +16,7 @@ import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import type { Reporter } from "./reporter.ts";
-import type { HeldRun, RunDriver, RunWord } from "./runs.ts";
+import type { HeldRun, RunDriver, RunOwner, RunWord } from "./runs.ts";
 
 /** Most runs in one worker's memory. Beyond it those that only wait are put out of memory, so that others are claimed. */
 const MAX_HELD_RUNS = 1_000;
@@ -50,20 +51,64 @@ export interface HeldRunsParts {
   readonly onLeft: (type: string) => void;
 }
 
-interface Entry {
+/** A run that is held. */
+class Entry {
   readonly claimed: ClaimedJob;
   readonly type: AnyJobType;
-  readonly startedMs: number;
+  readonly owner: Owner;
+  readonly held: HeldRun;
+  readonly startedMs: number = performance.now();
+
+  constructor(claimed: ClaimedJob, type: AnyJobType, owner: Owner, held: HeldRun) {
+    this.claimed = claimed;
+    this.type = type;
+    this.owner = owner;
+    this.held = held;
+  }
+}
+
+/** What a run has of its worker. */
+class Owner implements RunOwner {
   /** Children that ended here, until the store has confirmed it. */
-  readonly unconfirmed: Set<JobId>;
-  held: HeldRun;
+  readonly ended: Set<JobId> = new Set();
+  readonly say: RunOwner["say"];
+  readonly #claimed: ClaimedJob;
+  readonly #parts: HeldRunsParts;
+
+  constructor(claimed: ClaimedJob, parts: HeldRunsParts, say: RunOwner["say"]) {
+    this.#claimed = claimed;
+    this.#parts = parts;
+    this.say = say;
+  }
+
+  get unconfirmed(): number {
+    return this.ended.size;
+  }
+
+  get worker(): string {
+    return this.#parts.workerId();
+  }
+
+  log(level: LogLevel, message: string): void {
+    this.#parts.reporter.log(this.#claimed.id, this.#claimed.token, level, message);
+  }
+
+  progress(progress: JsonText): void {
+    this.#parts.reporter.progress(this.#claimed.id, this.#claimed.token, progress);
+  }
 }
 
 /** A word on its way. */
-export interface Said {
+export class Said {
   readonly entry: Entry;
   readonly word: RunWord;
   readonly resolve: (reply: AdvanceReply) => void;
+
+  constructor(entry: Entry, word: RunWord, resolve: (reply: AdvanceReply) => void) {
+    this.entry = entry;
+    this.word = word;
+    this.resolve = resolve;
+  }
 }
 
 /** A word with what is sent of it. */
@@ -78,7 +123,7 @@ export type Reserve = (child: ChildJob) => string | null;
 /** The runs of one worker. */
 export class HeldRuns {
   readonly #parts: HeldRunsParts;
-  readonly #runs = new Map<JobId, Entry>();
+  readonly #runs = new SlidingMap<JobId, Entry>();
   #words: Said[] = [];
 
   constructor(parts: HeldRunsParts) {
@@ -101,36 +146,27 @@ export class HeldRuns {
 
   /** Takes over a run that was claimed. */
   begin(claimed: ClaimedJob, type: AnyJobType): void {
-    const { driver, reporter, workerId } = this.#parts;
+    const { driver } = this.#parts;
     if (driver === undefined) {
       throw new MillraceError("LAUNCH_FAILED", { message: `nothing here drives ${type.name}` });
     }
-    const unconfirmed = new Set<JobId>();
-    const said: { entry?: Entry } = {};
-    const held = driver.begin(claimed, type, {
-      say: (word) =>
-        new Promise((resolve) => {
-          const { entry } = said;
-          if (entry === undefined || this.#runs.get(claimed.id) !== entry) {
-            resolve({ accepted: false, why: "stale" });
-            return;
-          }
-          this.#words.push({ entry, word, resolve });
-          this.#parts.wake();
-        }),
-      log: (level, message) => reporter.log(claimed.id, claimed.token, level, message),
-      progress: (progress) => reporter.progress(claimed.id, claimed.token, progress),
-      get unconfirmed() {
-        return unconfirmed.size;
-      },
-      get worker() {
-        return workerId();
-      },
-    });
-    const entry: Entry = { claimed, type, unconfirmed, held, startedMs: performance.now() };
-    said.entry = entry;
+    const owner = new Owner(claimed, this.#parts, (word) => this.#say(claimed.id, owner, word));
+    const held = driver.begin(claimed, type, owner);
+    const entry = new Entry(claimed, type, owner, held);
     this.#runs.set(claimed.id, entry);
     this.#sayBegun(entry);
+  }
+
+  #say(id: JobId, owner: Owner, word: RunWord): Promise<AdvanceReply> {
+    return new Promise((resolve) => {
+      const entry = this.#runs.get(id);
+      if (entry?.owner !== owner) {
+        resolve({ accepted: false, why: "stale" });
+        return;
+      }
+      this.#words.push(new Said(entry, word, resolve));
+      this.#parts.wake();
+    });
   }
 
   #sayBegun({ claimed, type }: Entry): void {
@@ -166,7 +202,7 @@ export class HeldRuns {
   childEnded(claimed: ClaimedJob, outcome: SettleOutcome, worker: string): void {
     const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
     if (entry === undefined || !isTerminal(outcome.kind as never)) return;
-    entry.unconfirmed.add(claimed.id);
+    entry.owner.ended.add(claimed.id);
     entry.held.childEnded(claimed.id, endingOf(claimed, outcome, worker), lengthOf(outcome));
   }
 
@@ -184,7 +220,7 @@ export class HeldRuns {
   childSettled(claimed: ClaimedJob, outcome: SettleOutcome, isAccepted: boolean): void {
     const entry = claimed.parent === undefined ? undefined : this.#runs.get(claimed.parent);
     if (entry === undefined) return;
-    const wasTold = entry.unconfirmed.delete(claimed.id);
+    const wasTold = entry.owner.ended.delete(claimed.id);
     // What the run was told is not so: it goes on from its record, wherever it is claimed next.
     if (wasTold && !isAccepted) this.#giveBack(entry);
     if (!wasTold && isAccepted && isTerminal(outcome.kind as never)) this.#tell(claimed, outcome);
@@ -200,7 +236,7 @@ export class HeldRuns {
     const taken: Sent[] = [];
     const left: Said[] = [];
     for (const said of this.#words) {
-      const after = [...said.entry.unconfirmed];
+      const after = [...said.entry.owner.ended];
       const fits = taken.length < MAX_WORDS && after.every((id) => settles.has(id));
       if (fits) taken.push({ said, advance: toAdvance(said, after, reserve) });
       else left.push(said);

@@ -4,6 +4,7 @@ import type { JobEvent } from "../core/events.ts";
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
+import { SlidingMap } from "../core/sliding-map.ts";
 import type { SettleOutcome, Store, Subscription } from "../core/store.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { WaitOptions } from "./millrace.ts";
@@ -38,7 +39,7 @@ const WORDS_OF_A_CLAIM: ReadonlySet<JobEvent["kind"]> = new Set(["progress", "lo
 /** The endings that a process waits for. */
 export class Results {
   readonly #store: Store;
-  readonly #waiters = new Map<JobId, Set<Waiter>>();
+  readonly #waiters = new SlidingMap<JobId, Set<Waiter>>();
   readonly #claimWaiters = new Map<JobId, Set<ClaimWaiter>>();
   /** Two generations: forgetting the older one at once costs less than the oldest each time. */
   #remembered = new Map<JobId, Ending>();
@@ -238,7 +239,11 @@ interface Wait {
   cancel(): void;
 }
 
-function createWait(id: JobId, options: WaitOptions, waiters: Map<JobId, Set<Waiter>>): Wait {
+function createWait(
+  id: JobId,
+  options: WaitOptions,
+  waiters: SlidingMap<JobId, Set<Waiter>>,
+): Wait {
   const { promise, resolve, reject } = Promise.withResolvers<Ending>();
   let isSettled = false;
   let cancelTimer: (() => void) | undefined;

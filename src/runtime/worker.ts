@@ -2,6 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { type ErrorCode, MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
+import { SlidingMap } from "../core/sliding-map.ts";
 import type { ClaimedJob, SettleOutcome, Store } from "../core/store.ts";
 import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts";
 import type { LargeValues } from "./blobs/index.ts";
@@ -38,7 +39,7 @@ export class Worker {
   readonly #reporter: Reporter;
   readonly #runs: HeldRuns;
   readonly #slots: Slots;
-  readonly #attempts = new Map<JobId, Attempt>();
+  readonly #attempts = new SlidingMap<JobId, Attempt>();
   readonly #exchanges: ExchangeLoop;
   #idle: (() => void)[] = [];
 

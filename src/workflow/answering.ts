@@ -5,27 +5,24 @@ import type { Inbox } from "./inbox.ts";
 import { type LocalEnd, type Operation, jobIdOf } from "./operation.ts";
 import type { UnderWay } from "./under-way.ts";
 
-/** What answering needs of a run. */
-export interface AnsweringParts {
-  readonly inbox: Inbox;
-  readonly underWay: UnderWay;
-  readonly clockMs: () => number;
-}
-
 /** The answers of one run. */
 export class Answering {
   /** The time of the latest thing that the function was told. */
   toldAtMs = 0;
-  readonly #parts: AnsweringParts;
+  readonly #inbox: Inbox;
+  readonly #underWay: UnderWay;
+  readonly #clock: { clockMs(): number };
 
-  constructor(parts: AnsweringParts) {
-    this.#parts = parts;
+  constructor(inbox: Inbox, underWay: UnderWay, clock: { clockMs(): number }) {
+    this.#inbox = inbox;
+    this.#underWay = underWay;
+    this.#clock = clock;
   }
 
   /** A step ended; `end` where it ended as a function of this process. */
   answer(operation: Operation | undefined, end: LocalEnd | null): void {
     if (operation === undefined) return;
-    const ended = end ?? this.#parts.inbox.facts.endingOf(jobIdOf(operation)) ?? null;
+    const ended = end ?? this.#inbox.facts.endingOf(jobIdOf(operation)) ?? null;
     const answer = answerOf(operation, ended);
     if (answer !== null) this.#settle(operation, answer.atMs, answer.outcome);
   }
@@ -33,9 +30,8 @@ export class Answering {
   /** A wait took a signal; `null`: its time is over. */
   answerSignal(operation: Operation | undefined, signal: JobId | null): void {
     if (operation === undefined) return;
-    const { inbox, clockMs } = this.#parts;
-    const body = signal === null ? undefined : inbox.facts.takeSignal(signal);
-    const { atMs, outcome } = signalAnswer(operation, body, clockMs());
+    const body = signal === null ? undefined : this.#inbox.facts.takeSignal(signal);
+    const { atMs, outcome } = signalAnswer(operation, body, this.#clock.clockMs());
     this.#settle(operation, atMs, outcome);
   }
 
@@ -43,7 +39,7 @@ export class Answering {
     this.toldAtMs = Math.max(this.toldAtMs, atMs);
     operation.outcome = outcome;
     operation.scope.remove(operation);
-    this.#parts.underWay.remove(operation);
+    this.#underWay.remove(operation);
     if (operation.state === "open") {
       operation.state = "told";
       operation.settle(outcome);

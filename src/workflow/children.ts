@@ -13,17 +13,18 @@ export interface ChildrenParts {
   readonly room: Pick<RoomParts, "prepareJob">;
   readonly speech: Speech;
   readonly inbox: Inbox;
-  readonly clockMs: () => number;
+  clockMs(): number;
   /** There is something to say. */
-  readonly ask: () => void;
+  ask(): void;
 }
 
 /** A job whose input is still being checked. Its step is in the record before its job has an id. */
 export function addLate(
-  { speech, inbox, clockMs, ask }: ChildrenParts,
+  parts: ChildrenParts,
   operation: Operation,
   child: Promise<ChildJob>,
 ): void {
+  const { speech, inbox } = parts;
   const { begun, step } = operation;
   const keep = async (): Promise<void> => {
     try {
@@ -33,11 +34,11 @@ export function addLate(
       speech.addChild(writeItem({ kind: "again", step, jobId: job.id }), job);
       if (operation.state === "dropped") speech.cancel(job.id);
     } catch (error) {
-      const atMs = clockMs();
+      const atMs = parts.clockMs();
       const base = { kind: "did", step, atMs, startedAtMs: atMs, attempts: 0 } as const;
       inbox.putEnd(operation, { ...base, error: toErrorRecord(error) });
     }
-    ask();
+    parts.ask();
   };
   speech.add(begun);
   void keep();
@@ -45,7 +46,7 @@ export function addLate(
 
 /** A step whose job may never have been kept, or is to be made anew, is given one. */
 export function recover(parts: ChildrenParts, operation: Operation): void {
-  const { room, speech, inbox, ask } = parts;
+  const { room, speech, inbox } = parts;
   const { work } = operation.draft;
   const { begun, step } = operation;
   if (work.kind !== "job" || begun.kind !== "job") return;
@@ -56,13 +57,13 @@ export function recover(parts: ChildrenParts, operation: Operation): void {
     inbox.index(begun.jobId, operation);
     const text = known === null ? writeItem({ kind: "again", step, jobId: job.id }) : null;
     speech.addChild(text, known === null ? job : { ...job, id: known, isAgain: true });
-    ask();
+    parts.ask();
   };
   const made = room.prepareJob(work.type, work.input, work.options);
   if (made instanceof Promise) {
     // An input that fitted when the step was taken fits again; where it does not, the step fails by it.
     addLate(
-      { ...parts, speech },
+      parts,
       operation,
       made.then((job) => (known === null ? job : { ...job, id: known, isAgain: true })),
     );

@@ -6,7 +6,7 @@ import type { HeldRun, RoomParts, RunDriver, RunOwner } from "../runtime/index.t
 import { isWorkflow } from "./define-workflow.ts";
 import { misused } from "./errors.ts";
 import { LiveRun } from "./live-run.ts";
-import type { Recorded } from "./run-parts.ts";
+import type { LiveRunParts, Recorded } from "./run-parts.ts";
 import { lostAnswer, readFacts } from "./large-endings.ts";
 import { type RunRecord, readRecord } from "./reading.ts";
 import { type Item, readScript, rewind, writeItem, writeEntry } from "./record.ts";
@@ -19,20 +19,17 @@ const NEW: Recorded = { items: [], entries: 0, length: 0, facts: [], cancelReaso
 
 /** Makes the driver of a process. */
 export function createDriver(room: DriverParts): RunDriver {
-  const turns = createTurns();
+  const parts: LiveRunParts = {
+    room,
+    turns: createTurns(),
+    tellingOf: (run, of, input, about) =>
+      createTelling({ run, owner: run.owner, logger: room.logger }, of, input, about),
+    runFunction: (run) => runFunction(run, room.values),
+  };
   return {
     begin: (claimed: ClaimedJob, type: AnyJobType, owner: RunOwner): HeldRun => {
       if (!isWorkflow(type)) throw misused(`${type.name} is no workflow`);
-      const run = new LiveRun({
-        claimed,
-        type,
-        owner,
-        room,
-        turns,
-        tellingOf: (each, of, input, about) =>
-          createTelling({ run: each, owner, logger: room.logger }, of, input, about),
-        runFunction: (each) => runFunction(each, room.values),
-      });
+      const run = new LiveRun(claimed, { type, owner }, parts);
       if (claimed.resumes === true || room.values.isAway(claimed.input))
         void resume(room, run, owner);
       else run.begin(NEW);

@@ -16,11 +16,11 @@ export type News =
 /** What it needs of its run. */
 export interface InboxParts {
   /** The waits for signals that are open. */
-  readonly waits: () => Iterable<Operation>;
+  waits(): Iterable<Operation>;
   /** Something has come. */
-  readonly onNews: () => void;
+  onNews(): void;
   readonly values: EndingValues;
-  readonly clockMs: () => number;
+  clockMs(): number;
 }
 
 /** What is told in one turn. */

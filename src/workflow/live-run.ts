@@ -5,13 +5,13 @@ import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
 import type { Ending, RunFact } from "../core/run.ts";
 import type { ClaimedJob } from "../core/store.ts";
-import type { HeldRun } from "../runtime/index.ts";
+import type { HeldRun, RunOwner } from "../runtime/index.ts";
 import { type Chance, createChance } from "./chance.ts";
 import type { WorkflowType } from "./define-workflow.ts";
 import { misused, stalled } from "./errors.ts";
 import { Inbox, isLocalEnd } from "./inbox.ts";
 import { OneTimer } from "./one-timer.ts";
-import { type Draft, type Operation, Scope } from "./operation.ts";
+import { type Draft, type LocalEnd, type Operation, Scope } from "./operation.ts";
 import { Answering } from "./answering.ts";
 import type { Item } from "./record.ts";
 import { Script } from "./script.ts";
@@ -21,6 +21,7 @@ import {
   type LastWord,
   type LiveRunParts,
   type Recorded,
+  type RunEars,
   brokenWord,
   startItem,
 } from "./run-parts.ts";
@@ -33,79 +34,89 @@ import { UnderWay } from "./under-way.ts";
 const STALL_MS = 5_000;
 
 /** A run in memory. */
-export class LiveRun implements HeldRun, StepTaker {
+export class LiveRun implements HeldRun, StepTaker, RunEars {
   readonly claimed: ClaimedJob;
   readonly type: WorkflowType;
+  readonly owner: RunOwner;
   readonly root: Scope = new Scope();
   readonly chance: Chance;
   /** Its input as JSON, whole. */
   input: JsonText;
+  readonly speech: Speech;
+  readonly inbox: Inbox;
+  readonly underWay: UnderWay;
+  readonly script: Script = new Script();
   readonly #parts: LiveRunParts;
-  readonly #speech: Speech;
-  readonly #underWay: UnderWay;
-  readonly #inbox: Inbox;
   readonly #steps: RunSteps;
   readonly #claimedAtMs = performance.now();
   readonly #stall = new OneTimer();
   readonly #stopping = new Stopping();
   readonly #answering: Answering;
-  readonly #script = new Script();
   #start: Extract<Item, { kind: "start" }> | null = null;
   #isOver = false;
   #leaving: "now" | "soon" | null = null;
   #broken: MillraceError | null = null;
   #last: LastWord | null = null;
 
-  constructor(parts: LiveRunParts) {
+  constructor(
+    claimed: ClaimedJob,
+    { type, owner }: { readonly type: WorkflowType; readonly owner: RunOwner },
+    parts: LiveRunParts,
+  ) {
     this.#parts = parts;
-    this.claimed = parts.claimed;
-    this.input = parts.claimed.input;
-    this.type = parts.type;
-    this.chance = createChance(parts.claimed.id);
-    this.#inbox = new Inbox({
-      waits: () => this.#underWay.waits(),
-      onNews: () => {
-        this.#underWay.idleSinceMs = null;
-        parts.turns.ask(this);
-      },
-      values: parts.room.values,
-      clockMs: () => this.clockMs(),
-    });
-    this.#speech = new Speech({
-      owner: parts.owner,
-      onReply: (isAccepted) => {
-        // What it was told is not so: it goes on from its record, wherever it is claimed next.
-        if (!isAccepted) this.#leaving = "now";
-        parts.turns.ask(this);
-      },
-    });
-    this.#underWay = new UnderWay({
-      runId: parts.claimed.id,
-      clockMs: () => this.clockMs(),
-      onEnd: (operation, ended) => {
-        this.#inbox.putEnd(operation, ended);
-        parts.turns.ask(this);
-      },
-      onTimeout: (operation) => {
-        const isSleep = operation.begun.kind === "sleep";
-        this.#inbox.put(
-          isSleep ? { kind: "ended", operation } : { kind: "took", operation, signal: null },
-        );
-      },
-      onSlow: () => this.#speech.sayLight(),
-    });
-    const clockMs = (): number => this.clockMs();
-    this.#answering = new Answering({ inbox: this.#inbox, underWay: this.#underWay, clockMs });
-    this.#steps = new RunSteps({
-      room: parts.room,
-      script: this.#script,
-      speech: this.#speech,
-      inbox: this.#inbox,
-      underWay: this.#underWay,
-      clockMs,
-      ask: () => parts.turns.ask(this),
-      onChanged: (error) => this.#break(error),
-    });
+    this.claimed = claimed;
+    this.input = claimed.input;
+    this.type = type;
+    this.owner = owner;
+    this.chance = createChance(claimed.id);
+    this.inbox = new Inbox(this);
+    this.speech = new Speech(this);
+    this.underWay = new UnderWay(this);
+    this.#answering = new Answering(this.inbox, this.underWay, this);
+    this.#steps = new RunSteps(this);
+  }
+
+  get room(): LiveRunParts["room"] {
+    return this.#parts.room;
+  }
+
+  get values(): LiveRunParts["room"]["values"] {
+    return this.#parts.room.values;
+  }
+
+  ask(): void {
+    this.#parts.turns.ask(this);
+  }
+
+  waits(): Iterable<Operation> {
+    return this.underWay.waits();
+  }
+
+  onNews(): void {
+    this.underWay.idleSinceMs = null;
+    this.ask();
+  }
+
+  onReply(isAccepted: boolean): void {
+    // What it was told is not so: it goes on from its record, wherever it is claimed next.
+    if (!isAccepted) this.#leaving = "now";
+    this.ask();
+  }
+
+  onEnd(operation: Operation, ended: LocalEnd): void {
+    this.inbox.putEnd(operation, ended);
+    this.ask();
+  }
+
+  onTimeout(operation: Operation): void {
+    const isSleep = operation.begun.kind === "sleep";
+    this.inbox.put(
+      isSleep ? { kind: "ended", operation } : { kind: "took", operation, signal: null },
+    );
+  }
+
+  onSlow(): void {
+    this.speech.sayLight();
   }
 
   get runId(): JobId {
@@ -130,7 +141,7 @@ export class LiveRun implements HeldRun, StepTaker {
   }
 
   get idleSinceMs(): number | null {
-    return this.#underWay.idleSinceMs;
+    return this.underWay.idleSinceMs;
   }
 
   /** Why the run is to end, where somebody or its deadline says so. */
@@ -152,26 +163,26 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** It can't be begun: it ends with an error, as it stands in its record. */
   refuse(error: MillraceError, entries: number): void {
-    this.#speech.entries = entries;
-    this.#break(error);
+    this.speech.entries = entries;
+    this.onChanged(error);
   }
 
   /** Begins to run, with what the record says. `first`: what the record must be told before all else. */
   begin(recorded: Recorded, first: Item | null = null): void {
     if (this.#isOver) return;
-    if (first !== null) this.#speech.add(first);
-    this.#speech.entries = recorded.entries;
+    if (first !== null) this.speech.add(first);
+    this.speech.entries = recorded.entries;
     this.#steps.recordedLength = recorded.length;
-    for (const fact of recorded.facts) this.#inbox.facts.add(fact);
-    this.#start = this.#script.load(recorded.items);
+    for (const fact of recorded.facts) this.inbox.facts.add(fact);
+    this.#start = this.script.load(recorded.items);
     if (this.#start === null) {
       this.#start = startItem(this.type, this.claimed.startedAtMs);
-      this.#speech.addLight(this.#start);
+      this.speech.addLight(this.#start);
     }
     this.#answering.toldAtMs = this.startedAtMs;
     this.#stopping.cancelReason ??= recorded.cancelReason;
     void this.#parts.runFunction(this);
-    this.#parts.turns.ask(this);
+    this.ask();
   }
 
   async take(scope: Scope, draft: Draft): Promise<unknown> {
@@ -200,46 +211,46 @@ export class LiveRun implements HeldRun, StepTaker {
       if (why === "cancel") this.#stopping.cancelReason = reason;
       return;
     }
-    const isKnown = this.stopped !== null || this.#inbox.hasStop;
-    if (!isKnown) this.#inbox.put({ kind: "stop", why, reason, atMs: this.clockMs() });
+    const isKnown = this.stopped !== null || this.inbox.hasStop;
+    if (!isKnown) this.inbox.put({ kind: "stop", why, reason, atMs: this.clockMs() });
   }
 
   told(fact: RunFact): void {
-    this.#inbox.told(fact);
+    this.inbox.told(fact);
   }
 
   childEnded(child: JobId, ending: Ending, length: number): void {
-    this.#inbox.childEnded(child, ending, length);
+    this.inbox.childEnded(child, ending, length);
   }
 
   leave(how: "now" | "soon"): void {
     if (this.#isOver) return;
     this.#leaving = how === "now" ? how : (this.#leaving ?? how);
-    if (how === "now") this.#underWay.stop();
-    this.#parts.turns.ask(this);
+    if (how === "now") this.underWay.stop();
+    this.ask();
   }
 
   abandon(): void {
     this.#isOver = true;
-    this.#inbox.isClosed = true;
+    this.inbox.isClosed = true;
     this.#stall.stop();
     this.#stopping.end();
-    this.#speech.stop();
-    this.#underWay.stop();
+    this.speech.stop();
+    this.underWay.stop();
   }
 
   /** The function can't be followed: the run ends without it. */
-  #break(error: MillraceError): void {
+  onChanged(error: MillraceError): void {
     this.#broken ??= error;
-    this.#parts.turns.ask(this);
+    this.ask();
   }
 
   turn(): void {
     if (this.#isOver) return;
     if (this.#broken !== null) this.#endBroken(this.#broken);
-    if (this.#last === null && this.#script.next !== undefined) return this.#replayNext();
+    if (this.#last === null && this.script.next !== undefined) return this.#replayNext();
     if (!this.#steps.isLive) this.#goLive();
-    if (this.#tellNext()) this.#parts.turns.ask(this);
+    if (this.#tellNext()) this.ask();
     else this.#speak();
   }
 
@@ -251,10 +262,10 @@ export class LiveRun implements HeldRun, StepTaker {
   }
 
   #replayNext(): void {
-    const item = this.#script.nextTold();
+    const item = this.script.nextTold();
     // The function is expected to take this step: it may be awaiting what is no step.
     if (item === null) return this.#watchStall();
-    this.#parts.turns.ask(this);
+    this.ask();
     if (item.kind === "got") {
       for (const step of item.steps) this.#answering.answer(this.operations.get(step), null);
     } else if (item.kind === "did") this.#answering.answer(this.operations.get(item.step), item);
@@ -265,7 +276,7 @@ export class LiveRun implements HeldRun, StepTaker {
 
   /** All that the record says was told again: what was under way then goes on. */
   #goLive(): void {
-    this.#inbox.isOpen = true;
+    this.inbox.isOpen = true;
     this.#steps.goOn();
     const deadlineAtMs = this.#start?.deadlineAtMs ?? null;
     if (deadlineAtMs !== null && this.stopped === null) {
@@ -280,22 +291,22 @@ export class LiveRun implements HeldRun, StepTaker {
   /** Tells the function the next thing. `false`: there is none. */
   #tellNext(): boolean {
     const mayStop = this.stopped === null && this.#last === null;
-    const portion = this.#inbox.take(mayStop);
+    const portion = this.inbox.take(mayStop);
     if (portion === null) return false;
     if (portion.kind === "got") {
-      this.#speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
+      this.speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
       for (const operation of portion.operations) this.#answering.answer(operation, null);
       return true;
     }
     const { news } = portion;
     if (news.kind === "stop") {
-      this.#speech.add(news);
+      this.speech.add(news);
       this.#applyStop(news);
     } else if (news.kind === "took") {
-      this.#speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
+      this.speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
       this.#answering.answerSignal(news.operation, news.signal);
     } else if (isLocalEnd(news.operation.ended)) {
-      this.#speech.add(news.operation.ended);
+      this.speech.add(news.operation.ended);
       this.#answering.answer(news.operation, news.operation.ended);
     }
     return true;
@@ -310,50 +321,50 @@ export class LiveRun implements HeldRun, StepTaker {
   finish(last: LastWord): void {
     if (this.#isOver || this.#last !== null || this.#broken !== null) return;
     const missed = this.#missed();
-    if (missed !== null) this.#break(missed);
+    if (missed !== null) this.onChanged(missed);
     else this.#end(last);
   }
 
   /** What the function did not do that the record says. */
   #missed(): MillraceError | null {
-    return this.#script.missed(this.#steps.all.size + 1);
+    return this.script.missed(this.#steps.all.size + 1);
   }
 
   #end(last: LastWord): void {
     this.#last = last;
-    this.#speech.add(last.item);
-    this.#parts.turns.ask(this);
+    this.speech.add(last.item);
+    this.ask();
   }
 
   #watchStall(): void {
     this.#stall.start(STALL_MS, () => {
       if (this.#isOver || this.#last !== null) return;
-      this.#break(this.#missed() ?? stalled());
+      this.onChanged(this.#missed() ?? stalled());
     });
   }
 
   /** Says what there is to say, or rests. */
   #speak(): void {
-    if (this.#speech.isSaying) return;
-    if (this.#leaving === "now") return void this.#speech.letGo({ kind: "release" });
-    const state = this.#underWay.isWaiting ? "waiting" : "running";
-    if (this.#speech.say(this.#last?.next ?? null, state)) return;
-    if (this.#leaving === "soon" && this.#underWay.hasUnstarted) {
-      return void this.#speech.letGo({ kind: "release" });
+    if (this.speech.isSaying) return;
+    if (this.#leaving === "now") return void this.speech.letGo({ kind: "release" });
+    const state = this.underWay.isWaiting ? "waiting" : "running";
+    if (this.speech.say(this.#last?.next ?? null, state)) return;
+    if (this.#leaving === "soon" && this.underWay.hasUnstarted) {
+      return void this.speech.letGo({ kind: "release" });
     }
-    this.#underWay.startLocals();
+    this.underWay.startLocals();
     this.#rest();
   }
 
   /** Nothing is to be done until something is told. */
   #rest(): void {
-    if (this.#last !== null || this.#underWay.isBusyHere || this.#inbox.isReading) return;
-    if (this.#underWay.isEmpty) return this.#watchStall();
-    this.#underWay.idleSinceMs ??= performance.now();
-    if (this.#parts.owner.unconfirmed > 0) return;
+    if (this.#last !== null || this.underWay.isBusyHere || this.inbox.isReading) return;
+    if (this.underWay.isEmpty) return this.#watchStall();
+    this.underWay.idleSinceMs ??= performance.now();
+    if (this.owner.unconfirmed > 0) return;
     const deadlineAtMs = this.stopped === null ? (this.#start?.deadlineAtMs ?? null) : null;
-    const delayMs = this.#underWay.mayPark(deadlineAtMs, this.#leaving === "soon");
+    const delayMs = this.underWay.mayPark(deadlineAtMs, this.#leaving === "soon");
     if (delayMs === undefined) return;
-    void this.#speech.letGo({ kind: "parked", delayMs, facts: this.#inbox.facts.size });
+    void this.speech.letGo({ kind: "parked", delayMs, facts: this.inbox.facts.size });
   }
 }

@@ -49,56 +49,51 @@ export type Outcome =
 /** How a local step ended. */
 export type LocalEnd = Extract<Told, { kind: "did" }>;
 
-/** A step that the function took. */
-export interface Operation {
+/** A step that the function took. It is open until it is told what it came to. */
+export class Operation {
   readonly step: number;
   readonly draft: Draft;
   readonly begun: Begun;
   readonly scope: Scope;
   readonly promise: Promise<unknown>;
-  readonly settle: (outcome: Outcome) => void;
   /** `dropped`: nobody waits for it any more. */
-  state: "open" | "told" | "dropped";
+  state: "open" | "told" | "dropped" = "open";
   /** How it ended, once the function or the unwinding was told. */
-  outcome: Outcome | null;
+  outcome: Outcome | null = null;
   /** It ended before anyone asked. */
-  ended: Ending | LocalEnd | null;
+  ended: Ending | LocalEnd | null = null;
   /** The unwinding waits for its end. */
-  unwound: (() => void) | null;
-  cancelTimer: (() => void) | null;
+  unwound: (() => void) | null = null;
+  cancelTimer: (() => void) | null = null;
   /** What a local function came to, where it is handed on as it is. */
-  value: { readonly value: unknown } | null;
+  value: { readonly value: unknown } | null = null;
   /** Whether its end is on the way to be told. */
-  isQueued: boolean;
+  isQueued = false;
   /** Whether it was in the record when its run was taken up. */
-  isRecorded: boolean;
+  isRecorded = false;
+  #resolve: (output: unknown) => void = ignore;
+  #reject: (error: Error) => void = ignore;
+
+  constructor(step: number, draft: Draft, begun: Begun, scope: Scope) {
+    this.step = step;
+    this.draft = draft;
+    this.begun = begun;
+    this.scope = scope;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whether the function looks at it is its own affair.
+    this.promise.catch(ignore);
+  }
+
+  settle(outcome: Outcome): void {
+    if (outcome.ok) this.#resolve(outcome.output);
+    else this.#reject(outcome.error);
+  }
 }
 
-/** Makes an operation that is open. */
-export function openOperation(step: number, draft: Draft, begun: Begun, scope: Scope): Operation {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  // Whether the function looks at it is its own affair.
-  promise.catch(() => {});
-  return {
-    step,
-    draft,
-    begun,
-    scope,
-    promise,
-    settle: (outcome) => {
-      if (outcome.ok) resolve(outcome.output);
-      else reject(outcome.error);
-    },
-    state: "open",
-    outcome: null,
-    ended: null,
-    unwound: null,
-    cancelTimer: null,
-    value: null,
-    isQueued: false,
-    isRecorded: false,
-  };
-}
+const ignore = (): void => {};
 
 /** Steps that are cancelled together: those of a run, of a branch of a race, of the unwinding. */
 export class Scope {
@@ -124,6 +119,13 @@ export class Scope {
 
   remove(operation: Operation): void {
     this.#operations.delete(operation);
+  }
+
+  /** Whether anything that was taken in it is still open. */
+  get hasOpen(): boolean {
+    for (const { state } of this.#operations) if (state === "open") return true;
+    for (const scope of this.#inner) if (scope.hasOpen) return true;
+    return false;
   }
 
   /** Drops what is open in it, and refuses more. */

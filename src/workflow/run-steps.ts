@@ -3,7 +3,7 @@ import { MillraceError } from "../core/errors.ts";
 import { type ChildrenParts, addLate, recover } from "./children.ts";
 import { tooLargeRecord, tooManySteps } from "./errors.ts";
 import { beginItem } from "./matching.ts";
-import { type Draft, type Operation, type Scope, jobIdOf, openOperation } from "./operation.ts";
+import { type Draft, Operation, type Scope, jobIdOf } from "./operation.ts";
 import { type Begun, writeItem } from "./record.ts";
 import { MAX_RECORD_LENGTH, MAX_RUN_STEPS } from "./run-parts.ts";
 import type { Script } from "./script.ts";
@@ -14,7 +14,7 @@ export interface RunStepsParts extends ChildrenParts {
   readonly script: Script;
   readonly underWay: UnderWay;
   /** The function takes another step than the record has. */
-  readonly onChanged: (error: MillraceError) => void;
+  onChanged(error: MillraceError): void;
 }
 
 /** The steps of one run. */
@@ -44,7 +44,7 @@ export class RunSteps {
   }
 
   #open(step: number, draft: Draft, scope: Scope, begun: Begun): Operation {
-    const operation = openOperation(step, draft, begun, scope);
+    const operation = new Operation(step, draft, begun, scope);
     this.all.set(step, operation);
     scope.add(operation);
     this.#parts.inbox.index(jobIdOf(operation), operation);
@@ -66,11 +66,11 @@ export class RunSteps {
   #begin(step: number, draft: Draft, scope: Scope): Operation {
     this.#checkRoom(step, draft);
     const { work } = draft;
-    const { room, speech, clockMs } = this.#parts;
+    const { room, speech } = this.#parts;
     const child =
       work.kind === "job" ? room.prepareJob(work.type, work.input, work.options) : undefined;
     const jobId = child === undefined || child instanceof Promise ? null : child.id;
-    const begun = beginItem(step, draft, clockMs(), jobId);
+    const begun = beginItem(step, draft, this.#parts.clockMs(), jobId);
     const operation = this.#open(step, draft, scope, begun);
     if (child instanceof Promise) addLate(this.#parts, operation, child);
     else if (child !== undefined) speech.addChild(writeItem(begun, child.input), child);

@@ -6,22 +6,23 @@ import type { RunOwner } from "../runtime/index.ts";
 import { Outbox } from "./outbox.ts";
 import { type Item, writeItem } from "./record.ts";
 
+/** What it needs of its run. */
+export interface SpeechParts {
+  readonly owner: Pick<RunOwner, "say">;
+  onReply(isAccepted: boolean): void;
+}
+
 /** The speech of one run. */
 export class Speech {
   /** Entries that the record has. */
   entries = 0;
-  readonly #owner: RunOwner;
-  readonly #onReply: (isAccepted: boolean) => void;
+  readonly #parts: SpeechParts;
   readonly #outbox = new Outbox();
   #isSaying = false;
   #isStopped = false;
 
-  constructor(parts: {
-    readonly owner: RunOwner;
-    readonly onReply: (isAccepted: boolean) => void;
-  }) {
-    this.#owner = parts.owner;
-    this.#onReply = parts.onReply;
+  constructor(parts: SpeechParts) {
+    this.#parts = parts;
   }
 
   /** What it said and has yet to say, in UTF-16 units. */
@@ -72,18 +73,18 @@ export class Speech {
   async letGo(next: AdvanceOutcome): Promise<void> {
     if (this.#isSaying || this.#isStopped) return;
     this.#isSaying = true;
-    const reply = await this.#owner.say({ from: this.entries, entries: [], next });
+    const reply = await this.#parts.owner.say({ from: this.entries, entries: [], next });
     this.#isSaying = false;
-    this.#onReply(reply.accepted);
+    this.#parts.onReply(reply.accepted);
   }
 
   async #send(last: AdvanceOutcome | null, state: "running" | "waiting"): Promise<void> {
     const portion = this.#outbox.take();
     const next = last !== null && this.#outbox.isEmpty ? last : ({ kind: state } as const);
     this.#isSaying = true;
-    const reply = await this.#owner.say({ from: this.entries, ...portion, next });
+    const reply = await this.#parts.owner.say({ from: this.entries, ...portion, next });
     this.#isSaying = false;
     if (reply.accepted) this.entries += portion.entries.length;
-    this.#onReply(reply.accepted);
+    this.#parts.onReply(reply.accepted);
   }
 }

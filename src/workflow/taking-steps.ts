@@ -43,54 +43,88 @@ export interface StepTaker {
 
 /** The steps of a scope. */
 export function createSteps(taker: StepTaker, scope: Scope): Steps {
-  const job = (type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft => {
+  return new StepCalls(taker, scope) as { readonly [Name in keyof Steps]: unknown } as Steps;
+}
+
+/** The calls that a function makes; each can be taken out of it. A class: see RunEars. */
+class StepCalls {
+  readonly #taker: StepTaker;
+  readonly #scope: Scope;
+
+  constructor(taker: StepTaker, scope: Scope) {
+    this.#taker = taker;
+    this.#scope = scope;
+  }
+
+  readonly run = async (
+    name: string,
+    body: LocalBody,
+    { retry, undo }: LocalStepOptions<never> = {},
+  ): Promise<unknown> =>
+    this.#taker.take(this.#scope, {
+      name: checkStepName(name),
+      work: {
+        kind: "local",
+        body,
+        retry: readRetryPolicy(retry ?? { attempts: 1 }),
+        isHandedOn: this.#taker.isLocal,
+      },
+      undo,
+    });
+
+  readonly job = async (
+    type: AnyJobType,
+    input: unknown,
+    options?: JobStepOptions<never>,
+  ): Promise<unknown> => this.#taker.take(this.#scope, this.#draft(type, input, options));
+
+  readonly map = async (
+    type: AnyJobType,
+    inputs: readonly unknown[],
+    options?: MapOptions<never>,
+  ): Promise<readonly StepOutcome<unknown>[]> =>
+    mapOver(inputs, options, (input) => {
+      const draft = this.#draft(type, input, withoutConcurrency(options));
+      return this.#taker.take(this.#scope, { ...draft, isPassive: true });
+    });
+
+  readonly race = async (
+    branches: readonly ((step: Steps) => Promise<unknown>)[],
+  ): Promise<unknown> => race(this.#taker, this.#scope, branches);
+
+  readonly sleep = async (duration: Duration): Promise<void> => {
+    const durationMs = parseDuration(duration, "sleep");
+    await this.#taker.take(this.#scope, sleepUntil("sleep", this.#taker.clockMs() + durationMs));
+  };
+
+  readonly sleepUntil = async (time: Date | number | string): Promise<void> => {
+    await this.#taker.take(this.#scope, sleepUntil("sleep until", readTime(time)));
+  };
+
+  readonly waitForSignal = async (
+    name: string,
+    { timeout, schema }: SignalOptions<unknown> = {},
+  ): Promise<unknown> => {
+    const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
+    return this.#taker.take(this.#scope, {
+      name: checkName(name, "signal"),
+      work: {
+        kind: "signal",
+        untilMs: timeoutMs === null ? null : this.#taker.clockMs() + timeoutMs,
+        accept: (payload) =>
+          validate(schema, payload, `payload of the signal ${name}`, "INVALID_INPUT"),
+      },
+    });
+  };
+
+  readonly now = (): number => this.#taker.nowMs();
+  readonly random = (): number => this.#taker.chance.random();
+  readonly uuid = (): string => this.#taker.chance.uuid();
+
+  #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft {
     const { name = type.name, undo, ...options } = given;
-    return { name: checkStepName(name), work: jobWork(taker, type, input, options), undo };
-  };
-  const steps: { readonly [Name in keyof Steps]: unknown } = {
-    run: async (name: string, body: LocalBody, { retry, undo }: LocalStepOptions<never> = {}) =>
-      taker.take(scope, {
-        name: checkStepName(name),
-        work: {
-          kind: "local",
-          body,
-          retry: readRetryPolicy(retry ?? { attempts: 1 }),
-          isHandedOn: taker.isLocal,
-        },
-        undo,
-      }),
-    job: async (type: AnyJobType, input: unknown, options?: JobStepOptions<never>) =>
-      taker.take(scope, job(type, input, options)),
-    map: async (type: AnyJobType, inputs: readonly unknown[], options?: MapOptions<never>) =>
-      mapOver(inputs, options, (input) =>
-        taker.take(scope, { ...job(type, input, withoutConcurrency(options)), isPassive: true }),
-      ),
-    race: async (branches: readonly ((step: Steps) => Promise<unknown>)[]) =>
-      race(taker, scope, branches),
-    sleep: async (duration: Duration) => {
-      const durationMs = parseDuration(duration, "sleep");
-      await taker.take(scope, sleepUntil("sleep", taker.clockMs() + durationMs));
-    },
-    sleepUntil: async (time: Date | number | string) => {
-      await taker.take(scope, sleepUntil("sleep until", readTime(time)));
-    },
-    waitForSignal: async (name: string, { timeout, schema }: SignalOptions<unknown> = {}) => {
-      const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
-      return taker.take(scope, {
-        name: checkName(name, "signal"),
-        work: {
-          kind: "signal",
-          untilMs: timeoutMs === null ? null : taker.clockMs() + timeoutMs,
-          accept: (payload) =>
-            validate(schema, payload, `payload of the signal ${name}`, "INVALID_INPUT"),
-        },
-      });
-    },
-    now: () => taker.nowMs(),
-    random: () => taker.chance.random(),
-    uuid: () => taker.chance.uuid(),
-  };
-  return steps as Steps;
+    return { name: checkStepName(name), work: jobWork(this.#taker, type, input, options), undo };
+  }
 }
 
 /** Longest name of a step. */

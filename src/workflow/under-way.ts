@@ -12,13 +12,13 @@ const LIGHT_FOR_MS = 250;
 /** What it needs of its run. */
 export interface UnderWayParts {
   readonly runId: string;
-  readonly clockMs: () => number;
+  clockMs(): number;
   /** A local function has ended. */
-  readonly onEnd: (operation: Operation, end: LocalEnd) => void;
+  onEnd(operation: Operation, end: LocalEnd): void;
   /** A sleep is over, or the time of a wait. */
-  readonly onTimeout: (operation: Operation) => void;
+  onTimeout(operation: Operation): void;
   /** A local function takes its time. */
-  readonly onSlow: () => void;
+  onSlow(): void;
 }
 
 /** The steps of one run that have not ended. */
@@ -119,7 +119,7 @@ export class UnderWay {
       step: operation.step,
       runId: this.#parts.runId,
       work,
-      nowMs: this.#parts.clockMs,
+      nowMs: () => this.#parts.clockMs(),
       onEnd: (end, value) => {
         this.#locals.delete(operation);
         if (end.error === undefined) operation.value = { value };

@@ -1,5 +1,6 @@
 // Deadlines for many calls at the cost of one timer.
 import { MillraceError } from "../../core/errors.ts";
+import { SlidingMap } from "../../core/sliding-map.ts";
 
 /** How late a deadline may be noticed. */
 const TICK_MS = 50;
@@ -24,11 +25,12 @@ export interface Deadlines {
 
 /** Makes deadlines by a monotonic clock. */
 export function createDeadlines(now: () => number): Deadlines {
-  const waiting = new Set<Waiting>();
+  const waiting = new SlidingMap<number, Waiting>();
+  let calls = 0;
   let timer: NodeJS.Timeout | null = null;
   const tick = (): void => {
     const nowMs = now();
-    for (const entry of waiting) {
+    for (const entry of waiting.values()) {
       if (entry.endAtMs <= nowMs) entry.fail(new NoAnswer("no answer"));
     }
     if (waiting.size === 0 && timer !== null) {
@@ -39,22 +41,23 @@ export function createDeadlines(now: () => number): Deadlines {
   return {
     limit: (promise, endAtMs) =>
       new Promise((resolve, reject) => {
+        const call = (calls += 1);
         const entry: Waiting = {
           endAtMs,
           fail: (error) => {
-            waiting.delete(entry);
+            waiting.delete(call);
             reject(error instanceof Error ? error : new Error(String(error)));
           },
         };
-        waiting.add(entry);
+        waiting.set(call, entry);
         timer ??= setInterval(tick, TICK_MS);
         promise.then((value) => {
-          waiting.delete(entry);
+          waiting.delete(call);
           return resolve(value);
         }, entry.fail);
       }),
     close: () => {
-      for (const entry of waiting) entry.fail(new MillraceError("STORE_CLOSED"));
+      for (const entry of waiting.values()) entry.fail(new MillraceError("STORE_CLOSED"));
       tick();
     },
   };

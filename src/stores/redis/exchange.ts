@@ -1,4 +1,5 @@
 // Exchanges over many rooms with one capacity, in as few rounds as there are surprises.
+import { SlidingMap } from "../../core/sliding-map.ts";
 import type {
   ClaimRequest,
   ExchangeReply,
@@ -62,7 +63,7 @@ export function createExchanger(
   workers: ReadonlyMap<string, WorkerState>,
   keepJobs: KeepJobs,
 ): Exchanger {
-  const held = new Map<string, Held>();
+  const held = new SlidingMap<string, Held>();
   const waiting = new Set<string>();
   const late: LateReplies = new Map();
   const giveBack = givingBack(context, held);
@@ -118,7 +119,7 @@ export function createExchanger(
 }
 
 /** A worker that seems to run what was given back would be handed no suspects, who want an idle one. */
-function givingBack(context: Context, held: Map<string, Held>): Insides["giveBack"] {
+function givingBack(context: Context, held: SlidingMap<string, Held>): Insides["giveBack"] {
   return (claims) => {
     for (const { token } of claims) held.delete(token);
     return giveBackClaims(context, claims);
@@ -173,7 +174,7 @@ const UNANSWERED: SettleReply = { accepted: false, why: "unanswered" };
 /** What the parts of an exchange share. */
 export interface Insides {
   readonly context: Context;
-  readonly held: Map<string, Held>;
+  readonly held: SlidingMap<string, Held>;
   /** Tokens of workflow runs that only wait. */
   readonly waiting: Set<string>;
   /** What runs are to be told of what this exchange ended. */

@@ -57,7 +57,7 @@ export function keepReplies(
 }
 
 /** Drops what was remembered first, down to a bound. */
-export function trim(map: Map<string, unknown>, most: number): void {
+export function trim(map: Pick<LateReplies, "delete" | "keys" | "size">, most: number): void {
   for (const key of map.keys()) {
     if (map.size <= most) return;
     map.delete(key);

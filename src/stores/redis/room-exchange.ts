@@ -44,7 +44,7 @@ export interface RoomReply {
 }
 
 /** Claims by token, as far as they were made by this process. */
-export type HeldClaims = ReadonlyMap<string, Held>;
+export type HeldClaims = Pick<ReadonlyMap<string, Held>, "get">;
 
 /** Tells what becomes of a call whose answer did not come in time, when it comes. */
 export type LateAnswer = (request: RoomRequest, late: Promise<RoomReply>) => void;

@@ -1,5 +1,6 @@
 // The claims of this process, remembered: settling one then needs no look at its row.
 import type { JobId } from "../../core/ids.ts";
+import { SlidingMap } from "../../core/sliding-map.ts";
 import type { Group } from "./gates.ts";
 import type { Lane } from "./lanes.ts";
 
@@ -23,9 +24,9 @@ export interface StepClaim {
 
 /** What is known of claims, by token. Only a hint: what the tables say decides. */
 export class Claims {
-  readonly #lanes = new Map<string, Lane>();
-  readonly #keyed = new Map<string, KeyedClaim>();
-  readonly #steps = new Map<string, StepClaim>();
+  readonly #lanes = new SlidingMap<string, Lane>();
+  readonly #keyed = new SlidingMap<string, KeyedClaim>();
+  readonly #steps = new SlidingMap<string, StepClaim>();
 
   rememberKeyed(token: string, claim: KeyedClaim): void {
     put(this.#keyed, token, claim);
@@ -61,12 +62,12 @@ export class Claims {
   }
 }
 
-function put<Claim>(claims: Map<string, Claim>, token: string, claim: Claim): void {
+function put<Claim>(claims: SlidingMap<string, Claim>, token: string, claim: Claim): void {
   if (claims.size >= MAX_REMEMBERED_CLAIMS) claims.clear();
   claims.set(token, claim);
 }
 
-function take<Claim>(claims: Map<string, Claim>, token: string): Claim | undefined {
+function take<Claim>(claims: SlidingMap<string, Claim>, token: string): Claim | undefined {
   const claim = claims.get(token);
   if (claim !== undefined) claims.delete(token);
   return claim;

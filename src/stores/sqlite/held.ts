@@ -1,5 +1,6 @@
 // The runs that workers hold, remembered as their rows were when last written: going on then needs no look at the row.
 import type { JobId } from "../../core/ids.ts";
+import { SlidingMap } from "../../core/sliding-map.ts";
 import type { Lane } from "./lanes.ts";
 
 /** Runs remembered; one that is forgotten goes on by a look at its row. */
@@ -17,7 +18,7 @@ export interface HeldRow {
 
 /** Held runs by id. Only a hint: statements that build on it say what they expect, and change nothing where it is not so. */
 export class HeldRows {
-  readonly #byRun = new Map<JobId, HeldRow>();
+  readonly #byRun = new SlidingMap<JobId, HeldRow>();
 
   remember(run: JobId, row: HeldRow): void {
     if (this.#byRun.size >= MAX_REMEMBERED_RUNS) this.#byRun.clear();

@@ -6,6 +6,7 @@ import {
   checkScheduleQuery,
   checkTicks,
 } from "../../core/schedule-checks.ts";
+import { SlidingMap } from "../../core/sliding-map.ts";
 import type {
   AttachWorker,
   ChangeMatching,
@@ -38,7 +39,7 @@ const MAX_WAITING_CALLS = 100_000;
 
 /** Gathers calls into messages. */
 export class Caller {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new SlidingMap<number, Waiting>();
   readonly #handlers = new Map<number, (notice: Notice) => void>();
   #channel: Channel | undefined;
   #gathered: Call[] = [];
