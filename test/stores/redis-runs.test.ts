@@ -19,11 +19,14 @@ import {
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { PATIENCE_MS, type Runs, endWell, enqueueRuns, types } from "../workflow/dying-runs.ts";
 import { type CuttingProxy, startCuttingProxy } from "./cutting-proxy.ts";
 
 /** Calls at which an owner dies, in turn before and after the call is carried out. */
 const PLACES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 8);
-const PATIENCE_MS = 60_000;
+/** On a Cluster a call is made in each place: they are more, and each death takes longer. */
+const CLUSTER_PLACES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 4);
+const CLUSTER_STRIDE = 5;
 /** Beyond what a busy machine keeps a living worker from renewing. */
 const LEASE = "4s";
 /** How long calls of an owner that is dead are tried. */
@@ -39,40 +42,14 @@ afterAll(async () => {
   await server.stop();
 }, PATIENCE_MS);
 
-const undone: string[] = [];
-const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
-const fail = defineJob({
-  name: "fail",
-  retry: { attempts: 1 },
-  run: () => {
-    throw new Error("no luck");
-  },
-});
-const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(String(input)) });
-const succeeding = defineWorkflow({
-  name: "succeeding",
-  run: async ({ step: steps }) => {
-    const one = await steps.job(add, 0);
-    const two = await steps.run("two", () => one + 1);
-    const many = await steps.map(add, [1, 2, 3], { concurrency: 2 });
-    return [one, two, many.length];
-  },
-});
-const failing = defineWorkflow({
-  name: "failing",
-  run: async ({ step: steps }) => {
-    await steps.job(add, 0, { undo: { job: remove, input: () => "first" } });
-    await steps.job(add, 1, { undo: { job: remove, input: () => "second" } });
-    await steps.job(fail, null);
-  },
-});
-const jobs = [add, fail, remove, succeeding, failing];
-
 async function open(url: string, namespace: string, deadlineMs = 10_000): Promise<Millrace> {
-  const store = await openRedisStore({ url, namespace, deadlineMs });
+  // On a busy machine the short deadline may be over before there is a connection.
+  const store = await vi.waitFor(() => openRedisStore({ url, namespace, deadlineMs }), {
+    timeout: PATIENCE_MS,
+  });
   const mill = await openMillrace({
     store,
-    jobs,
+    jobs: types.all,
     logger: false,
     worker: { leaseDuration: LEASE, sweepInterval: "500ms", shutdownGrace: 0 },
   });
@@ -84,28 +61,36 @@ async function open(url: string, namespace: string, deadlineMs = 10_000): Promis
 }
 
 interface Dying {
-  readonly good: string;
-  readonly bad: string;
+  /** Whether it died before its runs had ended. */
+  readonly hasDied: boolean;
+  readonly runs: Runs;
   readonly heir: Millrace;
 }
 
+/** A server, or the nodes of a Cluster. */
+interface Servers {
+  readonly scheme: string;
+  readonly ports: readonly number[];
+}
+
+function urlOf({ scheme, ports }: Servers): string {
+  return `${scheme}://${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
+}
+
 /** Two runs whose owner dies at a call, and another worker. */
-async function beginDying(at: number, isKept: boolean): Promise<Dying> {
-  const namespace = `dies-${at}-${isKept}`;
-  const proxy = await startCuttingProxy(server.port, {
-    scripts: [EXCHANGE, SPEAK, KEEP_CHILDREN],
-    at,
-    isKept,
-  });
-  const first = await open(`redis://127.0.0.1:${proxy.port}`, namespace, DEAD_MS);
-  const heir = await open(server.url, namespace);
-  const good = await heir.enqueue(succeeding, null);
-  const bad = await heir.enqueue(failing, null);
+async function beginDying(servers: Servers, { at, isKept }: Place): Promise<Dying> {
+  const namespace = `dies-${at}-${isKept}-${randomUUID()}`;
+  const scripts = [EXCHANGE, SPEAK, KEEP_CHILDREN];
+  const proxy = await startCuttingProxy(servers.ports, { scripts, at, isKept });
+  const first = await open(urlOf({ ...servers, ports: proxy.ports }), namespace, DEAD_MS);
+  const heir = await open(urlOf(servers), namespace);
+  const runs = await enqueueRuns(heir);
   await first.start();
-  await diesOrEnds(proxy, heir, [good.id, bad.id]);
+  await diesOrEnds(proxy, heir, [runs.good, runs.bad]);
+  const hasDied = proxy.hasCut;
   closing.push(async () => proxy[Symbol.asyncDispose]());
   await heir.start();
-  return { good: good.id, bad: bad.id, heir };
+  return { hasDied, runs, heir };
 }
 
 /** The owner is dead, or the runs took fewer calls than that. */
@@ -126,44 +111,42 @@ async function diesOrEnds(
   );
 }
 
-async function endsWell({ good, bad, heir }: Dying): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      expect((await heir.job(good))?.state).toBe("succeeded");
-      expect((await heir.job(bad))?.state).toBe("failed");
-    },
-    { timeout: PATIENCE_MS, interval: 100 },
-  );
-  expect((await heir.job(good))?.result).toEqual([1, 2, 3]);
-  const run = await heir.runs.get(bad);
-  expect(run?.undone).toEqual([2, 1]);
-  expect(run?.notUndone).toEqual([]);
-  for (const id of [good, bad]) {
-    const steps = (await heir.runs.get(id))?.steps ?? [];
-    const open = steps.filter(({ state }) => state === "waiting" || state === "running");
-    expect(open).toEqual([]);
-  }
-  await vi.waitFor(
-    async () => {
-      const { jobs: left } = await heir.jobs({
-        states: ["ready", "scheduled", "running", "waiting"],
-      });
-      expect(left).toEqual([]);
-    },
-    { timeout: PATIENCE_MS, interval: 100 },
-  );
+interface Place {
+  readonly at: number;
+  readonly isKept: boolean;
+}
+
+/** Calls at which to die, so many apart, two before they are carried out and two after. */
+function placesOf(count: number, step: number): readonly Place[] {
+  return Array.from({ length: count }, (_, index) => ({
+    at: step * index + 1 + (index % 2),
+    isKept: index % 4 > 1,
+  }));
+}
+
+async function dieAndEndWell(servers: Servers, places: readonly Place[]): Promise<void> {
+  const dying = await Promise.all(places.map(async (place) => beginDying(servers, place)));
+  expect(dying.filter(({ hasDied }) => hasDied).length).toBeGreaterThan(places.length / 2);
+  await Promise.all(dying.map(async ({ runs, heir }) => endWell(heir, runs)));
 }
 
 test(
   "a run whose owner dies at any call ends elsewhere, each step once, each undo done",
   { timeout: 2 * PATIENCE_MS },
   async () => {
-    const places = Array.from({ length: PLACES }, (_, index) => ({
-      at: 2 * index + 1 + (index % 2),
-      isKept: index % 4 > 1,
-    }));
-    const dying = await Promise.all(places.map(({ at, isKept }) => beginDying(at, isKept)));
-    await Promise.all(dying.map(endsWell));
+    await dieAndEndWell({ scheme: "redis", ports: [server.port] }, placesOf(PLACES, 2));
+  },
+);
+
+test(
+  "so it does on a Cluster, where a run and its steps are on several servers",
+  { timeout: 2 * PATIENCE_MS },
+  async () => {
+    const scheme = "redis+cluster";
+    const ports = Array.from(inject("redisClusterUrl").matchAll(/:(\d+)/g), ([, port]) =>
+      Number(port),
+    );
+    await dieAndEndWell({ scheme, ports }, placesOf(CLUSTER_PLACES, CLUSTER_STRIDE));
   },
 );
 

@@ -2,13 +2,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type Millrace, type Store, defineJob, defineWorkflow, openMillrace } from "millrace";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Millrace, type Store, openMillrace } from "millrace";
 import { openSqliteStore } from "../../src/stores/sqlite/index.ts";
+import { GOOD_RESULT } from "../chaos/programs/run-jobs.ts";
+import { PATIENCE_MS, endWell, enqueueRuns, types, undone } from "./dying-runs.ts";
 
 /** Writes at which an owner dies, in turn before and after the write is kept: about as many as the runs below take. */
 const MOST_WRITES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 8);
-const PATIENCE_MS = 60_000;
 
 let directory: string;
 const closing: Promise<void>[] = [];
@@ -21,35 +22,6 @@ afterAll(async () => {
   await Promise.all(closing);
   await rm(directory, { recursive: true, force: true });
 }, PATIENCE_MS);
-
-const undone: string[] = [];
-const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
-const fail = defineJob({
-  name: "fail",
-  retry: { attempts: 1 },
-  run: () => {
-    throw new Error("no luck");
-  },
-});
-const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(String(input)) });
-const succeeding = defineWorkflow({
-  name: "succeeding",
-  run: async ({ step }) => {
-    const one = await step.job(add, 0);
-    const two = await step.run("two", () => one + 1);
-    const many = await step.map(add, [1, 2, 3], { concurrency: 2 });
-    return [one, two, many.length];
-  },
-});
-const failing = defineWorkflow({
-  name: "failing",
-  run: async ({ step }) => {
-    await step.job(add, 0, { undo: { job: remove, input: () => "first" } });
-    await step.job(add, 1, { undo: { job: remove, input: () => "second" } });
-    await step.job(fail, null);
-  },
-});
-const jobs = [add, fail, remove, succeeding, failing];
 
 /** A store that dies with its process: at its so-many-th exchange with something to say, before or after it is kept. */
 function dyingStore(store: Store, dieAt: number, isKept: boolean): Store {
@@ -72,7 +44,7 @@ function dyingStore(store: Store, dieAt: number, isKept: boolean): Store {
 }
 
 async function open(store: Store): Promise<Millrace> {
-  return openMillrace({ store, jobs, logger: false, worker: { shutdownGrace: 0 } });
+  return openMillrace({ store, jobs: types.all, logger: false, worker: { shutdownGrace: 0 } });
 }
 
 const places = Array.from({ length: MOST_WRITES }, (_, index) => ({
@@ -89,37 +61,12 @@ test(
         const path = join(directory, `${dieAt}-${isKept}.db`);
         const store = await openSqliteStore({ path, namespace: "default", durability: "os" });
         const first = await open(dyingStore(store, dieAt, isKept));
-        const [good, bad] = [
-          await first.enqueue(succeeding, null),
-          await first.enqueue(failing, null),
-        ];
+        const runs = await enqueueRuns(first);
         await first.start();
         const heir = await openSqliteStore({ path, namespace: "default", durability: "os" });
         const second = await open(heir);
         await second.start();
-        await vi.waitFor(
-          async () => {
-            expect((await second.job(good.id))?.state).toBe("succeeded");
-            expect((await second.job(bad.id))?.state).toBe("failed");
-          },
-          { timeout: PATIENCE_MS, interval: 50 },
-        );
-        expect((await second.job(good.id))?.result).toEqual([1, 2, 3]);
-        const run = await second.runs.get(bad.id);
-        expect(run?.undone).toEqual([2, 1]);
-        expect(run?.notUndone).toEqual([]);
-        for (const id of [good.id, bad.id]) {
-          const steps = (await second.runs.get(id))?.steps ?? [];
-          expect(
-            steps
-              .map(({ state }) => state)
-              .filter((state) => state === "waiting" || state === "running"),
-          ).toEqual([]);
-        }
-        const { jobs: left } = await second.jobs({
-          states: ["ready", "scheduled", "running", "waiting"],
-        });
-        expect(left).toEqual([]);
+        await endWell(second, runs);
         closing.push(
           first.close(),
           second.close().then(() => heir.close()),
@@ -150,9 +97,9 @@ test("words that are delivered twice change nothing", { timeout: PATIENCE_MS }, 
   undone.length = 0;
   const mill = await open(twice);
   await mill.start();
-  const good = await Promise.all(Array.from({ length: 10 }, () => mill.enqueue(succeeding, null)));
-  const bad = await mill.enqueue(failing, null);
-  for (const receipt of good) expect(await receipt.result({ timeout: "30s" })).toEqual([1, 2, 3]);
+  const good = await Promise.all(Array.from({ length: 10 }, () => mill.enqueue(types.good, null)));
+  const bad = await mill.enqueue(types.bad, null);
+  for (const receipt of good) expect(await receipt.result({ timeout: "30s" })).toEqual(GOOD_RESULT);
   await expect(bad.result({ timeout: "30s" })).rejects.toMatchObject({ code: "JOB_FAILED" });
   expect(undone).toEqual(["second", "first"]);
   const queues = await store.queues();

@@ -1,6 +1,5 @@
-// The workflows that faults happen to, and the record of what they undid, which no fault touches.
+// The workflows that faults happen to.
 import { type AnyJobType, type WorkflowType, defineJob, defineWorkflow } from "millrace";
-import { appendFileSync } from "node:fs";
 
 /** What was undone: which step of which run. */
 export interface Undone {
@@ -18,8 +17,8 @@ export interface RunTypes {
 
 export const GOOD_RESULT = [1, 2, 3] as const;
 
-/** @param record the file of undos; `null` for a process that runs nothing */
-export function runTypes(record: string | null): RunTypes {
+/** @param onUndo is told what is undone */
+export function runTypes(onUndo: (undone: Undone) => void): RunTypes {
   const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
   const refuse = defineJob({
     name: "refuse",
@@ -28,12 +27,7 @@ export function runTypes(record: string | null): RunTypes {
       throw new Error("as it was told");
     },
   });
-  const undo = defineJob({
-    name: "undo",
-    run: ({ input }) => {
-      if (record !== null) appendFileSync(record, `${JSON.stringify(input)}\n`);
-    },
-  });
+  const undo = defineJob({ name: "undo", run: ({ input }) => onUndo(input as Undone) });
   const good = defineWorkflow({
     name: "good",
     run: async ({ step }) => {

@@ -1,4 +1,5 @@
 // A process that works on runs, and dies at a write to its store, or says everything twice, as it is told.
+import { appendFileSync } from "node:fs";
 import { type Store, openMillrace } from "millrace";
 import { openStore } from "../../../src/runtime/open-store.ts";
 import { QUICK_WORKER } from "../harness/place.ts";
@@ -28,7 +29,8 @@ const kept = await openStore({ url: options.store, namespace: "default" });
 const mill = await openMillrace({
   store: wrapped(kept),
   logger: false,
-  jobs: runTypes(options.record).all,
+  // A file that no fault touches.
+  jobs: runTypes((undone) => appendFileSync(options.record, `${JSON.stringify(undone)}\n`)).all,
   worker: QUICK_WORKER,
 });
 

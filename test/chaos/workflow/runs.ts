@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { openStore } from "../../../src/runtime/open-store.ts";
+import { MortalCluster } from "../redis/cluster.ts";
 import { MortalServer } from "../redis/server.ts";
 import { type Chaos, Program, TransitionCounter } from "../harness/index.ts";
 import { countJobs, until } from "../harness/place.ts";
@@ -17,7 +18,7 @@ const READ_TOGETHER = 20;
 /** A store with runs in it, watched from a process that no fault befalls. */
 export class RunPlace {
   readonly name: string;
-  readonly types: RunTypes = runTypes(null);
+  readonly types: RunTypes = runTypes(() => {});
   readonly transitions: TransitionCounter = new TransitionCounter();
   readonly #chaos: Chaos;
   readonly #address: { readonly url: string; readonly namespace: string };
@@ -115,8 +116,10 @@ export async function onEveryStore(
   const urls = [
     ["sqlite", `sqlite:${join(chaos.directory, "runs.db")}`],
     ["redis", server.url],
-  ] as const;
-  for (const [name, url] of urls) {
+  ];
+  // The short form leaves it out: to start it takes seconds.
+  if (!chaos.isShort) urls.push(["cluster", chaos.use(await MortalCluster.start()).url]);
+  for (const [name = "", url = ""] of urls) {
     const place = new RunPlace(chaos, name, url);
     if (await place.open()) await act(place);
     else chaos.figure(name, "keeps no runs");
