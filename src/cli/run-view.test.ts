@@ -47,6 +47,7 @@ function run(steps: readonly StepView[], given: Partial<RunView> = {}): RunView 
     steps,
     undone: [],
     notUndone: [],
+    notUndoneCount: 0,
     ...given,
   };
 }
@@ -106,6 +107,7 @@ describe("a run on a terminal", () => {
         error: { name: "MillraceError", code: "STEP_FAILED", message: "step 2 failed" },
         undone: [1],
         notUndone: [{ step: 2, error: { name: "Error", message: "gone" } }],
+        notUndoneCount: 3,
       },
     );
     const text = draw(view).join("\n");
@@ -113,6 +115,7 @@ describe("a run on a terminal", () => {
     expect(text).toContain("remove-network ↩ undoes 1");
     expect(text).toContain("undone: 1");
     expect(text).toContain("not undone: 2, gone");
+    expect(text).toContain("not undone: 2 more");
     expect(text).not.toContain("\u001b[31m room");
   });
 

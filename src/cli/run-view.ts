@@ -210,11 +210,13 @@ function markOf(state: StepState): string {
 }
 
 function undoLines(run: RunView): readonly string[] {
-  const { undone, notUndone } = run;
+  const { undone, notUndone, notUndoneCount } = run;
+  const untold = notUndoneCount - notUndone.length;
   return [
     ...(undone.length === 0 ? [] : [`undone: ${undone.join(", ")}`]),
     ...notUndone.map(({ step, error }) =>
       paint("red", `not undone: ${step}, ${brief(error.message, MAX_ERROR)}`),
     ),
+    ...(untold > 0 ? [paint("red", `not undone: ${untold} more`)] : []),
   ];
 }

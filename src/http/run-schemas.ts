@@ -90,7 +90,10 @@ export const runView: z.ZodType = named(
     parent: z.string().nullable().describe("The run that it is a step of."),
     steps: z.array(stepView),
     undone: z.array(z.int()).describe("Steps that were undone."),
-    notUndone: z.array(z.object({ step: z.int(), error: errorRecord })),
+    notUndone: z
+      .array(z.object({ step: z.int(), error: errorRecord }))
+      .describe("Steps that could not be undone, the first 100 of them."),
+    notUndoneCount: z.int().describe("How many could not be undone."),
   }),
 );
 

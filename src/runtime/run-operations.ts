@@ -70,7 +70,10 @@ export interface RunView {
   readonly parent: JobId | null;
   /** In the order in which they were taken. */
   readonly steps: readonly StepView[];
-  /** Of a run that failed or was cancelled: what was undone, and what could not be. */
+  /** Of a run that failed or was cancelled: what was undone. */
   readonly undone: readonly number[];
+  /** What could not be undone: the first 100, the latest step first. The steps that tried have the errors whole. */
   readonly notUndone: readonly { readonly step: number; readonly error: ErrorRecord }[];
+  /** How many could not be. */
+  readonly notUndoneCount: number;
 }

@@ -81,7 +81,10 @@ export type Item =
       readonly state: "succeeded" | "failed" | "cancelled";
       readonly step: number | null;
       readonly undone: readonly number[];
+      /** The first of them, with errors cut short. */
       readonly notUndone: readonly { readonly step: number; readonly error: ErrorRecord }[];
+      /** How many, where they are more. */
+      readonly notUndoneCount?: number;
     }
   /** A retry by hand: so many items stand, and these steps' jobs are made anew. */
   | { readonly kind: "back"; readonly keep: number; readonly redo: readonly number[] };

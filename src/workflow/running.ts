@@ -17,6 +17,13 @@ import { createSteps } from "./taking-steps.ts";
 /** Undos that are functions are tried so often: an undo that gives up leaves something behind. */
 const UNDO_ATTEMPTS = 5;
 
+/*
+ * Bounds of what the last entry of a record says of undos that failed. With the numbers of as many undone steps as a run
+ * can have, 0.7 MB, it stays within what a store takes as one entry (MAX_ENTRY_BYTES).
+ */
+const MAX_TOLD_UNDO_FAILURES = 100;
+const MAX_TOLD_MESSAGE_LENGTH = 500;
+
 /** Runs the function of a run. Never rejects. */
 export async function runFunction(run: LiveRun, values: RoomParts["values"]): Promise<void> {
   const secrets = secretsOf(run);
@@ -96,7 +103,7 @@ async function keepResult(
 }
 
 /** What was undone, and what could not be. */
-type Undone = Pick<LastWord["item"], "undone" | "notUndone">;
+type Undone = Pick<LastWord["item"], "undone" | "notUndone" | "notUndoneCount">;
 
 const NOTHING_UNDONE: Undone = { undone: [], notUndone: [] };
 
@@ -109,18 +116,32 @@ async function unwind(run: LiveRun, why: unknown): Promise<Undone> {
   const scope = new Scope();
   const undone: number[] = [];
   const notUndone: { step: number; error: ErrorRecord }[] = [];
+  let notUndoneCount = 0;
   for (const operation of taken.toReversed()) {
-    const draft = undoOf(run, operation);
-    if (draft === null) continue;
     try {
+      const draft = undoOf(run, operation);
+      if (draft === null) continue;
       await run.take(scope, draft);
       undone.push(operation.step);
     } catch (error) {
-      const record = error instanceof StepError ? error.error : toErrorRecord(error);
-      notUndone.push({ step: operation.step, error: record });
+      notUndoneCount += 1;
+      if (notUndoneCount > MAX_TOLD_UNDO_FAILURES) continue;
+      notUndone.push({ step: operation.step, error: shortError(error) });
     }
   }
-  return { undone, notUndone };
+  const isCut = notUndoneCount > notUndone.length;
+  return { undone, notUndone, ...(isCut ? { notUndoneCount } : {}) };
+}
+
+/** Of an undo that failed the step has the error whole. */
+function shortError(thrown: unknown): ErrorRecord {
+  const { name, message, code } =
+    thrown instanceof StepError ? thrown.error : toErrorRecord(thrown);
+  return {
+    name,
+    message: message.slice(0, MAX_TOLD_MESSAGE_LENGTH).toWellFormed(),
+    ...(code === undefined ? {} : { code }),
+  };
 }
 
 function isWork({ work }: Draft): boolean {

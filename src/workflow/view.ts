@@ -66,6 +66,7 @@ export function viewRun(parts: RunParts): RunView {
     steps: viewSteps(parts, items),
     undone: end?.undone ?? [],
     notUndone: end?.notUndone ?? [],
+    notUndoneCount: end?.notUndoneCount ?? end?.notUndone.length ?? 0,
   };
 }
 

@@ -322,6 +322,31 @@ describe("undo", () => {
     ]);
   });
 
+  test("goes on after one that can't be begun, and tells the first of very many that fail", async () => {
+    undone.length = 0;
+    const hopeless = defineWorkflow({
+      name: "hopeless",
+      run: async ({ step }) => {
+        await step.job(add, { a: 1, b: 1 }, { undo: { job: remove } });
+        const input = (): never => {
+          throw new Error("lost the way");
+        };
+        await step.job(add, { a: 2, b: 2 }, { undo: { job: remove, input } });
+        const many = Array.from({ length: 101 }, () => ({ a: 1, b: 1 }));
+        await step.map(add, many, { undo: { job: stuck } });
+        await step.job(fail, null);
+      },
+    });
+    const mill = await working(add, fail, remove, stuck, hopeless);
+    const receipt = await mill.enqueue(hopeless, null);
+    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
+    expect(undone).toEqual([2]);
+    const run = await mill.runs.get(receipt.id);
+    expect(run).toMatchObject({ undone: [1], notUndoneCount: 102 });
+    expect(run?.notUndone.length).toBe(100);
+    expect(run?.notUndone[0]).toEqual({ step: 103, error: { name: "Error", message: "no luck" } });
+  });
+
   test("follows a cancellation, which reaches the steps", async () => {
     undone.length = 0;
     const cancelled = defineWorkflow({
