@@ -68,8 +68,7 @@ export async function keepChildren(
     others.length === 0
       ? null
       : keeping.keepJobs(others).then(
-          (replies) =>
-            replies.some(({ because }) => because === "draining") ? { error: refused() } : null,
+          () => null,
           (error: unknown) => ({ error }),
         ),
   ]);
@@ -130,7 +129,6 @@ async function keepPart(
       continue;
     }
     room.isFollowed = reply[1] === 1;
-    if (String(reply[2]).includes(DRAINING)) throw refused();
     return handedOver(room, groups, reply, owner?.worker ?? "");
   }
 }
@@ -212,12 +210,6 @@ function writeChildren(
 }
 
 const HANDED_OVER = "H";
-const DRAINING = "d";
-
-/** A queue that drains takes no steps in: they stay in the outbox, and a sweep brings them when it takes in again. */
-function refused(): MillraceError {
-  return new MillraceError("QUEUE_DRAINING");
-}
 
 /** The claims of children that were handed over. */
 function handedOver(

@@ -162,7 +162,8 @@ async function look(
     context.link.command("hget", [room.name, "Q"]),
   ]);
   if (kept != null) return { id: job.id, state: kept.record.state, isNew: false };
-  if (draining !== null) return { id: job.id, state: null, isNew: false, because: "draining" };
+  if (draining !== null && job.parent === undefined)
+    return { id: job.id, state: null, isNew: false, because: "draining" };
   const { key, debounce } = job.unique;
   for (const [index, id] of ids.entries()) {
     const holder = found[index] ?? null;

@@ -32,7 +32,9 @@ export function enqueue(context: Context, jobs: readonly NewJob[]): EnqueueReply
 function enqueueOne(context: Context, job: NewJob): EnqueueReply {
   const standing = job.idempotency === undefined ? null : findByKey(context, job);
   if (standing !== null) return standing;
-  if (context.draining.size > 0 && context.draining.has(job.queue)) return refuse(context, job.id);
+  // A step is no new work: its run was taken in.
+  const isNewWork = job.parent === undefined;
+  if (isNewWork && context.draining.has(job.queue)) return refuse(context, job.id);
   const hasFlow = job.keys !== undefined || job.unique !== undefined;
   if (hasFlow) {
     const kept = findStanding(context, job);

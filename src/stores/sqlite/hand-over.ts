@@ -68,7 +68,7 @@ export class HandOver {
     if (child.runAtMs !== undefined || (child.delayMs ?? 0) > 0) return false;
     if (child.keys !== undefined || child.unique !== undefined) return false;
     if (child.idempotency !== undefined || child.expireAfterMs !== undefined) return false;
-    if (context.paused.has(child.queue) || context.draining.has(child.queue)) return false;
+    if (context.paused.has(child.queue)) return false;
     return !isLimited(context, child.queue) && !this.#isCrowded(lane);
   }
 

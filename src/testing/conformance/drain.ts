@@ -1,6 +1,7 @@
 // Draining: a queue that takes nothing new in, while what is there runs out.
 import assert from "node:assert/strict";
 import type { Topic } from "./harness.ts";
+import { beginRun, say, step } from "./run-cases.ts";
 import { outcomes } from "./worker.ts";
 import { HOUR_MS, SLACK_MS, assertNear } from "./world.ts";
 
@@ -81,6 +82,24 @@ export const drainTopic: Topic = {
         await store.setPaused({ ...DOOR, paused: false });
         assert.equal((await claim()).length, 1);
         assert.equal((await store.enqueue({ jobs: [job()] }))[0]?.because, "draining");
+      },
+    },
+    {
+      name: "take in the steps of runs, which are no new work, and hand them over",
+      needs: ["drain", "workflows"],
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        await world.store.setPaused({ ...DOOR, queue: "step", draining: true });
+        const [plain, tagged] = [step(world), step(world, { tags: ["t"], delayMs: HOUR_MS })];
+        const mine = step(world, { token: "mine.1" });
+        const children = [mine, plain, tagged];
+        assert.ok((await say(world, owner, run, { entries: ["1"], children })).accepted);
+        const kept = await world.store.get({ ids: children.map(({ id }) => id) });
+        assert.deepEqual(
+          kept.map((record) => record?.parent),
+          children.map(() => run.id),
+        );
+        assert.equal((await world.store.enqueue({ jobs: [step(world)] }))[0]?.because, "draining");
       },
     },
     {

@@ -8,7 +8,7 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
  *   that may be made or "", 1 if ends that are not told yet must be looked for, number of lanes, of groups; the lanes'
  *   fields; each group: lane, number of jobs, ids in ascending order, runs that made them, inputs, numbers of tokens
  *   behind the worker ("": not to be handed over), events of those that are new and of those that are handed over.
- * reply: [server time, 1 if somebody follows, letters]: H handed over, R new, k known before, d not kept: its queue is draining.
+ * reply: [server time, 1 if somebody follows, letters]: H handed over, R new, k known before. A queue that drains takes them in: a step is no new work.
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: 4 commands a group and 4 a shard.
  */
@@ -17,27 +17,26 @@ local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
 local worker, lease_ms, is_late = ARGV[4], ARGV[5], ARGV[6] == '1'
 local lane_count, group_count = tonumber(ARGV[7]), tonumber(ARGV[8])
 local at = 8
-local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'Q', 'G', unpack(ARGV, at + 1, at + lane_count))
+local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'G', unpack(ARGV, at + 1, at + lane_count))
 local unknown = 0
-for k = 1, lane_count do if not known[6 + k] then unknown = unknown + 1 end end
-local draining = known[5]
-if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
+for k = 1, lane_count do if not known[5 + k] then unknown = unknown + 1 end end
+if not known[3] and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
 if known[3] then return { struct.unpack('>I6', known[3]), followed, say_again(nonce, known[3]) } end
 if followed == 1 and not with_events then return { -1 } end
 local lanes = {}
 for k = 1, lane_count do
-  lanes[k] = known[6 + k] or false
+  lanes[k] = known[5 + k] or false
   if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
 end
 for k = 1, lane_count do
-  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], true) end
+  if not lanes[k] then lanes[k] = make_lane(ARGV[at + k], true) end
 end
 at = at + lane_count + 1
 
 -- Where there are limits a claim looks at them.
-local may_claim = worker ~= '' and not known[4] and not known[6]
+local may_claim = worker ~= '' and not known[4] and not known[5]
 if may_claim then
   local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
   if leases[2] or (not leases[1] and lease_ms == '') then may_claim = false
@@ -49,8 +48,7 @@ local function is_idle(lane, slot)
 end
 local letters, ready = {}, {}
 for _ = 1, group_count do
-  -- Of a draining queue no job is kept: whatever it is in does not matter.
-  local entry, n = lanes[tonumber(ARGV[at])] or '\\0\\0\\0', tonumber(ARGV[at + 1])
+  local entry, n = lanes[tonumber(ARGV[at])], tonumber(ARGV[at + 1])
   local first = at + 2
   local lane, slot = sub(entry, 1, 2), byte(entry, 3)
   local flags = string.char(KIN)
@@ -72,7 +70,6 @@ for _ = 1, group_count do
         local claim = token ~= '' and call('HGET', RUNNING, child)
         letters[#letters + 1] = claim and sub(claim, 10) == worker .. '\\0' .. token and 'H' or 'k'
       elseif is_late and call('HEXISTS', OUTBOX, 'f' .. child) == 1 then letters[#letters + 1] = 'k'
-      elseif draining then letters[#letters + 1] = 'd'
       else
         write[#write + 1] = child
         write[#write + 1] = head .. ARGV[first + 2 * n + k]

@@ -26,9 +26,11 @@ local lane_count, group_count, special_count = tonumber(ARGV[4]), tonumber(ARGV[
 local at = 6
 local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'Q', 'G', unpack(ARGV, at + 1, at + lane_count))
 local draining = known[4]
+-- A draining queue takes the steps of runs in, which are special.
+local closed = draining and special_count == 0
 local unknown = 0
 for k = 1, lane_count do if not known[5 + k] then unknown = unknown + 1 end end
-if not known[3] and not draining and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
+if not known[3] and not closed and lacks_lanes(unknown) then return redis.error_reply('LANES too many') end
 open_room(known[1])
 local followed = known[2] and tonumber(known[2]) > server_now and 1 or 0
 if known[3] then return { now, followed, say_again(nonce, known[3]) } end
@@ -39,7 +41,7 @@ for k = 1, lane_count do
   if lanes[k] then spoken_for[byte(lanes[k], 3)] = true end
 end
 for k = 1, lane_count do
-  if not lanes[k] and not draining then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) == '[') end
+  if not lanes[k] and not closed then lanes[k] = make_lane(ARGV[at + k], sub(ARGV[at + k], 2, 2) == '[') end
 end
 at = at + lane_count
 if known[5] then open_limits(known[5]) end
@@ -141,7 +143,7 @@ for _ = 1, special_count do
   local key = shard_of(id)
   local record = call('HGET', key, id)
   if record then states[#states + 1] = state_of(id, record)
-  elseif draining then states[#states + 1] = 'd'
+  elseif draining and parent == '' then states[#states + 1] = 'd'
   elseif keyed ~= '' and not may_come_in(id, keyed) then states[#states + 1] = 'x'
   else
     local due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
