@@ -290,6 +290,10 @@ describe("time and signals", () => {
   });
 });
 
+const loseTheWay = (): never => {
+  throw new Error("lost the way");
+};
+
 describe("undo", () => {
   const undone: unknown[] = [];
   const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(input) });
@@ -328,10 +332,7 @@ describe("undo", () => {
       name: "hopeless",
       run: async ({ step }) => {
         await step.job(add, { a: 1, b: 1 }, { undo: { job: remove } });
-        const input = (): never => {
-          throw new Error("lost the way");
-        };
-        await step.job(add, { a: 2, b: 2 }, { undo: { job: remove, input } });
+        await step.job(add, { a: 2, b: 2 }, { undo: { job: remove, input: loseTheWay } });
         const many = Array.from({ length: 101 }, () => ({ a: 1, b: 1 }));
         await step.map(add, many, { undo: { job: stuck } });
         await step.job(fail, null);

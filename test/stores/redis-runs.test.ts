@@ -19,7 +19,15 @@ import {
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
-import { PATIENCE_MS, type Runs, endWell, enqueueRuns, types } from "../workflow/dying-runs.ts";
+import {
+  type Ends,
+  GOOD_ENDS,
+  PATIENCE_MS,
+  type Runs,
+  endsOf,
+  enqueueRuns,
+  types,
+} from "../workflow/dying-runs.ts";
 import { type CuttingProxy, startCuttingProxy } from "./cutting-proxy.ts";
 
 /** Calls at which an owner dies, in turn before and after the call is carried out. */
@@ -124,17 +132,19 @@ function placesOf(count: number, step: number): readonly Place[] {
   }));
 }
 
-async function dieAndEndWell(servers: Servers, places: readonly Place[]): Promise<void> {
+async function dieAndEnd(servers: Servers, places: readonly Place[]): Promise<readonly Ends[]> {
   const dying = await Promise.all(places.map(async (place) => beginDying(servers, place)));
   expect(dying.filter(({ hasDied }) => hasDied).length).toBeGreaterThan(places.length / 2);
-  await Promise.all(dying.map(async ({ runs, heir }) => endWell(heir, runs)));
+  return Promise.all(dying.map(async ({ runs, heir }) => endsOf(heir, runs)));
 }
 
 test(
   "a run whose owner dies at any call ends elsewhere, each step once, each undo done",
   { timeout: 2 * PATIENCE_MS },
   async () => {
-    await dieAndEndWell({ scheme: "redis", ports: [server.port] }, placesOf(PLACES, 2));
+    const places = placesOf(PLACES, 2);
+    const ends = await dieAndEnd({ scheme: "redis", ports: [server.port] }, places);
+    expect(ends).toEqual(places.map(() => GOOD_ENDS));
   },
 );
 
@@ -146,7 +156,9 @@ test(
     const ports = Array.from(inject("redisClusterUrl").matchAll(/:(\d+)/g), ([, port]) =>
       Number(port),
     );
-    await dieAndEndWell({ scheme, ports }, placesOf(CLUSTER_PLACES, CLUSTER_STRIDE));
+    const places = placesOf(CLUSTER_PLACES, CLUSTER_STRIDE);
+    const ends = await dieAndEnd({ scheme, ports }, places);
+    expect(ends).toEqual(places.map(() => GOOD_ENDS));
   },
 );
 

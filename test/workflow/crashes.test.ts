@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Millrace, type Store, openMillrace } from "millrace";
 import { openSqliteStore } from "../../src/stores/sqlite/index.ts";
 import { GOOD_RESULT } from "../chaos/programs/run-jobs.ts";
-import { PATIENCE_MS, endWell, enqueueRuns, types, undone } from "./dying-runs.ts";
+import { GOOD_ENDS, PATIENCE_MS, endsOf, enqueueRuns, types, undone } from "./dying-runs.ts";
 
 /** Writes at which an owner dies, in turn before and after the write is kept: about as many as the runs below take. */
 const MOST_WRITES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 8);
@@ -66,7 +66,7 @@ test(
         const heir = await openSqliteStore({ path, namespace: "default", durability: "os" });
         const second = await open(heir);
         await second.start();
-        await endWell(second, runs);
+        expect(await endsOf(second, runs)).toEqual(GOOD_ENDS);
         closing.push(
           first.close(),
           second.close().then(() => heir.close()),
