@@ -152,6 +152,7 @@ describe.each(WAYS)("against %s", (where) => {
       /Sleep\s+Sleep\s+in-process\s+SleepTimeInSeconds, Message/,
     );
     expect((await ask("workers")).out).toMatch(/WORKER.*\n.*Sleep, hash-tree/);
+    await ask("enqueue", "Sleep", SLEEP, "--wait", "30s");
     expect((await ask("top", "--once")).out).toMatch(/1 worker\n[^]*QUEUE[^]*Sleep/);
     const doctor = await ask("doctor");
     expect(doctor.code).toBe(0);
