@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { defineJob } from "../core/index.ts";
 import { ENVIRONMENT_VARIABLES, applyEnvironment } from "./environment.ts";
-import { findLine } from "./load.ts";
+import { findLine, loadConfig } from "./load.ts";
 import { findConfigIssues } from "./schema.ts";
 
 test("a config with everything in it is fine, and so is an empty one", () => {
@@ -125,6 +125,15 @@ test("a wrong token entry is told by its place, never repeated", () => {
   const wrong = { MILLRACE_TOKENS: "ci:read:fine-token-0123,oops:root:secret-token" };
   expect(() => applyEnvironment({}, wrong)).toThrow("entry 2");
   expect(() => applyEnvironment({}, wrong)).not.toThrow("secret-token");
+});
+
+test.each([
+  ["MILLRACE_STORE", "nowhere"],
+  ["MILLRACE_SHUTDOWN_GRACE", "soon"],
+  ["MILLRACE_ALLOWED_ORIGINS", "here"],
+])("%s=%s is refused by name when the whole config is checked", async (name, value) => {
+  const loading = loadConfig({ directory: import.meta.dirname, environment: { [name]: value } });
+  await expect(loading).rejects.toThrow(`${name} is wrong`);
 });
 
 test("every environment variable is documented", () => {

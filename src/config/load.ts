@@ -4,7 +4,7 @@ import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../core/index.ts";
 import type { MillraceConfig } from "./define.ts";
-import { type Environment, applyEnvironment } from "./environment.ts";
+import { ENVIRONMENT_VARIABLES, type Environment, applyEnvironment } from "./environment.ts";
 import { type ConfigIssue, findConfigIssues } from "./schema.ts";
 
 /** Names under which a config is looked for, first one first. */
@@ -43,7 +43,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConf
   const [issue] = findConfigIssues(config);
   if (issue !== undefined) {
     throw new MillraceError("INVALID_CONFIG", {
-      message: `the environment sets ${issue.path.join(".")} wrong: ${issue.message}`,
+      message: `${variableOf(issue.path)} is wrong: ${issue.message}`,
     });
   }
   return { config, path };
@@ -128,4 +128,11 @@ export function findLine(source: string, path: readonly string[]): number | null
     found = true;
   }
   return found ? source.slice(0, at).split("\n").length : null;
+}
+
+/** The variable behind a field that the file has right and the environment wrong. */
+function variableOf(path: readonly string[]): string {
+  const field = path.at(path[0] === "worker" || path[0] === "http" ? 1 : 0) ?? "";
+  const name = `MILLRACE_${field.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return name in ENVIRONMENT_VARIABLES ? name : `the environment's ${path.join(".")}`;
 }

@@ -47,6 +47,24 @@ test("a body over the bound is refused by its header, and without one by its byt
   expect(await readJsonBody(post(new Blob(['{"a":1}']).stream()), 100)).toEqual({ a: 1 });
 });
 
+test("what is not UTF-8 is refused rather than kept as something else", async () => {
+  const broken = Buffer.from([0x22, 0x61, 0xff, 0x22]);
+  const declared = (body: Uint8Array): Request =>
+    post(new Blob([new Uint8Array(body)]).stream(), {
+      ...JSON_TYPE,
+      "content-length": String(body.byteLength),
+    });
+  expect(await codeOf(readJsonBody(declared(broken), 100))).toBe("MALFORMED_REQUEST");
+  expect(await codeOf(readJsonBody(post(new Blob([broken]).stream()), 100))).toBe(
+    "MALFORMED_REQUEST",
+  );
+  // The replacement character itself is a character like any other.
+  const replacement = "a\u{FFFD}b";
+  const text = Buffer.from(JSON.stringify(replacement));
+  expect(await readJsonBody(declared(text), 100)).toBe(replacement);
+  expect(await readJsonBody(post(new Blob([text]).stream()), 100)).toBe(replacement);
+});
+
 test("an absent body counts as an empty object only where it is optional", async () => {
   const absent = new Request("http://localhost/", { method: "POST" });
   expect(await readOptionalJsonBody(absent, 100)).toEqual({});

@@ -44,7 +44,7 @@ function isJson(contentType: string | null): boolean {
   return type.trim().toLowerCase() === "application/json";
 }
 
-function readText(request: Request, maxBytes: number): Promise<string> {
+async function readText(request: Request, maxBytes: number): Promise<string> {
   const length = request.headers.get("content-length");
   if (length === null) return readBounded(request, maxBytes);
   // The server holds a body to its declared length, so the quick way of reading it is bounded by the header.
@@ -54,20 +54,37 @@ function readText(request: Request, maxBytes: number): Promise<string> {
     });
   }
   if (Number(length) > maxBytes) throw tooLarge(maxBytes);
-  return request.text();
+  const text = await request.text();
+  // Reading puts U+FFFD, three bytes long, where fewer bytes were no UTF-8. Looking for it costs a plain body nothing.
+  if (text.includes("\u{FFFD}") && Buffer.byteLength(text) > Number(length)) throw notUtf8();
+  return text;
+}
+
+function notUtf8(): HttpProblem {
+  return new HttpProblem("MALFORMED_REQUEST", {
+    detail: "the body is not UTF-8, as JSON must be; encode it, or send binary data as base64",
+  });
 }
 
 async function readBounded(request: Request, maxBytes: number): Promise<string> {
   if (request.body === null) return "";
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
   let bytes = 0;
   for await (const chunk of request.body) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
-    text += decoder.decode(chunk, { stream: true });
+    text += decode(decoder, chunk);
   }
-  return text + decoder.decode();
+  return text + decode(decoder);
+}
+
+function decode(decoder: InstanceType<typeof TextDecoder>, chunk?: Uint8Array): string {
+  try {
+    return decoder.decode(chunk, { stream: chunk !== undefined });
+  } catch {
+    throw notUtf8();
+  }
 }
 
 function tooLarge(maxBytes: number): HttpProblem {
