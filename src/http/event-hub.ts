@@ -3,13 +3,16 @@ import type { EventFilter, EventView, Operations } from "../runtime/index.ts";
 
 /** Events kept for streams that come back with Last-Event-ID: at a few hundred bytes each, under a megabyte a hub. */
 const MAX_KEPT_EVENTS = 1_000;
+/** Most UTF-16 units of them together. An event carries a result, so a thousand could be 256 MiB. */
+const MAX_KEPT_LENGTH = 4_194_304;
 /** How long a hub without streams stays, so that a client that reconnects loses nothing. */
 export const HUB_LINGER_MS = 60_000;
 
-/** One event with its place in the hub's order. */
+/** One event with its place in the hub's order, as JSON: written once for all streams. */
 interface HubEvent {
   readonly id: string;
-  readonly event: EventView;
+  readonly kind: EventView["kind"];
+  readonly json: string;
 }
 
 /** Who listens to a hub. */
@@ -30,6 +33,7 @@ class EventHub {
   readonly #listeners = new Set<HubListener>();
   readonly #epoch: string;
   #sequence = 0;
+  #keptLength = 0;
   #subscription: Promise<AsyncDisposable> | undefined;
   #linger: NodeJS.Timeout | undefined;
   readonly #lingerMs: number;
@@ -82,15 +86,24 @@ class EventHub {
 
   #emit(event: EventView): void {
     this.#sequence += 1;
-    const numbered = { id: `${this.#epoch}-${this.#sequence}`, event };
-    this.#kept.push(numbered);
-    if (this.#kept.length > MAX_KEPT_EVENTS) this.#kept.shift();
+    const id = `${this.#epoch}-${this.#sequence}`;
+    const numbered = { id, kind: event.kind, json: JSON.stringify(event) };
+    this.#keep(numbered);
     for (const listener of this.#listeners) listener.event(numbered);
+  }
+
+  #keep(event: HubEvent): void {
+    this.#kept.push(event);
+    this.#keptLength += event.json.length;
+    while (this.#kept.length > MAX_KEPT_EVENTS || this.#keptLength > MAX_KEPT_LENGTH) {
+      this.#keptLength -= this.#kept.shift()?.json.length ?? 0;
+    }
   }
 
   #tellGap(reason: string): void {
     // What came before the gap must not look complete to a stream that returns.
     this.#kept.length = 0;
+    this.#keptLength = 0;
     for (const listener of this.#listeners) listener.gap(reason);
   }
 

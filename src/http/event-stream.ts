@@ -3,6 +3,8 @@ import { SECURITY_HEADERS } from "./route.ts";
 
 /** Events that wait for a slow client; beyond it they are dropped and the client is told of the gap. */
 const MAX_WAITING_EVENTS = 1_000;
+/** Most UTF-16 units of them together, as an event may carry a result. One event alone is never too long. */
+const MAX_WAITING_LENGTH = 1_048_576;
 /** Silence after which a comment is sent: below the 30 to 60 s after which proxies close quiet connections. */
 export const HEARTBEAT_MS = 15_000;
 /** What a browser waits before it connects again. */
@@ -19,8 +21,8 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
 /** A stream that is being written. */
 export interface EventStream {
   readonly response: Response;
-  /** Sends one event. */
-  send(kind: string, data: unknown, id?: string): void;
+  /** Sends one event; its data is JSON text. */
+  send(kind: string, json: string, id?: string): void;
   /** Tells that events were lost. */
   gap(reason: string): void;
   end(): void;
@@ -29,23 +31,30 @@ export interface EventStream {
 /** Opens a stream. `onEnd` is called once, whoever ends it. */
 export function openEventStream(heartbeatMs: number, onEnd: () => void): EventStream {
   const encoder = new TextEncoder();
-  let waiting: string[] = [`retry: ${RECONNECT_MS}\n\n`];
+  const retry = `retry: ${RECONNECT_MS}\n\n`;
+  let waiting = [retry];
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let waitingLength = retry.length;
   let isOpen = true;
   const flush = (): void => {
     while (isOpen && controller !== undefined && (controller.desiredSize ?? 0) > 0) {
       const text = waiting.shift();
       if (text === undefined) return;
+      waitingLength -= text.length;
       controller.enqueue(encoder.encode(text));
     }
   };
   const push = (text: string): void => {
     if (!isOpen) return;
-    if (waiting.length >= MAX_WAITING_EVENTS) {
-      const dropped = waiting.length;
-      waiting = [format("gap", { reason: `read too slowly: ${dropped} events were dropped` })];
+    const isFull =
+      waiting.length >= MAX_WAITING_EVENTS || waitingLength + text.length > MAX_WAITING_LENGTH;
+    if (isFull && waiting.length > 0) {
+      const told = formatGap(`read too slowly: ${waiting.length} events were dropped`);
+      waiting = [told];
+      waitingLength = told.length;
     }
     waiting.push(text);
+    waitingLength += text.length;
     flush();
   };
   const heartbeat = setInterval(() => {
@@ -68,8 +77,8 @@ export function openEventStream(heartbeatMs: number, onEnd: () => void): EventSt
   });
   return {
     response: new Response(body, { headers: STREAM_HEADERS }),
-    send: (kind, data, id) => push(format(kind, data, id)),
-    gap: (reason) => push(format("gap", { reason })),
+    send: (kind, json, id) => push(format(kind, json, id)),
+    gap: (reason) => push(formatGap(reason)),
     end() {
       if (!isOpen) return;
       finish();
@@ -78,6 +87,10 @@ export function openEventStream(heartbeatMs: number, onEnd: () => void): EventSt
   };
 }
 
-function format(kind: string, data: unknown, id?: string): string {
-  return `${id === undefined ? "" : `id: ${id}\n`}event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
+function format(kind: string, json: string, id?: string): string {
+  return `${id === undefined ? "" : `id: ${id}\n`}event: ${kind}\ndata: ${json}\n\n`;
+}
+
+function formatGap(reason: string): string {
+  return format("gap", JSON.stringify({ reason }));
 }

@@ -88,6 +88,17 @@ test("a stream that comes back is told what it missed, once and in order", async
   expect(again.map(({ kind }) => kind)).not.toContain("gap");
 });
 
+test("what is kept for streams that come back is bounded by its size, too", async () => {
+  const first = await readUntil("/v1/events?type=echo", ended(1), {}, () => enqueueEcho("d"));
+  const large = await Promise.all(
+    Array.from({ length: 30 }, () => enqueueEcho("x".repeat(200_000))),
+  );
+  await Promise.all(large.flat().map((receipt) => receipt.result()));
+  const headers = { "last-event-id": first.at(-1)?.id ?? "" };
+  const [again] = await readUntil("/v1/events?type=echo", (events) => events.length > 0, headers);
+  expect(again?.kind).toBe("gap");
+});
+
 test("a stream that comes back from another life is told of the gap", async () => {
   const [first] = await readUntil("/v1/events?type=echo", (events) => events.length > 0, {
     "last-event-id": "another-life-17",

@@ -89,13 +89,13 @@ async function follow(
     attachment = await streams.hubs.attach(
       filter,
       {
-        event: ({ id, event }) => later(() => stream.send(event.kind, event, id)),
+        event: ({ id, kind, json }) => later(() => stream.send(kind, json, id)),
         gap: (reason) => later(() => stream.gap(reason)),
       },
       lastEventId,
     );
     const job = await snapshot?.();
-    if (job !== undefined && lastEventId === undefined) stream.send("job", job);
+    if (job !== undefined && lastEventId === undefined) stream.send("job", JSON.stringify(job));
   } catch (thrown) {
     stream.end();
     throw thrown;

@@ -1,0 +1,44 @@
+// A stream holds a bounded amount for a slow reader, and tells what it let go.
+import { expect, test } from "vitest";
+import { HEARTBEAT_MS, openEventStream } from "./event-stream.ts";
+
+const RESULT = JSON.stringify("x".repeat(200_000));
+
+/** Everything that a client reads that comes only now. */
+async function readAll(
+  send: (stream: ReturnType<typeof openEventStream>) => void,
+): Promise<string> {
+  const stream = openEventStream(HEARTBEAT_MS, () => {});
+  send(stream);
+  const text = stream.response.text();
+  // What waits goes out as it is read, and only then the end.
+  await new Promise(setImmediate);
+  stream.end();
+  return text;
+}
+
+test("events that few bytes make wait by the hundred", async () => {
+  const text = await readAll((stream) => {
+    for (let id = 1; id <= 500; id += 1) stream.send("progress", "1", String(id));
+  });
+  expect(text.match(/^event: progress$/gm)).toHaveLength(500);
+  expect(text).not.toContain("event: gap");
+});
+
+test("large events are dropped by their size, with a gap in their place", async () => {
+  const text = await readAll((stream) => {
+    for (let id = 1; id <= 20; id += 1) stream.send("succeeded", RESULT, String(id));
+  });
+  expect(text).toContain("event: gap");
+  expect(text).toContain("id: 20\n");
+  expect(text.length).toBeLessThan(2_000_000);
+});
+
+test("one event is never too large for a stream", async () => {
+  const text = await readAll((stream) => {
+    for (let part = 0; part < 2; part += 1) {
+      stream.send("succeeded", JSON.stringify("x".repeat(2_000_000)), "1");
+    }
+  });
+  expect(text.length).toBeGreaterThan(2_000_000);
+});
