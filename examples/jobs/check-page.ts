@@ -32,7 +32,7 @@ export const checkPage = defineJob({
     const response = await fetch(input.url, {
       signal,
       headers: {
-        "user-agent": "millrace-check-page/1.0 (+https://www.npmjs.com/package/millrace)",
+        "user-agent": "millrace-check-page/1.0",
       },
     });
     await refuseStatus(response);

@@ -13,7 +13,7 @@ interface JobsOptions extends ConnectionOptions, SelectionOptions {
 }
 
 /** Rows in a list, unless asked otherwise: a screenful. */
-const DEFAULT_LIMIT = 20;
+export const DEFAULT_LIMIT = 20;
 
 /** Registers `jobs`. */
 export function registerJobs(program: Command): void {
@@ -81,7 +81,8 @@ async function showLogs(operations: Operations, id: string, isJson: boolean): Pr
   }
 }
 
-function readLimit(text: string): number {
+/** A page's size, from an option. */
+export function readLimit(text: string): number {
   const limit = Number(text);
   if (!/^\d{1,5}$/.test(text) || limit < 1 || limit > MAX_PAGE) {
     throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_PAGE}.`);

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type ChangeReply, type JobState, MillraceError } from "../../core/index.ts";
 import { type JobSelection, type Operations, type Order, orderAll } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import { DEFAULT_LIMIT, readLimit } from "./jobs.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { jobTable } from "../job-table.ts";
 import { print, printJson } from "../output.ts";
@@ -105,7 +106,7 @@ export function registerDead(program: Command): void {
     .command("dead")
     .description("dead letters: jobs that failed for good, kept in the queue that they came from");
   const list = dead.command("list", { isDefault: true }).description("list them, newest first");
-  list.option("--limit <number>", "most jobs shown", Number, 20);
+  list.option("--limit <number>", "most jobs shown", readLimit, DEFAULT_LIMIT);
   withConnectionOptions(withSelectionOptions(list)).action(
     async (options: OrderOptions & { readonly limit: number }) => {
       await using connection = await connect(options);
@@ -260,6 +261,8 @@ async function orderSelected(
     }
   } finally {
     process.off("SIGINT", onSignal);
+    // What comes next, the end or an error, has the line for itself.
+    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
   }
   const { matched, changed, isDone } = totals;
   if (!isDone) process.exitCode = EXIT_CODES.interrupted;
