@@ -6,8 +6,11 @@ import { allScripts } from "../../servers/scripts.ts";
 import { until } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { MortalCluster } from "./cluster.ts";
+import { flowTypes, useFlows } from "./flows.ts";
 
 const QUEUES = 100;
+/** Queues beside them for what plain jobs need no script for. */
+const FLOWS = 5;
 
 export const scenario: Scenario = {
   id: "C3",
@@ -16,17 +19,21 @@ export const scenario: Scenario = {
     const rounds = chaos.isShort ? 1 : 20;
     const cluster = chaos.use(await MortalCluster.start([], 0));
     const types = Array.from({ length: QUEUES }, (_, number) => typeOf(number));
+    const flows = Array.from({ length: FLOWS }, (_, number) => flowTypes(number));
     const mill = chaos.use(
       await openMillrace({
         store: `${cluster.url}?partitions=queue-7:3`,
         logger: false,
-        jobs: types,
+        jobs: [...types, ...flows.flatMap((each) => Object.values(each))],
         worker: { concurrency: 50, sweepInterval: "1s" },
       }),
     );
     const following = chaos.use(await mill.subscribe({}, () => {}));
     await mill.start();
-    for (let round = 0; round < rounds; round += 1) await useEverything(mill, types, round);
+    for (let round = 0; round < rounds; round += 1) {
+      const using = flows.map(async (each) => useFlows(mill, each, round));
+      await Promise.all([useEverything(mill, types, round), ...using]);
+    }
     const isDone = async (): Promise<boolean> =>
       (await mill.queues()).every(({ counts }) => counts.ready + counts.running === 0);
     await until(chaos, "the end of all that can run", isDone);
@@ -103,6 +110,7 @@ async function readEverything(mill: Millrace): Promise<void> {
   await mill.jobs({ limit: 100 });
   await mill.workers();
   await mill.types();
+  await mill.figures();
   await mill.describe();
 }
 
