@@ -118,14 +118,33 @@ async function readDue(context: Context, limit: number): Promise<SchedulePage> {
   };
 }
 
-/** Fires ticks. */
+/**
+ * Fires ticks: those of one schedule in their order, those of several side by side. One after the other 10,000 that were
+ * due at once took 74 s on a busy machine, most of it waiting for three round trips each.
+ */
 export async function fireTicks(
   context: Context,
   ticks: readonly TickCommand[],
 ): Promise<readonly TickReply[]> {
-  const replies: TickReply[] = [];
-  for (const command of ticks) replies.push(await fire(context, command));
-  return replies;
+  const last = new Map<string, Promise<unknown>>();
+  const firing = ticks.map((command) => {
+    const before = last.get(command.name);
+    const own = before === undefined ? fire(context, command) : fireAfter(context, before, command);
+    last.set(command.name, own);
+    return own;
+  });
+  // All have ended before a failure is told: whoever tries again is not beside one that still goes on.
+  await Promise.allSettled(firing);
+  return Promise.all(firing);
+}
+
+async function fireAfter(
+  context: Context,
+  before: Promise<unknown>,
+  command: TickCommand,
+): Promise<TickReply> {
+  await before;
+  return fire(context, command);
 }
 
 async function fire(context: Context, command: TickCommand): Promise<TickReply> {
