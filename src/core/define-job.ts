@@ -98,7 +98,7 @@ export interface JobOptions<InputSchema extends StandardSchemaV1, Output> extend
   /** Fields masked in every log line, error, event and listing. */
   readonly redact?: Redaction;
   readonly retention?: RetentionOptions;
-  /** Worker deaths after which the job is held to be their cause, and fails. Default 3. */
+  /** Worker deaths after which the job is held to be their cause, and fails. Default 5. */
   readonly maxCrashes?: number;
   /** Labels that a worker must offer. */
   readonly labels?: readonly string[];

@@ -32,8 +32,12 @@ export const MAX_LOG_LINE_LENGTH = 4_096;
 export const MAX_HEAD_START_MS: number = 365 * 86_400_000;
 /** What one step of `priority` is worth. */
 export const HEAD_START_PER_PRIORITY_MS = 60_000;
-/** Worker deaths after which a job is held to be their cause. */
-export const DEFAULT_MAX_CRASHES = 3;
+/**
+ * Worker deaths after which a job is held to be their cause. A model of a storm (three workers, one of them killed every
+ * 0.83 s, tries of 300 ms, 95 suspects) failed an innocent job in 32 of 150 runs with three, in 7 with four, in none
+ * with five. A job that does kill its workers costs two more of them than with three.
+ */
+export const DEFAULT_MAX_CRASHES = 5;
 /** Kept so long that a day's work, a fortnight's failures can be looked at; and bounded in number, for busy types. */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   succeeded: { ageMs: 3_600_000, count: 10_000 },

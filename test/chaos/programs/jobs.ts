@@ -28,6 +28,8 @@ const anything: StandardSchemaV1 = {
   },
 };
 
+/** Workers that a deadly job takes with it, alone: fewer than by default, because each costs a lease and a start. */
+export const DEADLY_CRASHES = 3;
 /** Far over the bound of any result. */
 const HUGE_BYTES = 10 * 1_024 * 1_024;
 
@@ -40,7 +42,7 @@ export function chaosJobs(log: EffectLog | null): ChaosTypes {
   const define = (
     name: ChaosTypeName,
     work: (context: Context) => unknown,
-    more: { readonly output?: StandardSchemaV1 } = {},
+    more: { readonly output?: StandardSchemaV1; readonly maxCrashes?: number } = {},
   ): ChaosType =>
     defineJob({
       name,
@@ -66,10 +68,14 @@ export function chaosJobs(log: EffectLog | null): ChaosTypes {
       return input.number;
     }),
     /** Kills the process that runs it. */
-    deadly: define("deadly", async () => {
-      process.kill(process.pid, "SIGKILL");
-      await sleep(60_000);
-    }),
+    deadly: define(
+      "deadly",
+      async () => {
+        process.kill(process.pid, "SIGKILL");
+        await sleep(60_000);
+      },
+      { maxCrashes: DEADLY_CRASHES },
+    ),
     /** Returns what can't be kept. Its type says that there is a result, so that none at all does not fit either. */
     misfit: define("misfit", ({ input }) => misfitOf(input), { output: anything }),
   };

@@ -39,6 +39,8 @@ export const scenario: Scenario = {
     chaos.figure("jobs", jobs);
     chaos.figure("kills", kills);
     mustKeepPromises(chaos, verdict, transitions);
+    const { jobs: failed } = await mill.jobs({ states: ["failed"], limit: 10 });
+    for (const { id } of failed) chaos.figure(`failed ${id}`, JSON.stringify(await mill.job(id)));
     chaos.must("failed without a throw", (await countJobs(mill)).failed, { exactly: 0 });
     chaos.must("run twice", verdict.duplicates, { atMost: kills * CONCURRENCY });
   },

@@ -1,11 +1,10 @@
 // W5: a job that kills whatever process runs it.
 import { Place, countJobs, mustKeepPromises, until } from "../harness/place.ts";
 import { produce } from "../harness/producer.ts";
+import { DEADLY_CRASHES } from "../programs/jobs.ts";
 import type { Program } from "../harness/process.ts";
 import type { Scenario } from "../harness/scenario.ts";
 
-/** A job type's own bound, unless it says another. */
-const MAX_CRASHES = 3;
 const WORK_MS = 150;
 
 export const scenario: Scenario = {
@@ -47,7 +46,7 @@ export const scenario: Scenario = {
 
     chaos.figure("processes killed", deaths);
     chaos.must("dead-lettered", buried.length, { exactly: deadly });
-    chaos.must("crashes charged to the culprit", Math.max(...crashes), { exactly: MAX_CRASHES });
+    chaos.must("crashes charged to the culprit", Math.max(...crashes), { exactly: DEADLY_CRASHES });
     chaos.must("neighbours charged", charged, { exactly: 0 });
     mustKeepPromises(chaos, place.judge(), transitions);
   },
