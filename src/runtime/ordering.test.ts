@@ -46,6 +46,16 @@ async function failMany(mill: Millrace, count: number): Promise<void> {
 }
 
 describe("orders on what a selection fits", () => {
+  test("a dry run shows what it counts, however far the store has to look for it", async () => {
+    const mill = await open([pay]);
+    const orders = Array.from({ length: 2_500 }, (_, order) => ({ order }));
+    for (const from of [0, 1_000, 2_000])
+      await mill.enqueueMany(pay, orders.slice(from, from + 1_000));
+    const select = { input: { order: 3 } };
+    const step = await mill.orderMatching({ select, order: { kind: "cancel" }, dryRun: true });
+    expect(step).toMatchObject({ unindexed: ["input"], sample: [{ type: "pay" }] });
+  });
+
   test("a dry run counts and shows some, masked, and changes nothing", async () => {
     const mill = await open([pay]);
     await failMany(mill, 8);

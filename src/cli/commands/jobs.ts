@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type ErrorRecord, MAX_PAGE, MillraceError } from "../../core/index.ts";
 import type { JobView, Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
-import { jobTable } from "../job-table.ts";
+import { findJobs, printFound } from "../find-jobs.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
 import { brief, clean, paint, paintState, print, printJson, relativeTime } from "../output.ts";
 
@@ -29,13 +29,13 @@ export function registerJobs(program: Command): void {
   withConnectionOptions(withSelectionOptions(command)).action(async (options: JobsOptions) => {
     await using connection = await connect(options);
     const { limit, cursor } = options;
-    const page = await connection.operations.jobs({
+    const page = await findJobs(connection.operations, {
       ...selectionOf(options),
       limit,
       ...(cursor === undefined ? {} : { cursor }),
     });
     if (options.json === true) return printJson(page);
-    print(...jobTable(page.jobs, Date.now()));
+    printFound(page, limit);
     if (page.cursor !== undefined) print("", `more: --cursor ${page.cursor}`);
   });
 }

@@ -5,6 +5,7 @@ import { type JobSelection, type Operations, type Order, orderAll } from "../../
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { DEFAULT_LIMIT, readLimit } from "./jobs.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
+import { findJobs, printFound } from "../find-jobs.ts";
 import { jobTable } from "../job-table.ts";
 import { print, printJson } from "../output.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
@@ -110,13 +111,11 @@ export function registerDead(program: Command): void {
   withConnectionOptions(withSelectionOptions(list)).action(
     async (options: OrderOptions & { readonly limit: number }) => {
       await using connection = await connect(options);
-      const page = await connection.operations.jobs({
-        states: ["failed"],
-        ...selectionOf(options),
-        limit: options.limit,
-      });
+      const { limit } = options;
+      const selection = { states: ["failed"] as const, ...selectionOf(options) };
+      const page = await findJobs(connection.operations, { ...selection, limit });
       if (options.json === true) return printJson(page);
-      print(...jobTable(page.jobs, Date.now()));
+      printFound(page, limit);
       if (page.cursor !== undefined) print("", "there are more: --limit, or a narrower selection");
     },
   );
