@@ -5,9 +5,9 @@ const LEAST_GONE = 32;
 
 /*
  * Why not a Map. When one has no room left V8 moves its entries to a new table, and the old table, which is garbage,
- * keeps what stood in it and a link to the new one. As soon as an old table is in the old generation, all tables after it and all that
- * stood in them outlive every collection of young garbage, until a full one. Of 200 entries that come and go, 400,000 in
- * all, collections took 4.5 s with a Map and 0.8 s so. A table that was filled anew has no link from those before it.
+ * keeps what stood in it and a link to the new one. As soon as an old table is in the old generation, all tables after it
+ * and all that stood in them outlive every collection of young garbage, until a full one. Of 200 entries that come and
+ * go, 400,000 in all, collections took 4.5 s with a Map and 0.8 s so. A table filled anew has no link from those before.
  */
 /**
  * A Map that copies itself whenever as many entries have gone as are in it: one copy for each entry that goes. Whoever

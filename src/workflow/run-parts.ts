@@ -33,7 +33,7 @@ export interface LiveRunParts {
 /*
  * A run is what its parts call, and no part is given a literal of closures. V8 puts literals of a place that lived on at
  * its first collection straight into the old generation, where dead ones keep all they refer to through every collection
- * of the young: of each run of two steps 10 KB, a fifth of the processor time. Objects of classes it does not.
+ * of the young: 10 KB of each run of two steps. Objects of classes it does not.
  */
 /** What the parts of a run call. */
 export type RunEars = InboxParts & SpeechParts & UnderWayParts & RunStepsParts;
