@@ -5,8 +5,10 @@ import type { Store } from "../core/store.ts";
 import { openMillrace } from "../millrace/index.ts";
 import type { Millrace } from "../runtime/index.ts";
 import { openSqliteStore } from "../stores/sqlite/index.ts";
+import { createTestClock } from "../testing/index.ts";
 import { defineWorkflow } from "./index.ts";
 
+const DAY_MS = 24 * 3_600_000;
 const PATIENCE = { timeout: "30s" } as const;
 const closing: { close(): Promise<void> }[] = [];
 
@@ -66,6 +68,38 @@ describe("a run that left the memory", () => {
     await two.runs.signal(receipt.id, "go", "now");
     expect(await receipt.result(PATIENCE)).toEqual([1, 1, "now", 2]);
     expect({ began, calls, local }).toEqual({ began: 2, calls: 2, local: 1 });
+  });
+
+  test("sleeps until a time that is months away, whoever works meanwhile", async () => {
+    const clock = createTestClock();
+    const store = await openSqliteStore({ path: ":memory:", namespace: "default", clock });
+    closing.push(store);
+    const untilMs = (await store.describe()).nowMs + 200 * DAY_MS;
+    const patient = defineWorkflow({
+      name: "patient",
+      run: async ({ step }) => {
+        await step.sleepUntil(new Date(untilMs));
+        return "awake";
+      },
+    });
+    const one = await working(store, patient);
+    const receipt = await one.enqueue(patient, null);
+    await expect
+      .poll(async () => (await one.runs.get(receipt.id))?.steps[0]?.until, { timeout: 20_000 })
+      .toBe(new Date(untilMs).toISOString());
+    // Put out of memory.
+    await expect.poll(async () => (await one.job(receipt.id))?.state).toBe("scheduled");
+    await one.stop();
+    await clock.advance(199 * DAY_MS);
+    const two = await working(store, count, patient);
+    const other = await two.enqueue(count, null);
+    await other.result(PATIENCE);
+    expect((await two.runs.get(receipt.id))?.steps[0]?.state).toBe("waiting");
+    await two.stop();
+    await clock.advance(2 * DAY_MS);
+    const three = await working(store, patient);
+    expect(await (await three.enqueue(patient, null)).result(PATIENCE)).toBe("awake");
+    await expect.poll(async () => (await three.job(receipt.id))?.state).toBe("succeeded");
   });
 
   test("takes the same branches of a race, by the order that was recorded", async () => {
