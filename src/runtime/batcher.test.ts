@@ -2,6 +2,13 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createBatcher } from "./batcher.ts";
 
+/** A turn of the event loop, in which everything that is ready has been done. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 describe("a batcher", () => {
   test("puts the callers of one moment into one flush and gives each its replies", async () => {
     const flushes: (readonly number[])[] = [];
@@ -14,26 +21,54 @@ describe("a batcher", () => {
     expect(flushes).toEqual([[1, 2, 3, 4]]);
   });
 
-  test("gathers what comes while a flush is under way", async () => {
-    const gates: (() => void)[] = [];
+  test("puts callers whose requests come one by one in a turn of the event loop into one flush", async () => {
     const sizes: number[] = [];
     const batcher = createBatcher<number, number>(10, async (items) => {
       sizes.push(items.length);
-      await new Promise<void>((resolve) => {
-        gates.push(resolve);
-      });
       return items;
     });
     const first = batcher.add([1]);
     await Promise.resolve();
     await Promise.resolve();
-    const later = [batcher.add([2]), batcher.add([3])];
-    gates.shift()?.();
-    await first;
-    await Promise.resolve();
-    gates.shift()?.();
-    expect(await Promise.all(later)).toEqual([[2], [3]]);
-    expect(sizes).toEqual([1, 2]);
+    await Promise.all([first, batcher.add([2])]);
+    expect(sizes).toEqual([2]);
+  });
+
+  test("gathers until as many wait as are under way, or nothing is", async () => {
+    const gates: (() => void)[] = [];
+    const flushes: (readonly number[])[] = [];
+    const batcher = createBatcher<number, number>(10, async (items) => {
+      flushes.push(items);
+      await new Promise<void>((resolve) => {
+        gates.push(resolve);
+      });
+      return items;
+    });
+    const first = batcher.add([1, 2]);
+    await vi.waitFor(() => expect(flushes).toEqual([[1, 2]]));
+    const second = batcher.add([3]);
+    await turn();
+    expect(flushes).toHaveLength(1);
+    const third = batcher.add([4]);
+    await turn();
+    expect(flushes).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    const last = batcher.add([5]);
+    for (const open of gates.splice(0)) open();
+    await vi.waitFor(() => expect(flushes.at(-1)).toEqual([5]));
+    for (const open of gates.splice(0)) open();
+    expect(await Promise.all([first, second, third, last])).toEqual([[1, 2], [3], [4], [5]]);
+  });
+
+  test("is drained when what waits for its turn has its reply as well", async () => {
+    const batcher = createBatcher<number, number>(10, async (items) => items);
+    const isAnswered = vi.fn<() => void>();
+    const answered = batcher.add([1]).then(isAnswered);
+    await batcher.drained();
+    await answered;
+    expect(isAnswered).toHaveBeenCalledOnce();
   });
 
   test("cuts batches at the bound without cutting a caller's list", async () => {
@@ -59,7 +94,7 @@ describe("a batcher", () => {
   });
 
   test("lets callers pass a flush that is held up, and gathers again after it", async () => {
-    vi.useFakeTimers();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => {
       vi.useRealTimers();
     });
