@@ -44,13 +44,13 @@ export class Transactions {
   /** Reads that belong together see one state of the file, whatever other processes commit meanwhile. */
   read<Result>(body: () => Result): Result {
     const { db } = this.#connection;
-    db.exec("BEGIN");
+    this.#connection.run("BEGIN");
     try {
       this.session.context.nowMs = this.#now();
       this.#lookForOthers();
       return body();
     } finally {
-      if (db.isTransaction) db.exec("ROLLBACK");
+      if (db.isTransaction) this.#connection.run("ROLLBACK");
     }
   }
 
@@ -94,10 +94,9 @@ export class Transactions {
 
   /** Nothing is acknowledged, told or remembered before COMMIT has returned. */
   commit<Result>(isPromised: boolean, body: () => Result): Result {
-    const { db } = this.#connection;
     const { context, afterCommit } = this.session;
     this.#connection.setSynced(isPromised);
-    db.exec("BEGIN IMMEDIATE");
+    this.#connection.run("BEGIN IMMEDIATE");
     context.leaseExtensionMs = this.#lockout.end(performance.now());
     let result: Result;
     try {
@@ -105,7 +104,7 @@ export class Transactions {
       this.#lookForOthers();
       this.#keepLeases();
       result = body();
-      db.exec("COMMIT");
+      this.#connection.run("COMMIT");
     } catch (error) {
       afterCommit.length = 0;
       this.#undo(error);
