@@ -36,7 +36,9 @@ function compatRoute(operations: Operations): Route {
     replies: [{ status: 202, description: "The job is kept.", schema: compatAccepted }],
     handle: async ({ body, request }) => {
       const input = body.Data === undefined ? undefined : parseJson(body.Data, "Data");
-      const { id, state } = await enqueueOne(operations, request, { type: body.Type, input });
+      const { id, state } = onlyOne(
+        await operations.enqueueEntries([withKey(request, { type: body.Type, input })]),
+      );
       return json({ id, state }, 202);
     },
   });
@@ -52,8 +54,10 @@ function oneRoute(operations: Operations): Route {
     body: { schema: newJob, maxBytes: MAX_BODY_BYTES },
     headers: KEY_HEADER,
     replies: [{ status: 202, description: "The job is kept.", schema: jobAccepted }],
-    handle: async ({ body, request }) =>
-      json(accepted(await enqueueOne(operations, request, toEntry(body))), 202),
+    handle: async ({ body, request }) => {
+      const receipts = await operations.enqueueEntries([withKey(request, toEntry(body))]);
+      return json(accepted(onlyOne(receipts)), 202);
+    },
   });
 }
 
@@ -85,21 +89,20 @@ function toEntry({ type, input, ...options }: NewJobBody): EnqueueEntry {
   return { type, input, options };
 }
 
-async function enqueueOne(
-  operations: Operations,
-  request: Request,
-  entry: EnqueueEntry,
-): Promise<Receipt> {
-  const key = readKey(request);
+/** An entry with the key of its request's header, where that has one. */
+function withKey(request: Request, entry: EnqueueEntry): EnqueueEntry {
+  const idempotencyKey = readKey(request);
+  if (idempotencyKey === undefined) return entry;
   const own = entry.options?.idempotencyKey;
-  if (key !== undefined && own !== undefined && own !== key) {
+  if (own !== undefined && own !== idempotencyKey) {
     throw new HttpProblem("INVALID_ARGUMENT", {
       detail: "the idempotency-key header and idempotencyKey differ; send one of them",
     });
   }
-  const [receipt] = await operations.enqueueEntries([
-    key === undefined ? entry : { ...entry, options: { ...entry.options, idempotencyKey: key } },
-  ]);
+  return { ...entry, options: { ...entry.options, idempotencyKey } };
+}
+
+function onlyOne([receipt]: readonly Receipt[]): Receipt {
   if (receipt === undefined) throw new MillraceError("STORE_FAILED");
   return receipt;
 }
