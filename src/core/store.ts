@@ -335,6 +335,11 @@ export interface AttachWorker {
   readonly leaseDurationMs: number;
   /** Called on the caller's event loop. */
   readonly listener: WorkerListener;
+  /**
+   * A job that is enqueued while the worker waits may be claimed for it at once: it is woken, and its next exchange gives
+   * it the job, under a token that the store made. Default `false`. A store need not make use of it.
+   */
+  readonly takesHanded?: boolean;
 }
 
 export interface WorkerDescription {

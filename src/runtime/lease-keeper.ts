@@ -101,6 +101,7 @@ export class LeaseKeeper {
     this.#attachment = await store.attachWorker({
       worker: this.#describe(),
       leaseDurationMs,
+      takesHanded: true,
       listener: {
         wake: onWake,
         cancel: onCancel,

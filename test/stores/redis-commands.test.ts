@@ -143,6 +143,35 @@ test("a bulk of failed jobs is made ready again by few commands beside those tha
   });
 });
 
+test("a job that comes to a worker that waits costs two round trips: it is claimed as it is enqueued", async () => {
+  const jobs = 50;
+  let ran = Promise.withResolvers<void>();
+  const plain = defineJob({
+    name: "plain",
+    retention: { succeeded: "remove" },
+    run: () => ran.resolve(),
+  });
+  await using mill = await openMillrace({
+    store: server.url,
+    namespace: "lone",
+    jobs: [plain],
+    logger: false,
+    worker: { concurrency: 1, leaseDuration: "1h", sweepInterval: "1h", pollInterval: "1h" },
+  });
+  await mill.start();
+  const enqueueAll = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1) {
+      ran = Promise.withResolvers();
+      await mill.enqueue(plain, {});
+      // Not by its result: while somebody follows nothing is handed over.
+      await ran.promise;
+    }
+  };
+  await enqueueAll(1);
+  const { calls } = await countsSince(() => enqueueAll(jobs));
+  expect(calls).toBeLessThanOrEqual(jobs * 2 + BESIDE_JOBS);
+});
+
 /** Round trips beside the jobs: attaching, types, the last looks that find nothing. */
 const BESIDE_JOBS = 20;
 

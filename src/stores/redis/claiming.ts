@@ -22,7 +22,7 @@ export interface Claiming {
   /** Whether it is time to see if any wait for an idle worker. */
   readonly mustLookForSuspects: boolean;
   /** A room's part of this round; `null` where nothing is asked of it. */
-  partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs"> | null;
+  partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs" | "word"> | null;
   take(reply: RoomReply): void;
   /** There may be something to claim after so long at most. */
   lookAgain(inMs: number): void;

@@ -145,7 +145,7 @@ export function readHeld(
     held.push({
       room,
       worker: by.worker,
-      token: `${by.tokenNonce}.${String(parts[from + 3])}`,
+      token: tokenOf(parts[from + 3], by.tokenNonce),
       lane,
       id: parts[from] as Buffer,
       record,
@@ -155,6 +155,48 @@ export function readHeld(
     });
   }
   return held;
+}
+
+function tokenOf(part: unknown, nonce: string): string {
+  const text = String(part);
+  return isHandedToken(text) ? text : `${nonce}.${text}`;
+}
+
+/** Whether a claim was made for a worker when its job was enqueued. */
+export function isHandedToken(token: string): boolean {
+  return token.startsWith(HANDED) && token.length === HANDED_TOKEN_CHARACTERS;
+}
+
+const HANDED = "h";
+/** The letter, and the nonce of the call as hex digits. */
+const HANDED_TOKEN_CHARACTERS = 25;
+const ID_BYTES = 16;
+const TIME_BYTES = 6;
+
+/** Reads the message about a job that was handed to a worker; `null`: of a room or lane that is not known here. */
+export function readHanded(
+  message: Buffer,
+  worker: string,
+  roomOf: (name: string) => OpenRoom | undefined,
+): Held | null {
+  const tokenAt = 1 + ID_BYTES + TIME_BYTES;
+  const nameAt = tokenAt + HANDED_TOKEN_CHARACTERS + 2;
+  const recordAt = nameAt + message.readUInt16BE(nameAt - 2);
+  const room = roomOf(message.toString("utf8", nameAt, recordAt));
+  const record = message.subarray(recordAt);
+  const lane = room && laneByNumber(room, record.readUInt16BE(3));
+  if (room === undefined || lane === undefined) return null;
+  return {
+    room,
+    worker,
+    token: message.latin1Slice(tokenAt, tokenAt + HANDED_TOKEN_CHARACTERS),
+    lane,
+    id: message.subarray(1, 1 + ID_BYTES),
+    record,
+    extras: "",
+    kin: NO_KIN,
+    startedAtMs: readTime(message, 1 + ID_BYTES),
+  };
 }
 
 const NO_KIN = Buffer.alloc(0);

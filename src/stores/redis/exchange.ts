@@ -9,6 +9,7 @@ import type {
 } from "../../core/store.ts";
 import { type Held, readClaimed } from "./claims.ts";
 import type { Context } from "./context.ts";
+import { HandedJobs } from "./handed.ts";
 import { giveBackClaims } from "./giving-back.ts";
 import { type LateReplies, keepReplies, leaveRoom, trim } from "./late-replies.ts";
 import { holdOthers, pushingBack } from "./push-back.ts";
@@ -22,7 +23,7 @@ import type { OpenRoom } from "./rooms.ts";
 import { type RoomAnswer, askRound } from "./round.ts";
 import { type Sharing, createSharing, shareEvenly } from "./shares.ts";
 import { type Claiming, createClaiming } from "./claiming.ts";
-import { claimSuspects, lookForSuspects } from "./suspect-claims.ts";
+import { allowanceOf, claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import type { KeepJobs } from "./children.ts";
 import type { News } from "./endings.ts";
 import { goOnWithRuns, settleStepsFirst } from "./owned-runs.ts";
@@ -46,11 +47,17 @@ export interface WorkerState {
   owns(room: OpenRoom): void;
   /** There may be something to claim. */
   wake(): void;
+  /** Whether jobs may be handed to it. */
+  readonly takesHanded: boolean;
+  /** Whether its last claim left no slot free. */
+  readonly isFull: boolean;
 }
 
 /** Settles and claims. */
 export interface Exchanger {
   exchange(request: ExchangeRequest): Promise<ExchangeReply>;
+  /** A job was handed to a worker. */
+  hear(claim: Held): void;
   /** A claim that was made by this process. */
   find(token: string): Held | undefined;
   /** Forgets a worker's claims: its lease ended. */
@@ -68,10 +75,16 @@ export function createExchanger(
   const late: LateReplies = new Map();
   const giveBack = givingBack(context, held);
   const sharing = createSharing();
+  const handed = new HandedJobs({ onHeard: (claim) => held.set(claim.token, claim), giveBack });
+  const hear = (claim: Held): void => {
+    const state = workers.get(claim.worker);
+    if (handed.hear(claim, state?.isFull ?? true)) state?.wake();
+  };
   const leave = (request: RoomRequest, answer: Promise<RoomReply>): void => {
     leaveRoom(request, answer, late, () => workers.get(request.worker)?.wake());
     answer
-      .then(({ claimed, news }) => {
+      .then(({ claimed, handed: told, news }) => {
+        for (const claim of told) hear(claim);
         // Nobody waits for it any more.
         void giveBack(claimed);
         return tellNews(context, news, request.worker);
@@ -85,6 +98,7 @@ export function createExchanger(
       waiting.delete(token);
     }
     for (const claim of reply.claimed) held.set(claim.token, claim);
+    for (const claim of reply.handed) hear(claim);
     trim(held, MAX_HELD);
     return reply;
   };
@@ -97,18 +111,12 @@ export function createExchanger(
         return reply;
       };
       const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, sharing };
-      const insides: Insides = { ...base, news, ask: noting };
-      try {
-        const reply = await runNoted(insides, request);
-        return await goOnWithRuns(insides, request, reply);
-      } catch (error) {
-        // What ended is told all the same.
-        tellNews(context, news, request.worker).catch(() => {});
-        throw error;
-      }
+      return carryOut({ ...base, handed, news, ask: noting }, request);
     },
+    hear,
     find: (token) => held.get(token),
     forget: (worker) => {
+      handed.forget(worker);
       for (const [token, claim] of held) {
         if (claim.worker !== worker) continue;
         held.delete(token);
@@ -116,6 +124,21 @@ export function createExchanger(
       }
     },
   };
+}
+
+async function carryOut(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
+  const { claim, ...rest } = request;
+  try {
+    if (claim !== undefined && insides.handed.has(request.worker)) {
+      return await exchangeWithHanded(insides, rest, claim);
+    }
+    const reply = await runNoted(insides, request);
+    return await goOnWithRuns(insides, request, reply);
+  } catch (error) {
+    // What ended is told all the same.
+    tellNews(insides.context, insides.news, request.worker).catch(() => {});
+    throw error;
+  }
 }
 
 /** A worker that seems to run what was given back would be handed no suspects, who want an idle one. */
@@ -181,6 +204,7 @@ export interface Insides {
   readonly news: News[];
   readonly keepJobs: KeepJobs;
   readonly late: LateReplies;
+  readonly handed: HandedJobs;
   readonly workers: ReadonlyMap<string, WorkerState>;
   readonly ask: (request: RoomRequest) => Promise<RoomReply>;
   /** Goes on without the answer to what was asked. */
@@ -189,13 +213,46 @@ export interface Insides {
   readonly sharing: Sharing;
 }
 
+/**
+ * What was handed to the worker is claimed already, and needs no call: that of the next claim comes when its handler has
+ * begun.
+ */
+async function exchangeWithHanded(
+  insides: Insides,
+  settling: ExchangeRequest,
+  claim: ClaimRequest,
+): Promise<ExchangeReply> {
+  const { handed, workers } = insides;
+  const { worker, settlements, advances } = settling;
+  const rooms = await roomsOf(insides.context, claim);
+  const { left } = allowanceOf(insides, { ...settling, claim }, rooms);
+  const taken = handed.take(worker, claim, left);
+  const state = workers.get(worker);
+  state?.noteClaim(taken.length >= claim.capacity);
+  // For the slots that are left.
+  state?.wake();
+  const claimed = taken.map(readClaimed);
+  if (settlements.length === 0 && advances === undefined) {
+    return { settled: [], claimed, lookAgainInMs: null };
+  }
+  try {
+    const reply = await runExchange(insides, settling);
+    return await goOnWithRuns(insides, settling, { ...reply, claimed });
+  } catch (error) {
+    void insides.giveBack(taken);
+    throw error;
+  }
+}
+
 /** Whatever comes while it asks a worker must hear of: a room may have answered before that came. */
 async function runNoted(insides: Insides, request: ExchangeRequest): Promise<ExchangeReply> {
   const { claim, worker } = request;
   if (claim === undefined) return runExchange(insides, request);
   insides.workers.get(worker)?.noteClaim(false);
   const reply = await runExchange(insides, request);
-  insides.workers.get(worker)?.noteClaim(reply.claimed.length >= claim.capacity);
+  const isFull = reply.claimed.length >= claim.capacity;
+  insides.workers.get(worker)?.noteClaim(isFull);
+  if (isFull) insides.handed.giveBack(worker);
   return reply;
 }
 

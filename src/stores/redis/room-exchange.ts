@@ -1,7 +1,7 @@
 // One room's part of an exchange: a call of the script, and the settling of what needs a second look.
 import { MillraceError } from "../../core/errors.ts";
 import type { ClaimRequest, SettleReply, Settlement, TypeRecord } from "../../core/store.ts";
-import { type Held, asStored, readHeld, readLanes, servedLanes } from "./claims.ts";
+import { type Held, asStored, isHandedToken, readHeld, readLanes, servedLanes } from "./claims.ts";
 import { type Context, policyOf } from "./context.ts";
 import { type Ending, type News, endingBytes, newsOf } from "./endings.ts";
 import { type Move, applyMoves, moveResult, newsOfMoves, writeMove } from "./moves.ts";
@@ -31,6 +31,8 @@ export interface RoomClaim {
   readonly leaseMs: number | null;
   /** Lanes of suspects who bear so much company; 0: lanes of others. */
   readonly company: number;
+  /** That it takes jobs which are handed to it, and of which it heard last: as the script wants it. */
+  readonly word: string;
 }
 
 /** What one room answered. */
@@ -39,6 +41,8 @@ export interface RoomReply {
   /** What workflow runs are to be told of the jobs that ended. */
   readonly news: readonly News[];
   readonly claimed: readonly Held[];
+  /** Claims that were made when the jobs were enqueued, and of which the worker did not hear. */
+  readonly handed: readonly Held[];
   readonly lookAgainInMs: number | null;
   readonly hasMore: boolean;
 }
@@ -195,12 +199,8 @@ interface Sending extends RoomRequest {
   readonly moves: readonly Move[];
 }
 
-interface Answer {
+interface Answer extends Omit<RoomReply, "settled"> {
   readonly letters: string;
-  readonly news: readonly News[];
-  readonly claimed: readonly Held[];
-  readonly lookAgainInMs: number | null;
-  readonly hasMore: boolean;
 }
 
 /** Sends the call, again when lanes or followers changed: then only what was not done. */
@@ -255,7 +255,7 @@ function readAnswer(
 ): Answer {
   const news = NO_NEWS;
   if (claim === undefined) {
-    return { letters, news, claimed: [], lookAgainInMs: null, hasMore: false };
+    return { letters, news, claimed: [], handed: [], lookAgainInMs: null, hasMore: false };
   }
   const hasMore = Number(reply[5]) === 1;
   room.isHot = hasMore;
@@ -263,10 +263,14 @@ function readAnswer(
   else room.idle.delete(worker);
   const dueInMs = Number(reply[4]);
   const { tokenNonce } = claim.request;
+  const held = readHeld(room, reply, 7, { worker, tokenNonce });
+  // One at most, and before all others.
+  const from = held[0] !== undefined && isHandedToken(held[0].token) ? 1 : 0;
   return {
     letters,
     news,
-    claimed: readHeld(room, reply, 7, { worker, tokenNonce }),
+    claimed: from === 0 ? held : held.slice(from),
+    handed: held.slice(0, from),
     lookAgainInMs: dueInMs < 0 ? null : dueInMs,
     hasMore,
   };
@@ -379,6 +383,7 @@ function writeClaim(
     .text(claim.leaseMs === null ? "" : String(claim.leaseMs))
     .text(room.idle.has(worker) ? "1" : "0")
     .number(claim.free)
+    .text(claim.word)
     .number(lanes.length)
     .number(capacities.length);
   for (const { lane, offer } of lanes) {

@@ -43,6 +43,7 @@ const NOTHING: RoomReply = {
   settled: [],
   news: [],
   claimed: [],
+  handed: [],
   lookAgainInMs: null,
   hasMore: false,
 };

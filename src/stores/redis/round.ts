@@ -17,6 +17,11 @@ export interface RoomAnswer {
   readonly reply: RoomReply;
 }
 
+/** What a worker says of jobs that are handed to it; nothing where suspects are: they choose their company. */
+function wordOf({ handed }: Insides, { worker }: ExchangeRequest, room: OpenRoom): string {
+  return room.lanes.all.some(({ company }) => company > 0) ? "" : handed.wordTo(room, worker);
+}
+
 /**
  * Asks all rooms of a round at once. A room that fails fails the exchange only if it had something to settle, or if it
  * has nothing to give back at all; one that is silent while others answer, or did in a round before, is left.
@@ -38,7 +43,9 @@ export async function askRound(
     const settlements = byRoom.get(room) ?? [];
     const part = claiming?.partOf(room) ?? null;
     if (part !== null) state?.joined(room);
-    const claim = part === null ? {} : { claim: { ...part, leaseMs: state?.leaseMs ?? null } };
+    const leaseMs = state?.leaseMs ?? null;
+    const word = state?.takesHanded === true ? wordOf(insides, request, room) : "";
+    const claim = part === null ? {} : { claim: { ...part, leaseMs, word } };
     const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
     return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };
   });

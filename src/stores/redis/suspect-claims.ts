@@ -9,7 +9,7 @@ import { SUSPECT_PATIENCE_MS } from "./suspects.ts";
 
 /** What a worker may claim now, as far as suspicion goes. */
 export function allowanceOf(
-  insides: Insides,
+  insides: Pick<Insides, "held" | "waiting">,
   request: ExchangeRequest,
   rooms: readonly OpenRoom[],
 ): {

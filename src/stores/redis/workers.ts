@@ -8,6 +8,7 @@ import type {
   WorkerRecord,
 } from "../../core/store.ts";
 import type { SharedClock } from "../clock.ts";
+import { readHanded } from "./claims.ts";
 import { type Context, policyOf, storeNowMs } from "./context.ts";
 import type { Exchanger, WorkerState } from "./exchange.ts";
 import { type Keeper, createKeeper } from "./keeper.ts";
@@ -138,6 +139,7 @@ async function attach(
     rooms: new Set(),
     news: followNews(insides.context, { worker: worker.id, listener }),
     isFull: false,
+    takesHanded: request.takesHanded === true,
     owns: (room) => state.news.owns(room),
     noteClaim: (isFull) => {
       state.isFull = isFull;
@@ -149,7 +151,9 @@ async function attach(
       keeper.join(worker.id, room.keys);
     },
   };
-  await subscriber.subscribe(workerChannel(worker.id), (message) => hear(insides, state, message));
+  await subscriber.subscribe(workerChannel(worker.id), (message) =>
+    hear(insides, { state, exchanger }, message),
+  );
   const attachedAtMs = await storeNowMs(insides.context);
   const describe = (now: WorkerDescription): string => JSON.stringify({ ...now, attachedAtMs });
   const pulse = await keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
@@ -167,9 +171,14 @@ async function attach(
 const WAKE = "w".charCodeAt(0);
 const CANCEL = "c".charCodeAt(0);
 const NEWS = "f".charCodeAt(0);
+const HANDED = "h".charCodeAt(0);
 
 /** A message of a room's script: come and look, cancel, or hear what a workflow run was told. */
-function hear({ context }: Insides, state: Attached, message: Buffer): void {
+function hear(
+  { context }: Insides,
+  { state, exchanger }: { readonly state: Attached; readonly exchanger: Exchanger },
+  message: Buffer,
+): void {
   if (message[0] === WAKE) {
     const room = context.rooms.byName(message.toString("utf8", 3));
     if (room === undefined) return;
@@ -188,6 +197,11 @@ function hear({ context }: Insides, state: Attached, message: Buffer): void {
     const end = message.indexOf(0);
     const room = context.rooms.byName(message.toString("utf8", 1, end));
     if (room !== undefined) state.news.hear(room, message.subarray(end + 1));
+  } else if (message[0] === HANDED) {
+    const claim = readHanded(message, state.description.id, (name) => context.rooms.byName(name));
+    // What can't be read yet the next exchange tells again.
+    if (claim === null) state.listener.wake();
+    else exchanger.hear(claim);
   }
 }
 

@@ -61,6 +61,8 @@ export interface WorkerOptions {
   readonly labels?: readonly string[];
   /** Long by default: a lease that nothing renews within a case, so that advancing past it ends it for sure. */
   readonly leaseDurationMs?: number;
+  /** Whether jobs may be handed to it as they are enqueued. */
+  readonly takesHanded?: boolean;
   /** What it asks for unless a claim says otherwise. */
   readonly offers?: readonly Offer[];
 }
@@ -132,6 +134,7 @@ export async function attach(
   const attachment = await store.attachWorker({
     worker: description,
     leaseDurationMs,
+    takesHanded: options.takesHanded === true,
     listener: {
       wake: () => {
         heard.wakes += 1;

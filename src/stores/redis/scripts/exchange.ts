@@ -23,8 +23,11 @@ import { CLAIM_TURNS } from "./turns.ts";
  *   plain settlements (succeeded, nothing to keep): ids, claims (worker, zero byte, token), events, and what runs are
  *   told (move.ts); the moves (move.ts); then, if something is to be claimed: capacity,
  *   version of the lanes that the caller knows, prefix and first number of tokens, ms of a lease that may be made
- *   anew or "", 1 when this worker is in the idle registry, its free slots in all, number of lanes, of offers; each lane: number, list, head
+ *   anew or "", 1 when this worker is in the idle registry, its free slots in all, "" or, when it takes
+ *   jobs that are handed to it, "+" and the token of the one that it heard of last, number of lanes, of offers; each lane: number, list, head
  *   start, offer, start of the event that a job of it was started; the offers' capacities.
+ *   A job that was handed to the worker, which did not say that it heard of it, comes before those that are claimed, with
+ *   its whole token.
  * reply: [server time, 1 if somebody follows, letters of the settlements (a accepted, s stale, g gone, c changed: read
  *   and try again), claim: "" none asked, "l" no lease, "v" lanes changed (the lanes follow: field, lane, ...),
  *   "p" paused, "c" claimed; ms until a job of these lanes is due or -1; 1 if more may be claimable; 1 if the worker
@@ -41,7 +44,7 @@ local at = 8
 local endings_at = at + plain_count * (with_events and 3 or 2) - (plain_count - step_count)
 local claim_at = at + plain_count * (with_events and 3 or 2) + step_count + move_count * ${MOVE_ARGUMENTS}
 local wants_claim = ARGV[claim_at] ~= nil
-local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'G')
+local meta = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'G', 'H' .. worker)
 open_room(meta[1])
 local followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
 local before = meta[3]
@@ -132,17 +135,36 @@ if not wants_claim then return without_claim() end
 at = claim_at
 local capacity, version, prefix, first_token = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
 local lease_ms, is_idle, free = ARGV[at + 4], ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
-local lane_count, offer_count = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-at = at + 8
+local takes_handed, heard = ARGV[at + 7] ~= '', sub(ARGV[at + 7], 2)
+local lane_count, offer_count = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9])
+at = at + 9
 local claim = worker .. '\\0' .. prefix
 local claimed = #reply
 local token = first_token
+
+local handed = meta[6]
+if handed then
+  local id, its_token = sub(handed, 1, 16), sub(handed, 17)
+  local run = takes_handed and its_token ~= heard and call('HGET', RUNNING, id)
+  local record = run and sub(run, 10) == worker .. '\\0' .. its_token and call('HGET', shard_of(id), id)
+  if record then handed = { id, record, '', its_token }
+  else
+    call('HDEL', META, 'H' .. worker)
+    handed = nil
+  end
+end
+local function tell_handed()
+  if not handed then return end
+  for k = 1, 4 do reply[claimed + k] = handed[k] end
+  claimed = claimed + 4
+end
 
 if before then
   -- The first reply was lost: hand out again what it claimed, and no more.
   reply[4] = 'c'
   -- What else the first reply said is not known any more: look again at once.
   reply[5], reply[6] = 0, 1
+  tell_handed()
   local all = call('HGETALL', RUNNING)
   for k = 1, #all, 2 do
     if sub(all[k + 1], 10, 9 + #claim) == claim then
@@ -179,6 +201,7 @@ if version ~= (meta[1] or call('HGET', META, 'v')) then
   return without_claim()
 end
 reply[4] = 'c'
+tell_handed()
 local lanes, offers = {}, {}
 for k = 1, lane_count do
   lanes[k] = { number = ARGV[at + 1], slot = tonumber(ARGV[at + 2]), head_start = tonumber(ARGV[at + 3]), offer = tonumber(ARGV[at + 4]),
@@ -307,9 +330,11 @@ if opens_at and (reply[5] < 0 or opens_at - now < reply[5]) then reply[5] = open
 if look_at_once then reply[5] = 0 end
 reply[6] = more and 1 or 0
 -- With slots left the worker waits for a message; without, none may be sent to it.
-free = math.min(free - capacity + left, LANE_SPAN - 1)
+free = math.min(free - capacity + left, LANE_SPAN - 2)
 if free > 0 and not more then
   reply[7] = 1
+  -- A half more: it takes jobs that are handed to it.
+  if takes_handed and not handed then free = free + 0.5 end
   local entries = {}
   for _, lane in ipairs(lanes) do
     if offers[lane.offer] > 0 then

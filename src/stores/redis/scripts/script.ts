@@ -144,7 +144,7 @@ local function wake(lane, jobs)
     if not most[1] then return end
     call('ZREM', IDLE, most[1])
     call('PUBLISH', 'mr1|w|' .. sub(most[1], 3), 'w' .. lane .. META)
-    jobs = jobs - (most[2] - low)
+    jobs = jobs - floor(most[2] - low)
   end
 end
 local function wake_all()

@@ -40,6 +40,7 @@ open_room(call('HGET', META, 'v'))
 local lease = call('ZSCORE', TIMERS, 'l' .. worker)
 if ARGV[3] == '1' and (not lease or tonumber(lease) > now) then return 0 end
 call('ZADD', TIMERS, now + remember_ms, 'z' .. worker)
+call('HDEL', META, 'H' .. worker)
 -- Whoever takes its runs over reads what they were told.
 call('ZREMRANGEBYLEX', RUNS, '[\\255' .. worker .. '\\0', '(\\255' .. worker .. '\\1')
 return call('ZREM', TIMERS, 'l' .. worker)
@@ -82,6 +83,7 @@ for _, member in ipairs(due) do
     else
       call('ZREM', TIMERS, member)
       call('ZADD', TIMERS, now + remember_ms, 'z' .. rest)
+      call('HDEL', META, 'H' .. rest)
       buried[#buried + 1] = rest
     end
   elseif kind == 'x' then
