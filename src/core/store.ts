@@ -361,7 +361,10 @@ export interface WorkerListener {
   wake(): void;
   /** Someone asked that these jobs, which this worker runs, be cancelled. May be told more than once. */
   cancel(requests: readonly { readonly id: JobId; readonly reason: string }[]): void;
-  /** What workflow runs that this worker owns were told. May be told more than once. */
+  /**
+   * What workflow runs that this worker owns were told. May be told more than once, and before the answer with the claim
+   * of the run, which then need not say that the run `resumes`.
+   */
   news?(news: readonly RunNews[]): void;
   /** The lease ended: every claim of this worker is void, and a new attachment is needed. */
   lost(reason: string): void;

@@ -34,21 +34,26 @@ function claimOf(id: string, parent?: string): ClaimedJob {
 const child = claimOf(CHILD, RUN);
 let heard: string[];
 let left: string[];
+let resumed: boolean[];
 let runs: HeldRuns;
 
 beforeEach(() => {
   heard = [];
   left = [];
+  resumed = [];
   runs = new HeldRuns({
     driver: {
-      begin: () => ({
-        told: () => {},
-        childEnded: (id, { state, result }) => heard.push(`${id} ${state} ${String(result)}`),
-        cancel: () => {},
-        leave: (how) => left.push(how),
-        abandon: () => {},
-        idleSinceMs: null,
-      }),
+      begin: ({ resumes }) => {
+        resumed.push(resumes === true);
+        return {
+          told: ({ key }) => heard.push(`told ${key}`),
+          childEnded: (id, { state, result }) => heard.push(`${id} ${state} ${String(result)}`),
+          cancel: () => {},
+          leave: (how) => left.push(how),
+          abandon: () => {},
+          idleSinceMs: null,
+        };
+      },
     },
     logger: silentLogger,
     reporter: { log: () => {}, progress: () => {}, take: () => ({}) },
@@ -88,5 +93,15 @@ describe("a run", () => {
     runs.childEnded(child, succeeded, "worker");
     runs.childSettled(child, succeeded, false);
     expect(left).toEqual(["now"]);
+  });
+
+  test("that was told something before the answer with its claim came reads its record first", () => {
+    const fact = { key: CHILD, kind: "signal", body: "{}" } as const;
+    runs.news([{ run: RUN, fact }]);
+    runs.begin(claimOf(RUN), type);
+    runs.news([{ run: RUN, fact }]);
+    runs.begin(claimOf(CHILD), type);
+    expect(resumed).toEqual([true, false]);
+    expect(heard).toEqual([`told ${CHILD}`]);
   });
 });

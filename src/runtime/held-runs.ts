@@ -13,6 +13,7 @@ import type {
   RunNews,
 } from "../core/run.ts";
 import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import { EarlyNews } from "./early-news.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import type { Reporter } from "./reporter.ts";
@@ -124,6 +125,7 @@ export type Reserve = (child: ChildJob) => string | null;
 export class HeldRuns {
   readonly #parts: HeldRunsParts;
   readonly #runs = new SlidingMap<JobId, Entry>();
+  readonly #early = new EarlyNews();
   #words: Said[] = [];
 
   constructor(parts: HeldRunsParts) {
@@ -151,7 +153,8 @@ export class HeldRuns {
       throw new MillraceError("LAUNCH_FAILED", { message: `nothing here drives ${type.name}` });
     }
     const owner = new Owner(claimed, this.#parts, (word) => this.#say(claimed.id, owner, word));
-    const held = driver.begin(claimed, type, owner);
+    const wasTold = this.#early.take(claimed.id);
+    const held = driver.begin(wasTold ? { ...claimed, resumes: true } : claimed, type, owner);
     const entry = new Entry(claimed, type, owner, held);
     this.#runs.set(claimed.id, entry);
     this.#sayBegun(entry);
@@ -188,7 +191,11 @@ export class HeldRuns {
   }
 
   news(news: readonly RunNews[]): void {
-    for (const { run, fact } of news) this.#runs.get(run)?.held.told(fact);
+    for (const { run, fact } of news) {
+      const entry = this.#runs.get(run);
+      if (entry === undefined) this.#early.note(run);
+      else entry.held.told(fact);
+    }
   }
 
   /** Whether the job is a run of this worker: it was asked to cancel. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
 import { type Millrace, defineJob, defineWorkflow, openMillrace } from "millrace";
-import { CAPABILITIES } from "../../src/core/index.ts";
+import { CAPABILITIES, type Store } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
 import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
@@ -185,6 +185,46 @@ test("an owner hears what its run was told while its messages were lost", async 
     await world.store.signal({ signals: [{ run: run.id, id, name: "go", payload: "1" }] });
     await expect.poll(() => owner.news.map(({ fact }) => fact.key)).toContain(id);
   });
+});
+
+/** A store that answers a claim of a run only after the worker has heard a signal to it. */
+function signallingFirst(store: Store, signal: (run: string) => Promise<unknown>): Store {
+  const heard = new Set<string>();
+  return {
+    ...store,
+    attachWorker: (request) => {
+      const news: typeof request.listener.news = (told) => {
+        request.listener.news?.(told);
+        for (const { run } of told) heard.add(run);
+      };
+      return store.attachWorker({ ...request, listener: { ...request.listener, news } });
+    },
+    exchange: async (request) => {
+      const reply = await store.exchange(request);
+      for (const { id } of reply.claimed) {
+        await signal(id);
+        await vi.waitFor(() => assert.ok(heard.has(id)), { timeout: PATIENCE_MS, interval: 1 });
+      }
+      return reply;
+    },
+  };
+}
+
+test("a run has a signal of which its worker heard before the answer with its claim", async () => {
+  const flow = defineWorkflow({
+    name: "flow",
+    run: ({ step: steps }) => steps.waitForSignal("go"),
+  });
+  const store = await openRedisStore({ url: server.url, namespace: `early-${randomUUID()}` });
+  const early = signallingFirst(store, (run) => mill.runs.signal(run, "go", 7));
+  const mill = await openMillrace({ store: early, jobs: [flow], logger: false });
+  closing.push(async () => {
+    await mill.close();
+    await store.close();
+  });
+  await mill.start();
+  const receipt = await mill.enqueue(flow, null);
+  expect(await receipt.result({ timeout: "10s" })).toBe(7);
 });
 
 test("runs go on when the server forgets all scripts", async () => {
