@@ -16,7 +16,7 @@ interface HubEvent {
 }
 
 /** Who listens to a hub. */
-interface HubListener {
+export interface HubListener {
   event(event: HubEvent): void;
   /** Events were lost: look again at what you follow. */
   gap(reason: string): void;

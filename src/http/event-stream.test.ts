@@ -1,15 +1,14 @@
 // A stream holds a bounded amount for a slow reader, and tells what it let go.
 import { expect, test } from "vitest";
-import { HEARTBEAT_MS, openEventStream } from "./event-stream.ts";
+import { EventStream, HEARTBEAT_MS } from "./event-stream.ts";
 
 const RESULT = JSON.stringify("x".repeat(200_000));
 
 /** Everything that a client reads that comes only now. */
-async function readAll(
-  send: (stream: ReturnType<typeof openEventStream>) => void,
-): Promise<string> {
-  const stream = openEventStream(HEARTBEAT_MS, () => {});
+async function readAll(send: (stream: EventStream) => void): Promise<string> {
+  const stream = new EventStream(HEARTBEAT_MS, () => {});
   send(stream);
+  stream.begin({ kind: "job", json: "{}" });
   const text = stream.response.text();
   // What waits goes out as it is read, and only then the end.
   await new Promise(setImmediate);
@@ -41,4 +40,14 @@ test("one event is never too large for a stream", async () => {
     }
   });
   expect(text.length).toBeGreaterThan(2_000_000);
+});
+
+test("what comes before a stream begins is sent after its first event, and is bounded like the rest", async () => {
+  const few = await readAll((stream) => stream.send("progress", "1", "7"));
+  expect(few).toMatch(/^retry: \d+\n\nevent: job\n[^]*event: progress\n/);
+  const many = await readAll((stream) => {
+    for (let id = 1; id <= 5_000; id += 1) stream.send("progress", "1", String(id));
+  });
+  expect(many).toMatch(/^retry: \d+\n\nevent: job\n[^]*event: gap\n[^]*id: 5000\n/);
+  expect(many.match(/^event: progress$/gm)?.length).toBeLessThanOrEqual(1_000);
 });

@@ -19,72 +19,90 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** A stream that is being written. */
-export interface EventStream {
+export class EventStream {
   readonly response: Response;
-  /** Sends one event; its data is JSON text. */
-  send(kind: string, json: string, id?: string): void;
-  /** Tells that events were lost. */
-  gap(reason: string): void;
-  end(): void;
-}
+  readonly #onEnd: () => void;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #encoder = new TextEncoder();
+  #waiting: string[] = [];
+  #waitingLength = 0;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #hasBegun = false;
+  #isOpen = true;
 
-/** Opens a stream. `onEnd` is called once, whoever ends it. */
-export function openEventStream(heartbeatMs: number, onEnd: () => void): EventStream {
-  const encoder = new TextEncoder();
-  const retry = `retry: ${RECONNECT_MS}\n\n`;
-  let waiting = [retry];
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  let waitingLength = retry.length;
-  let isOpen = true;
-  const flush = (): void => {
-    while (isOpen && controller !== undefined && (controller.desiredSize ?? 0) > 0) {
-      const text = waiting.shift();
-      if (text === undefined) return;
-      waitingLength -= text.length;
-      controller.enqueue(encoder.encode(text));
-    }
-  };
-  const push = (text: string): void => {
-    if (!isOpen) return;
+  /** `onEnd` is called once, whoever ends it. */
+  constructor(heartbeatMs: number, onEnd: () => void) {
+    this.#onEnd = onEnd;
+    this.#heartbeat = setInterval(() => {
+      if (this.#waiting.length === 0) this.#push(": heartbeat\n\n");
+    }, heartbeatMs);
+    this.#heartbeat.unref();
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.#flush(),
+      cancel: () => this.#finish(),
+    });
+    this.response = new Response(body, { headers: STREAM_HEADERS });
+  }
+
+  /** Lets events out, one that is given first. What was sent before waited till now, bounded as for a slow reader. */
+  begin(first?: { readonly kind: string; readonly json: string }): void {
+    const shown = first === undefined ? "" : format(first.kind, first.json);
+    const head = `retry: ${RECONNECT_MS}\n\n${shown}`;
+    this.#waiting.unshift(head);
+    this.#waitingLength += head.length;
+    this.#hasBegun = true;
+    this.#flush();
+  }
+
+  /** Sends one event; its data is JSON text. */
+  send(kind: string, json: string, id?: string): void {
+    this.#push(format(kind, json, id));
+  }
+
+  /** Tells that events were lost. */
+  gap(reason: string): void {
+    this.#push(formatGap(reason));
+  }
+
+  end(): void {
+    if (!this.#isOpen) return;
+    this.#finish();
+    this.#controller?.close();
+  }
+
+  #push(text: string): void {
+    if (!this.#isOpen) return;
     const isFull =
-      waiting.length >= MAX_WAITING_EVENTS || waitingLength + text.length > MAX_WAITING_LENGTH;
-    if (isFull && waiting.length > 0) {
-      const told = formatGap(`read too slowly: ${waiting.length} events were dropped`);
-      waiting = [told];
-      waitingLength = told.length;
+      this.#waiting.length >= MAX_WAITING_EVENTS ||
+      this.#waitingLength + text.length > MAX_WAITING_LENGTH;
+    if (isFull && this.#waiting.length > 0) {
+      const told = formatGap(`read too slowly: ${this.#waiting.length} events were dropped`);
+      this.#waiting = [told];
+      this.#waitingLength = told.length;
     }
-    waiting.push(text);
-    waitingLength += text.length;
-    flush();
-  };
-  const heartbeat = setInterval(() => {
-    if (waiting.length === 0) push(": heartbeat\n\n");
-  }, heartbeatMs);
-  heartbeat.unref();
-  const finish = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    clearInterval(heartbeat);
-    onEnd();
-  };
-  const body = new ReadableStream<Uint8Array>({
-    start(given) {
-      controller = given;
-      flush();
-    },
-    pull: flush,
-    cancel: finish,
-  });
-  return {
-    response: new Response(body, { headers: STREAM_HEADERS }),
-    send: (kind, json, id) => push(format(kind, json, id)),
-    gap: (reason) => push(formatGap(reason)),
-    end() {
-      if (!isOpen) return;
-      finish();
-      controller?.close();
-    },
-  };
+    this.#waiting.push(text);
+    this.#waitingLength += text.length;
+    this.#flush();
+  }
+
+  #flush(): void {
+    while (this.#isOpen && this.#hasBegun && (this.#controller?.desiredSize ?? 0) > 0) {
+      const text = this.#waiting.shift();
+      if (text === undefined) return;
+      this.#waitingLength -= text.length;
+      this.#controller?.enqueue(this.#encoder.encode(text));
+    }
+  }
+
+  #finish(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    clearInterval(this.#heartbeat);
+    this.#onEnd();
+  }
 }
 
 function format(kind: string, json: string, id?: string): string {

@@ -1,8 +1,8 @@
 // The routes that stream events.
 import { MillraceError } from "../../core/index.ts";
 import type { EventFilter, Operations } from "../../runtime/index.ts";
-import type { EventHubs, HubAttachment } from "../event-hub.ts";
-import { type EventStream, STREAM_HEADERS, openEventStream } from "../event-stream.ts";
+import type { EventHubs, HubAttachment, HubListener } from "../event-hub.ts";
+import { EventStream, STREAM_HEADERS } from "../event-stream.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, defineRoute } from "../route.ts";
 import { eventQuery, jobParams } from "../job-schemas.ts";
@@ -73,35 +73,27 @@ async function follow(
   // The body of a reply to HEAD is dropped without being cancelled: the stream would stay open for ever.
   if (request.method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
   let attachment: HubAttachment | undefined;
-  const stream = openEventStream(streams.heartbeatMs, () => {
+  const stream = new EventStream(streams.heartbeatMs, () => {
     streams.open.delete(stream);
     attachment?.detach();
   });
   streams.open.add(stream);
   const lastEventId = request.headers.get("last-event-id") ?? undefined;
-  // Events that come while the snapshot is read are sent after it.
-  let early: (() => void)[] | undefined = [];
-  const later = (send: () => void): void => {
-    if (early === undefined) send();
-    else early.push(send);
+  const listener: HubListener = {
+    event: ({ id, kind, json }) => stream.send(kind, json, id),
+    gap: (reason) => stream.gap(reason),
   };
   try {
-    attachment = await streams.hubs.attach(
-      filter,
-      {
-        event: ({ id, kind, json }) => later(() => stream.send(kind, json, id)),
-        gap: (reason) => later(() => stream.gap(reason)),
-      },
-      lastEventId,
-    );
+    attachment = await streams.hubs.attach(filter, listener, lastEventId);
     const job = await snapshot?.();
-    if (job !== undefined && lastEventId === undefined) stream.send("job", JSON.stringify(job));
+    const isResumed = lastEventId !== undefined;
+    stream.begin(
+      job === undefined || isResumed ? undefined : { kind: "job", json: JSON.stringify(job) },
+    );
   } catch (thrown) {
     stream.end();
     throw thrown;
   }
-  for (const send of early) send();
-  early = undefined;
   // A client that hung up before the stream began never cancels it.
   if (request.signal.aborted) stream.end();
   else request.signal.addEventListener("abort", () => stream.end(), { once: true });
