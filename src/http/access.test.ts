@@ -75,6 +75,22 @@ test("a private network is let in by address or plain name, never by a name that
   expect(await ask(open, { host: "evil.test" }, "admin", elsewhere)).toBe("FOREIGN_HOST");
 });
 
+test("whoever is refused is told the way in that the service has", async () => {
+  const request = new Request("http://127.0.0.1:8000/v1/jobs", { headers: { host: "127.0.0.1" } });
+  const refusal = async (options: AccessOptions, remoteAddress = "127.0.0.1"): Promise<string> => {
+    const check = createAccessCheck(options);
+    try {
+      return (await check(request, "read", { remoteAddress })).name;
+    } catch (thrown) {
+      return (thrown as Error).message;
+    }
+  };
+  expect(await refusal(tokens)).toContain("Bearer TOKEN");
+  expect(await refusal({ authorize: () => null })).toContain("sign in");
+  expect(await refusal({ authorize: async () => null })).toContain("sign in");
+  expect(await refusal({ unauthenticated: "loopback" }, "10.0.0.7")).toContain("its own machine");
+});
+
 test("pages of other origins are refused, with a token too; the service's own and allowed ones are not", async () => {
   const host = "127.0.0.1:8000";
   const bearer = { host, authorization: `Bearer ${ADMIN}` };

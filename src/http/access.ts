@@ -61,6 +61,13 @@ export type AccessCheck = (
 /** Shortest token: 16 random characters can't be guessed over a network. */
 const MIN_TOKEN_LENGTH = 16;
 
+/** How each kind of refused caller may come in. */
+const SEND_TOKEN = "send a token: authorization: Bearer TOKEN";
+const SIGN_IN =
+  "the program that this service is part of does not know who asks; sign in there, or send what it expects";
+const STAY_HERE =
+  "without tokens this service answers to its own machine alone; ask from there, or give the service tokens";
+
 const EVERYONE: Caller = { name: "anonymous", scopes: SCOPES, isAnonymous: true };
 
 /**
@@ -73,18 +80,19 @@ export function createAccessCheck(options: AccessOptions): AccessCheck {
   const origins = new Set(options.allowedOrigins);
   const hosts = new Set(options.allowedHosts?.map((host) => host.toLowerCase()));
   const isOpen = options.unauthenticated !== undefined && noTokens(options);
+  const wayIn = options.authorize === undefined ? SEND_TOKEN : SIGN_IN;
   return (request, scope, connection) => {
     checkOrigin(request, origins);
     if (isOpen) checkOpen(request, connection, options.unauthenticated, hosts);
     const caller = identify(request);
     return caller instanceof Promise
-      ? caller.then((who) => decide(who, scope))
-      : decide(caller, scope);
+      ? caller.then((who) => decide(who, scope, wayIn))
+      : decide(caller, scope, wayIn);
   };
 }
 
-function decide(caller: Caller | null, scope: Scope | null): Caller {
-  if (caller === null) throw unauthorized();
+function decide(caller: Caller | null, scope: Scope | null, wayIn: string): Caller {
+  if (caller === null) throw unauthorized(wayIn);
   if (scope !== null && !grants(caller, scope)) throw forbidden(caller, scope);
   return caller;
 }
@@ -168,7 +176,8 @@ function checkOpen(
   const isKnown = name !== null && (isLoopbackName(name) || hosts.has(name));
   if (unauthenticated === "loopback") {
     const { remoteAddress } = connection;
-    if (remoteAddress !== undefined && !isLoopbackAddress(remoteAddress)) throw unauthorized();
+    if (remoteAddress !== undefined && !isLoopbackAddress(remoteAddress))
+      throw unauthorized(STAY_HERE);
     if (!isKnown) throw foreignHost(name);
     return;
   }
@@ -194,9 +203,10 @@ function isLoopbackAddress(address: string): boolean {
   return plain === "::1" || (isIP(plain) === 4 && plain.startsWith("127."));
 }
 
-function unauthorized(): HttpProblem {
+/** The standard wants a challenge with every 401, whatever the way in is. */
+function unauthorized(wayIn: string): HttpProblem {
   return new HttpProblem("UNAUTHORIZED", {
-    detail: "send a token: authorization: Bearer TOKEN",
+    detail: wayIn,
     headers: { "www-authenticate": 'Bearer realm="millrace"' },
   });
 }

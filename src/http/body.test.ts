@@ -38,6 +38,16 @@ test.each([["text/plain"], ["application/x-www-form-urlencoded"], ["application/
   },
 );
 
+test("a compressed body is told apart from one that is not JSON", async () => {
+  const packed = { ...JSON_TYPE, "content-encoding": "gzip" };
+  await expect(readJsonBody(post("{}", packed), 100)).rejects.toMatchObject({
+    code: "UNSUPPORTED_MEDIA_TYPE",
+    message: expect.stringContaining("encoding is gzip") as string,
+  });
+  const plain = { ...JSON_TYPE, "content-encoding": "Identity" };
+  expect(await readJsonBody(post("{}", plain), 100)).toEqual({});
+});
+
 test("a body over the bound is refused by its header, and without one by its bytes", async () => {
   const big = JSON.stringify("x".repeat(200));
   const declared = post(big, { ...JSON_TYPE, "content-length": String(big.length) });

@@ -16,6 +16,13 @@ export async function readJsonBody(request: Request, maxBytes: number): Promise<
       detail: `the content type is ${contentType ?? "absent"}; send content-type: application/json`,
     });
   }
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    throw new HttpProblem("UNSUPPORTED_MEDIA_TYPE", {
+      detail: `the content encoding is ${encoding}; send the body as it is`,
+      headers: { "accept-encoding": "identity" },
+    });
+  }
   let text: string;
   try {
     text = await readText(request, maxBytes);

@@ -112,7 +112,7 @@ function describeReplies(route: Route): Record<string, object> {
       ? {}
       : {
           413: "The body is too large.",
-          415: "The body is not JSON.",
+          415: "The body is not JSON, or is compressed.",
           422: "The body does not fit.",
         }),
     ...(route.scope === "admin" ? { 409: "The state does not allow this." } : {}),

@@ -10,7 +10,7 @@ const HTTP_PROBLEMS: Readonly<
   MALFORMED_REQUEST: { status: 400, title: "The request can't be read." },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
-    title: "The body's content type is not application/json.",
+    title: "The body is not application/json, or it is compressed.",
   },
   FOREIGN_ORIGIN: { status: 403, title: "The request comes from a web page of another origin." },
   FOREIGN_HOST: {
