@@ -8,17 +8,13 @@ import type {
   Settlement,
 } from "../../core/store.ts";
 import { type Held, readClaimed } from "./claims.ts";
+import { askInChunks } from "./chunks.ts";
 import type { Context } from "./context.ts";
 import { HandedJobs } from "./handed.ts";
 import { giveBackClaims } from "./giving-back.ts";
 import { type LateReplies, keepReplies, leaveRoom, trim } from "./late-replies.ts";
 import { holdOthers, pushingBack } from "./push-back.ts";
-import {
-  type LateAnswer,
-  type RoomReply,
-  type RoomRequest,
-  exchangeRoom,
-} from "./room-exchange.ts";
+import type { RoomReply, RoomRequest } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type RoomAnswer, askRound } from "./round.ts";
 import { type Sharing, createSharing, shareEvenly } from "./shares.ts";
@@ -29,8 +25,6 @@ import type { News } from "./endings.ts";
 import { goOnWithRuns, settleStepsFirst } from "./owned-runs.ts";
 import { tellNews } from "./speaking.ts";
 
-/** Most settlements in one call. */
-const MAX_SETTLEMENTS = 500;
 /** Claims remembered at most: those beyond it are read again when they are settled. */
 const MAX_HELD = 100_000;
 /** Rounds in which free slots are shared evenly; after them one room after the other is asked for all that is left. */
@@ -147,48 +141,6 @@ function givingBack(context: Context, held: SlidingMap<string, Held>): Insides["
     for (const { token } of claims) held.delete(token);
     return giveBackClaims(context, claims);
   };
-}
-
-async function askInChunks(
-  { context, held, late }: Pick<Insides, "context" | "held" | "late">,
-  request: RoomRequest,
-  onLate: LateAnswer,
-): Promise<RoomReply> {
-  const chunks = chunksOf(request.settlements);
-  const last = chunks.pop() ?? [];
-  if (chunks.length === 0) return exchangeRoom(context, held, request, onLate);
-  const { claim: _, ...bare } = request;
-  const settled: SettleReply[] = [];
-  const news: News[] = [];
-  try {
-    for (const settlements of chunks) {
-      const before = await exchangeRoom(context, held, { ...bare, settlements }, onLate);
-      settled.push(...before.settled);
-      news.push(...before.news);
-    }
-    const reply = await exchangeRoom(context, held, { ...request, settlements: last }, onLate);
-    return { ...reply, settled: [...settled, ...reply.settled], news: [...news, ...reply.news] };
-  } catch (error) {
-    keepReplies(late, request.settlements, settled);
-    throw error;
-  }
-}
-
-/** Parts that are small enough, and in which no job comes twice: a script takes them in an order of its own. */
-function chunksOf(settlements: readonly Settlement[]): (readonly Settlement[])[] {
-  const ids = new Set<string>();
-  const chunks: (readonly Settlement[])[] = [];
-  let from = 0;
-  for (const [index, { id }] of settlements.entries()) {
-    if (ids.has(id) || index - from === MAX_SETTLEMENTS) {
-      chunks.push(settlements.slice(from, index));
-      from = index;
-      ids.clear();
-    }
-    ids.add(id);
-  }
-  chunks.push(from === 0 ? settlements : settlements.slice(from));
-  return chunks;
 }
 
 const GONE: SettleReply = { accepted: false, why: "gone" };
