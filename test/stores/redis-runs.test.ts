@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
-import { type Millrace, defineJob, defineWorkflow, openMillrace } from "millrace";
+import {
+  type Millrace,
+  type MillraceOptions,
+  defineJob,
+  defineWorkflow,
+  openMillrace,
+} from "millrace";
 import { CAPABILITIES, type Store } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
@@ -269,6 +275,17 @@ async function sizesOf({ namespace }: World, queue: string): Promise<readonly nu
   return Promise.all([server.client.zcard(`${tag}u`), server.client.hlen(`${tag}o`)]);
 }
 
+async function startOnCluster(jobs: NonNullable<MillraceOptions["jobs"]>): Promise<Millrace> {
+  const mill = await openMillrace({
+    store: inject("redisClusterUrl"),
+    namespace: `runs-${randomUUID()}`,
+    jobs,
+    logger: false,
+  });
+  await mill.start();
+  return mill;
+}
+
 test("a step is tried as it says, not as its type does", async () => {
   const flaky = defineJob({
     name: "flaky",
@@ -286,26 +303,14 @@ test("a step is tried as it says, not as its type does", async () => {
     run: async ({ step: steps }) =>
       steps.job(flaky, null, { retry: { attempts: 3, backoff: [1] }, timeout: "20ms" }),
   });
-  await using mill = await openMillrace({
-    store: inject("redisClusterUrl"),
-    namespace: `terms-${randomUUID()}`,
-    jobs: [flaky, patient],
-    logger: false,
-  });
-  await mill.start();
+  await using mill = await startOnCluster([flaky, patient]);
   const receipt = await mill.enqueue(patient, null);
   expect(await receipt.result({ timeout: "30s" })).toBe("at last");
 });
 
 test("the samples run on Redis", async () => {
   const { digestFile, digestFiles } = await import("../../examples/workflows/digest-files.ts");
-  await using mill = await openMillrace({
-    store: inject("redisClusterUrl"),
-    namespace: `samples-${randomUUID()}`,
-    jobs: [digestFiles, digestFile],
-    logger: false,
-  });
-  await mill.start();
+  await using mill = await startOnCluster([digestFiles, digestFile]);
   const directory = new URL("../../examples/workflows", import.meta.url).pathname;
   const receipt = await mill.enqueue(digestFiles, { directory });
   expect(await receipt.result({ timeout: "30s" })).toMatchObject({ failed: [] });
