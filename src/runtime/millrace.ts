@@ -101,7 +101,9 @@ export interface Receipt<Output = unknown> {
   readonly because?: "unique" | "debounced" | "dropped";
   /**
    * The job's output. Never hangs: without a `timeout` it still ends when the job does, is removed, or the
-   * connection is closed.
+   * connection is closed. Of a job whose type removes it at once (`retention: { succeeded: "remove" }`) the store keeps
+   * nothing: who waits before it ends is told by its event, who comes later, or whose connection was lost just then, gets
+   * `JOB_REMOVED` a second later. A type whose results are waited for should keep them for a minute.
    *
    * @throws MillraceError `JOB_FAILED` (its `cause` has the job's error), `JOB_CANCELLED`, `JOB_REMOVED`, `JOB_DROPPED`,
    * `WAIT_TIMEOUT`, `STOPPED`

@@ -23,6 +23,11 @@ const LOOK_INTERVAL_MS = 2_000;
  * little late.
  */
 const REMEMBERED_ENDINGS = 1_000;
+/**
+ * A job that is not kept any more may have ended a moment ago, and the word of it be on its way: a look and an event
+ * come by different ways, and a look may overtake. So long nobody is told that the job is gone.
+ */
+const LATE_WORD_MS = 1_000;
 /** Most waits at once in one process; beyond it something waits without end. */
 const MAX_WAITERS = 100_000;
 /** Far more than a subscription takes; what takes longer is a part of the store that does not answer. */
@@ -46,6 +51,8 @@ export class Results {
   #rememberedBefore: ReadonlyMap<JobId, Ending> = new Map();
   #following: Promise<Subscription> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Jobs that are waited for and were not found, and what ends the wait for a late word of each. */
+  readonly #missing = new Map<JobId, () => void>();
   #isClosed = false;
 
   constructor(store: Store) {
@@ -124,6 +131,8 @@ export class Results {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    for (const cancel of this.#missing.values()) cancel();
+    this.#missing.clear();
     const stopped = new MillraceError("STOPPED", {
       message: "Millrace was closed while the job was waited for; the job itself is kept",
     });
@@ -142,6 +151,7 @@ export class Results {
   }
 
   #tell(id: JobId, ending: Ending): void {
+    this.#found(id);
     // A set may lose members while it is walked: each waiter removes itself.
     for (const waiter of this.#waiters.get(id) ?? []) waiter(ending);
   }
@@ -174,11 +184,28 @@ export class Results {
       const records = await this.#store.get({ ids: batch });
       for (const [index, id] of batch.entries()) {
         const record = records[index] ?? null;
-        const ending = endingOf(record);
+        if (record === null) this.#miss(id);
+        else this.#found(id);
+        const ending = record && endingOf(record);
         if (ending !== null) this.#tell(id, ending);
         this.#tellClaims(id, record?.state === "running" ? record.token : null);
       }
     }
+  }
+
+  /** A look found nothing: whoever waits is told so, unless how the job ended is heard of first. */
+  #miss(id: JobId): void {
+    if (!this.#waiters.has(id) || this.#missing.has(id) || this.#isClosed) return;
+    const cancel = startTimer(LATE_WORD_MS, () => {
+      this.#missing.delete(id);
+      this.#tell(id, { kind: "removed" });
+    });
+    this.#missing.set(id, cancel);
+  }
+
+  #found(id: JobId): void {
+    this.#missing.get(id)?.();
+    this.#missing.delete(id);
   }
 
   async #lookAtAll(): Promise<void> {
@@ -285,8 +312,7 @@ function createWait(
   return { promise, isSettled: () => isSettled, cancel: settle };
 }
 
-function endingOf(record: JobRecord | null): Ending | null {
-  if (record === null) return { kind: "removed" };
+function endingOf(record: JobRecord): Ending | null {
   if (!isTerminal(record.state)) return null;
   if (record.state === "succeeded") return { kind: "succeeded", result: record.result ?? "null" };
   return { kind: record.state, error: record.error ?? { name: "Error", message: record.state } };

@@ -45,9 +45,11 @@ export async function bulkRetry(store: string, run: Run): Promise<Figures> {
       "bulk-retry-hold-up-idle": idle.longestMs,
     };
   } finally {
-    const ended = once(probe, "exit");
-    probe.disconnect();
-    await ended;
+    if (probe.child.connected) {
+      const ended = once(probe.child, "exit");
+      probe.child.disconnect();
+      await ended;
+    }
   }
 }
 
@@ -94,17 +96,42 @@ async function makeFail(store: string, namespace: string, failing: Failing): Pro
   await mill.stop();
 }
 
-async function startProbe(store: string, namespace: string): Promise<ChildProcess> {
-  const program = new URL("./probe.ts", import.meta.url);
-  const execArgv = ["--conditions=millrace-source"];
-  const probe = fork(program, [store, namespace], { execArgv });
-  await once(probe, "message");
-  return probe;
+/** The probe, and what it wrote to its standard error. */
+interface Probe {
+  readonly child: ChildProcess;
+  readonly wrote: readonly string[];
 }
 
-async function askProbe(probe: ChildProcess): Promise<Longest> {
-  const told = once(probe, "message");
-  probe.send("longest");
-  const [longest] = (await told) as [Longest];
-  return longest;
+async function startProbe(store: string, namespace: string): Promise<Probe> {
+  const program = new URL("./probe.ts", import.meta.url);
+  const execArgv = ["--conditions=millrace-source"];
+  const probe = fork(program, [store, namespace], {
+    execArgv,
+    stdio: ["ignore", "inherit", "pipe", "ipc"],
+  });
+  const wrote: string[] = [];
+  probe.stderr?.setEncoding("utf8").on("data", (text: string) => wrote.push(text));
+  await heard({ child: probe, wrote });
+  return { child: probe, wrote };
+}
+
+/** The next word of the probe. Rejects with what it wrote, should it end instead. */
+async function heard({ child, wrote }: Probe): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const onClose = (): void =>
+    reject(new Error(`the probe ended by itself (${child.exitCode}): ${wrote.join("").trim()}`));
+  child.once("message", resolve).once("close", onClose);
+  // It may have ended while nobody listened.
+  if (child.exitCode !== null) onClose();
+  try {
+    return await promise;
+  } finally {
+    child.off("message", resolve).off("close", onClose);
+  }
+}
+
+async function askProbe(probe: Probe): Promise<Longest> {
+  const told = heard(probe);
+  if (probe.child.connected) probe.child.send("longest");
+  return (await told) as Longest;
 }
