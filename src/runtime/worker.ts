@@ -269,6 +269,7 @@ export class Worker {
   }
 
   #tellIdle(): void {
+    if (this.#idle.length === 0) return;
     const waiting = this.#idle;
     this.#idle = [];
     for (const resolve of waiting) resolve();

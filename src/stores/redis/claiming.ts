@@ -72,15 +72,20 @@ export function createClaiming(
     },
     endRound: () => tokens.release(),
     take: (reply) => {
+      let lane: Held["lane"] | undefined;
+      let offer: { capacity: number } | undefined;
       for (const held of reply.claimed) {
         claiming.claimed.push(held);
         claiming.left -= 1;
-        const offer = offers.find(
-          ({ queue, type }) => queue === held.room.queue && type === held.lane.type,
-        );
-        if (offer !== undefined) (offer as { capacity: number }).capacity -= 1;
-        tokens.use(held.token);
+        if (held.lane !== lane) {
+          lane = held.lane;
+          offer = offers.find(
+            ({ queue, type }) => queue === held.room.queue && type === held.lane.type,
+          );
+        }
+        if (offer !== undefined) offer.capacity -= 1;
       }
+      tokens.use(reply.claimed);
       if (reply.lookAgainInMs !== null) claiming.lookAgain(reply.lookAgainInMs);
     },
     lookAgain: (inMs) => {
@@ -114,7 +119,7 @@ interface Tokens {
   keep(first: number): void;
   /** Ends a round: numbers that no claim took can be given again. */
   release(): void;
-  use(token: string): void;
+  use(claims: readonly Held[]): void;
 }
 
 interface Range {
@@ -126,9 +131,23 @@ interface Range {
 function tokensOf({ tokenNonce, firstToken, capacity }: ClaimRequest): Tokens {
   let unused: Range[] = [{ first: firstToken, end: firstToken + capacity }];
   let given: Range[] = [];
-  const used = new Set<number>();
+  let isReleased = false;
+  const taken: Held[] = [];
+  // Most claims have one round, and nothing is given again.
+  const release = (): void => {
+    isReleased = false;
+    const used = new Set(taken.map(({ token }) => Number(token.slice(tokenNonce.length + 1))));
+    for (const { first, end } of given) {
+      // Claims of a call take its numbers from the first on: what is left is the rest.
+      let next = first;
+      while (next < end && used.has(next)) next += 1;
+      if (next < end) unused.push({ first: next, end });
+    }
+    given = [];
+  };
   return {
     reserve: (count) => {
+      if (isReleased) release();
       const range = unused.shift();
       if (range === undefined || count === 0) {
         if (range !== undefined) unused.unshift(range);
@@ -143,16 +162,10 @@ function tokensOf({ tokenNonce, firstToken, capacity }: ClaimRequest): Tokens {
       given = given.filter((range) => range.first !== first);
     },
     release: () => {
-      for (const { first, end } of given) {
-        // Claims of a call take its numbers from the first on: what is left is the rest.
-        let next = first;
-        while (next < end && used.has(next)) next += 1;
-        if (next < end) unused.push({ first: next, end });
-      }
-      given = [];
+      isReleased = true;
     },
-    use: (token) => {
-      used.add(Number(token.slice(tokenNonce.length + 1)));
+    use: (claims) => {
+      taken.push(...claims);
     },
   };
 }

@@ -126,51 +126,44 @@ function hasLabels(lane: LaneDefinition, labels: readonly string[]): boolean {
   return lane.labels.every((label) => labels.includes(label));
 }
 
-/** Reads the jobs that a call claimed: four parts a job from `at` on. */
+/** Reads the jobs that a call claimed, as the script put them together. */
 export function readHeld(
   room: OpenRoom,
-  parts: readonly unknown[],
-  at: number,
-  by: { readonly worker: string; readonly tokenNonce: string },
+  packed: Buffer,
+  by: { readonly worker: string; readonly tokenNonce: string; readonly startedAtMs: number },
 ): Held[] {
-  const startedAtMs = Number(parts[0]);
   const held: Held[] = [];
-  for (let from = at; from + 3 < parts.length; from += 4) {
-    const record = parts[from + 1] as Buffer;
-    const number = record.readUInt16BE(3);
-    const lane = laneByNumber(room, number);
-    if (lane === undefined) continue;
-    const beside = parts[from + 2] as Buffer;
-    const kinBytes = ((record[1] ?? 0) & FLAG.kin) === 0 ? 0 : KIN_BYTES;
-    held.push({
-      room,
-      worker: by.worker,
-      token: tokenOf(parts[from + 3], by.tokenNonce),
-      lane,
-      id: parts[from] as Buffer,
-      record,
-      extras: beside.length === kinBytes ? "" : beside.toString("utf8", kinBytes),
-      kin: kinBytes === 0 ? NO_KIN : beside.subarray(0, kinBytes),
-      startedAtMs,
-    });
+  for (let at = 0; at < packed.length;) {
+    const recordAt = at + ID_BYTES + LENGTHS_BYTES;
+    const besideAt = recordAt + packed.readUInt32BE(at + ID_BYTES);
+    const endAt = besideAt + packed.readUInt32BE(at + ID_BYTES + 4);
+    const record = packed.subarray(recordAt, besideAt);
+    const lane = laneByNumber(room, packed.readUInt16BE(recordAt + 3));
+    if (lane !== undefined) {
+      const kinBytes = ((record[1] ?? 0) & FLAG.kin) === 0 ? 0 : KIN_BYTES;
+      held.push({
+        room,
+        worker: by.worker,
+        token: `${by.tokenNonce}.${packed.readUIntBE(at + ID_BYTES + 8, 6)}`,
+        lane,
+        id: packed.subarray(at, at + ID_BYTES),
+        record,
+        extras:
+          besideAt + kinBytes === endAt ? "" : packed.toString("utf8", besideAt + kinBytes, endAt),
+        kin: kinBytes === 0 ? NO_KIN : packed.subarray(besideAt, besideAt + kinBytes),
+        startedAtMs: by.startedAtMs,
+      });
+    }
+    at = endAt;
   }
   return held;
 }
 
-function tokenOf(part: unknown, nonce: string): string {
-  const text = String(part);
-  return isHandedToken(text) ? text : `${nonce}.${text}`;
-}
-
-/** Whether a claim was made for a worker when its job was enqueued. */
-export function isHandedToken(token: string): boolean {
-  return token.startsWith(HANDED) && token.length === HANDED_TOKEN_CHARACTERS;
-}
-
-const HANDED = "h";
-/** The letter, and the nonce of the call as hex digits. */
+/** A letter, and the nonce of the call as hex digits. */
 const HANDED_TOKEN_CHARACTERS = 25;
 const ID_BYTES = 16;
+/** Bytes of the record and of what is beside it, number of the token. */
+const LENGTHS_BYTES = 14;
 const TIME_BYTES = 6;
 
 /** Reads the message about a job that was handed to a worker; `null`: of a room or lane that is not known here. */

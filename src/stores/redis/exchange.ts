@@ -87,10 +87,8 @@ export function createExchanger(
   };
   const ask = async (request: RoomRequest): Promise<RoomReply> => {
     const reply = await askInChunks({ context, held, late }, request, leave);
-    for (const { token } of request.settlements) {
-      held.delete(token);
-      waiting.delete(token);
-    }
+    for (const { token } of request.settlements) held.delete(token);
+    if (waiting.size > 0) for (const { token } of request.settlements) waiting.delete(token);
     for (const claim of reply.claimed) held.set(claim.token, claim);
     for (const claim of reply.handed) hear(claim);
     trim(held, MAX_HELD);
@@ -349,8 +347,9 @@ async function sortByRoom(
   replies: Map<Settlement, SettleReply>,
 ): Promise<Map<OpenRoom, Settlement[]>> {
   const byRoom = new Map<OpenRoom, Settlement[]>();
+  let last: { readonly room: OpenRoom; readonly list: Settlement[] } | undefined;
   for (const settlement of settlements) {
-    const answer = late.get(settlement.token);
+    const answer = late.size === 0 ? undefined : late.get(settlement.token);
     if (answer !== undefined) {
       if (answer.reply === null) continue;
       replies.set(settlement, answer.reply);
@@ -358,11 +357,15 @@ async function sortByRoom(
       continue;
     }
     const known = held.get(settlement.token);
+    if (known !== undefined && known.room === last?.room) {
+      last.list.push(settlement);
+      continue;
+    }
     const rooms = known === undefined ? await context.rooms.ofId(settlement.id) : [known.room];
     for (const room of rooms) {
-      const list = byRoom.get(room);
-      if (list === undefined) byRoom.set(room, [settlement]);
-      else list.push(settlement);
+      const list = byRoom.get(room) ?? [];
+      if (list.push(settlement) === 1) byRoom.set(room, list);
+      last = { room, list };
     }
   }
   return byRoom;

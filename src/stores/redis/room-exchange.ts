@@ -1,7 +1,7 @@
 // One room's part of an exchange: a call of the script, and the settling of what needs a second look.
 import { MillraceError } from "../../core/errors.ts";
 import type { ClaimRequest, SettleReply, Settlement, TypeRecord } from "../../core/store.ts";
-import { type Held, asStored, isHandedToken, readHeld, readLanes, servedLanes } from "./claims.ts";
+import { type Held, asStored, readHeld, readLanes, servedLanes } from "./claims.ts";
 import { type Context, policyOf } from "./context.ts";
 import { type Ending, type News, endingBytes, newsOf } from "./endings.ts";
 import { type Move, applyMoves, moveResult, newsOfMoves, writeMove } from "./moves.ts";
@@ -69,6 +69,11 @@ export async function exchangeRoom(
   const decided = other.map((settlement) => decideHeld(held, settlement, types));
   const moves = decided.flatMap((decision) => (decision?.move ? [decision.move] : []));
   const reply = await send(context, held, { ...request, plain, steps, moves }, onLate);
+  if (other.length === 0 && steps.length === 0 && !reply.letters.includes("c")) {
+    // The usual case: all are plain, in the order in which they came.
+    const settled = plain.map((_, at) => replyOf(reply.letters[at], SUCCEEDED));
+    return { ...reply, settled };
+  }
   const replies = new Map<Settlement, SettleReply>();
   const undecided: Settlement[] = [];
   let letter = 0;
@@ -263,14 +268,17 @@ function readAnswer(
   else room.idle.delete(worker);
   const dueInMs = Number(reply[4]);
   const { tokenNonce } = claim.request;
-  const held = readHeld(room, reply, 7, { worker, tokenNonce });
+  const startedAtMs = Number(reply[0]);
+  const packed = reply[7] as Buffer | undefined;
+  const claimed =
+    packed === undefined ? [] : readHeld(room, packed, { worker, tokenNonce, startedAtMs });
   // One at most, and before all others.
-  const from = held[0] !== undefined && isHandedToken(held[0].token) ? 1 : 0;
+  const handed = reply.length > 8 ? claimed.splice(0, 1) : [];
   return {
     letters,
     news,
-    claimed: from === 0 ? held : held.slice(from),
-    handed: held.slice(0, from),
+    claimed,
+    handed: handed.map((claim) => ({ ...claim, token: String(reply[8]) })),
     lookAgainInMs: dueInMs < 0 ? null : dueInMs,
     hasMore,
   };

@@ -26,13 +26,12 @@ import { CLAIM_TURNS } from "./turns.ts";
  *   anew or "", 1 when this worker is in the idle registry, its free slots in all, "" or, when it takes
  *   jobs that are handed to it, "+" and the token of the one that it heard of last, number of lanes, of offers; each lane: number, list, head
  *   start, offer, start of the event that a job of it was started; the offers' capacities.
- *   A job that was handed to the worker, which did not say that it heard of it, comes before those that are claimed, with
- *   its whole token.
  * reply: [server time, 1 if somebody follows, letters of the settlements (a accepted, s stale, g gone, c changed: read
  *   and try again), claim: "" none asked, "l" no lease, "v" lanes changed (the lanes follow: field, lane, ...),
  *   "p" paused, "c" claimed; ms until a job of these lanes is due or -1; 1 if more may be claimable; 1 if the worker
- *   is in the idle registry; then id, record, what is kept of its kin (where there is any) and extras, number of token
- *   of each claimed job]
+ *   is in the idle registry; claimed jobs, in one text, where there are any: id of each, bytes (4) of its record and (4)
+ *   of what is kept of its kin (where there is any) and extras, number of its token (6), and these two; the whole token
+ *   of the first, where that was handed to the worker, which did not say yet that it heard of it]
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: settling plain jobs and claiming plain jobs of one lane: 6 commands and 3 a shard touched, whatever the number
  *   of jobs.
@@ -127,8 +126,16 @@ if not before then
 else letters = { say_again(nonce, before) } end
 
 local reply = { now, followed, table.concat(letters), '', -1, 0, 0 }
+-- In one text: as an element each they took the worker a tenth of its time to read.
+local packed, packed_count = {}, 0
+local function give(id, record, beside, number)
+  packed[packed_count + 1], packed[packed_count + 2], packed[packed_count + 3], packed[packed_count + 4] = id,
+    pack('>I4I4I6', #record, #beside, number), record, beside
+  packed_count = packed_count + 4
+end
 local function without_claim()
   if limits then limits.wake_freed() end
+  if packed_count > 0 then table.insert(reply, 8, table.concat(packed)) end
   return reply
 end
 if not wants_claim then return without_claim() end
@@ -139,7 +146,6 @@ local takes_handed, heard = ARGV[at + 7] ~= '', sub(ARGV[at + 7], 2)
 local lane_count, offer_count = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9])
 at = at + 9
 local claim = worker .. '\\0' .. prefix
-local claimed = #reply
 local token = first_token
 
 local handed = meta[6]
@@ -147,7 +153,7 @@ if handed then
   local id, its_token = sub(handed, 1, 16), sub(handed, 17)
   local run = takes_handed and its_token ~= heard and call('HGET', RUNNING, id)
   local record = run and sub(run, 10) == worker .. '\\0' .. its_token and call('HGET', shard_of(id), id)
-  if record then handed = { id, record, '', its_token }
+  if record then handed = { id, record, its_token }
   else
     call('HDEL', META, 'H' .. worker)
     handed = nil
@@ -155,8 +161,8 @@ if handed then
 end
 local function tell_handed()
   if not handed then return end
-  for k = 1, 4 do reply[claimed + k] = handed[k] end
-  claimed = claimed + 4
+  give(handed[1], handed[2], '', 0)
+  reply[8] = handed[3]
 end
 
 if before then
@@ -172,14 +178,13 @@ if before then
       if number >= first_token and number < first_token + capacity then
         local id = all[k]
         local key = shard_of(id)
-        reply[claimed + 1], reply[claimed + 2] = id, call('HGET', key, id)
-        local kin = has(byte(reply[claimed + 2], 2), KIN) and call('HGET', key, id .. 'k') or ''
-        reply[claimed + 3], reply[claimed + 4] = kin .. (call('HGET', key, id .. 'x') or ''), number
-        claimed = claimed + 4
+        local record = call('HGET', key, id)
+        local kin = has(byte(record, 2), KIN) and call('HGET', key, id .. 'k') or ''
+        give(id, record, kin .. (call('HGET', key, id .. 'x') or ''), number)
       end
     end
   end
-  return reply
+  return without_claim()
 end
 
 local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
@@ -243,8 +248,7 @@ local function take(id, record, lane, read, known_kin)
       flags = flags - PROGRESS
     end
   end
-  reply[claimed + 1], reply[claimed + 2], reply[claimed + 3], reply[claimed + 4] = id, record, kin .. extras, token
-  claimed = claimed + 4
+  give(id, record, kin .. extras, token)
   local n = #run_pairs
   run_pairs[n + 1] = id
   local stamp_of_lane = lane.stamp
