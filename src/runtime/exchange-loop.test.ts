@@ -4,7 +4,13 @@ import { afterEach, describe, expect, test } from "vitest";
 import { defineJob } from "../core/define-job.ts";
 import type { FlowOptions } from "../core/flow-options.ts";
 import { createIdMaker } from "../core/ids.ts";
-import type { ClaimedJob, ExchangeReply, ExchangeRequest, Store } from "../core/store.ts";
+import type {
+  ClaimedJob,
+  ExchangeReply,
+  ExchangeRequest,
+  SettleOutcome,
+  Store,
+} from "../core/store.ts";
 import { openSqliteStore } from "../stores/sqlite/index.ts";
 import { ExchangeLoop } from "./exchange-loop.ts";
 import { HeldRuns } from "./held-runs.ts";
@@ -31,7 +37,7 @@ interface Bench {
   readonly answers: string[];
   /** Moves the loop's clock. */
   advance(ms: number): void;
-  end(count?: number): void;
+  end(count?: number, outcome?: SettleOutcome): void;
   lose(): void;
 }
 
@@ -127,11 +133,13 @@ async function openLoop({
     advance: (ms) => {
       nowMs += ms;
     },
-    end: (count = running.length) => {
+    end: (
+      count = running.length,
+      outcome: SettleOutcome = { kind: "succeeded", result: "null", retention },
+    ) => {
       for (const claimed of running.splice(0, count)) {
         slots.give("work");
         const { id, token } = claimed;
-        const outcome = { kind: "succeeded", result: "null", retention } as const;
         loop.settle({ claimed, runMs: 0, settlement: { id, token, outcome } });
       }
       loop.wake();
@@ -319,8 +327,27 @@ describe("jobs claimed ahead", () => {
   test.each([
     ["a limit", { limits: [{ concurrency: 500 }] }],
     ["a rate", { limits: [{ rate: { limit: 10_000, per: "1s" } }] }],
-    ["a concurrency of its own", { concurrency: SLOTS }],
-  ])("are not of a type with %s", async (_, type) => {
+  ])("are of a type with %s too, where that leaves room", async (_, type) => {
+    const bench = await openLoop({ jobs: 1_000, type });
+    bench.loop.start();
+    await untilHeld(bench);
+    expect(await countRunning(bench.store)).toBeGreaterThan(SLOTS);
+  });
+
+  test("are given back when a handler pushes back", async () => {
+    const bench = await openLoop({ jobs: 1_000, type: { limits: [{ concurrency: 500 }] } });
+    bench.loop.start();
+    await untilHeld(bench);
+    bench.end(1, {
+      kind: "snooze",
+      delayMs: 60_000,
+      pushBack: { limit: "queue", delayMs: 60_000 },
+    });
+    await expect.poll(async () => countRunning(bench.store)).toBe(SLOTS - 1);
+  });
+
+  test("are not of a type with a concurrency of its own", async () => {
+    const type = { concurrency: SLOTS };
     const bench = await openLoop({ jobs: 400, type });
     let most = 0;
     bench.loop.start();

@@ -14,6 +14,7 @@ import { AheadJobs } from "./ahead.ts";
 import { createBackoff } from "./backoff.ts";
 import { HELD_BACK_LOOK_MS, type HeldRuns, type Sent, claimOf } from "./held-runs.ts";
 import { Signal } from "./signal.ts";
+import { Slack } from "./slack.ts";
 import type { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
 import { Unanswered } from "./unanswered.ts";
@@ -74,6 +75,7 @@ export class ExchangeLoop {
   readonly #parts: ExchangeLoopParts;
   readonly #signal = new Signal();
   readonly #ahead = new AheadJobs();
+  readonly #slack = new Slack();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
   /** Those that the exchange under way carries. */
@@ -151,7 +153,14 @@ export class ExchangeLoop {
   /** A try ended. */
   settle(ended: Ended): void {
     this.#settlements.push(ended);
+    if ("pushBack" in ended.settlement.outcome) this.#pushBack();
     this.#signal.notify();
+  }
+
+  /** A handler pushed back: what is held is to wait with the rest. */
+  #pushBack(): void {
+    this.#slack.tighten(this.#parts.monotonicMs());
+    this.giveBackHeld();
   }
 
   /** Gives back a claim that nobody here will make use of. */
@@ -292,9 +301,10 @@ export class ExchangeLoop {
     const { slots, concurrency, isAttached } = this.#parts;
     if (!this.#mayHaveWork || this.#asked > 0 || this.#isClosing || !isAttached()) return;
     const wanted = this.#ahead.wanted(concurrency, beginning, nowMs);
-    const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted)) : undefined;
+    const hasSlack = this.#slack.isThere(nowMs);
+    const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted, hasSlack)) : undefined;
     if (claim === undefined) return;
-    this.#mayHaveOthers = slots.servesOthers;
+    this.#mayHaveOthers = slots.servesOthers(hasSlack);
     void this.#askAhead(claim);
   }
 
@@ -387,6 +397,9 @@ export class ExchangeLoop {
   }
 
   #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {
+    const limited = this.#parts.slots.countLimited(reply.claimed);
+    const found = { capacity: claim.capacity, claimed: reply.claimed.length, limited };
+    this.#slack.noteClaim(found, this.#parts.monotonicMs());
     // A full reply says that there may be more; a short one that the lanes are empty for now.
     if (reply.claimed.length === claim.capacity) this.#mayHaveWork = true;
     const lookInMs = lookAgainInMs(claim, reply, this.#youthLeftMs);

@@ -111,17 +111,26 @@ export class Slots {
     return this.#offersOf(capacity, (type) => (type.workflow === undefined ? slots : roomForRuns));
   }
 
-  /**
-   * What can be claimed ahead of free slots. Not of types with limits: what is held would keep what a limit gives from
-   * other workers, and a rate would count starts that were given back.
-   */
-  offersAhead(most: number): Offered | undefined {
-    return this.#offersOf(Math.min(most, MAX_CLAIM_BATCH), (type) => (isAhead(type) ? most : 0));
+  /** What can be claimed ahead of free slots; of types with limits where these have slack (`slack.ts`). */
+  offersAhead(most: number, hasSlack: boolean): Offered | undefined {
+    return this.#offersOf(Math.min(most, MAX_CLAIM_BATCH), (type) =>
+      isAhead(type, hasSlack) ? most : 0,
+    );
   }
 
   /** Whether some of the types are not claimed ahead. */
-  get servesOthers(): boolean {
-    return [...this.#served.values()].some(({ type }) => !isAhead(type));
+  servesOthers(hasSlack: boolean): boolean {
+    return [...this.#served.values()].some(({ type }) => !isAhead(type, hasSlack));
+  }
+
+  /** How many of these jobs are of types with limits. */
+  countLimited(jobs: readonly { readonly type: string }[]): number {
+    let count = 0;
+    for (const { type } of jobs) {
+      const limits = this.#served.get(type)?.type.flow.limits;
+      if (limits !== undefined && limits.length > 0) count += 1;
+    }
+    return count;
   }
 
   #offersOf(capacity: number, roomOf: (type: AnyJobType) => number): Offered | undefined {
@@ -141,6 +150,6 @@ export interface Offered {
   readonly offers: readonly Offer[];
 }
 
-function isAhead({ workflow, flow }: AnyJobType): boolean {
-  return workflow === undefined && flow.limits.length === 0;
+function isAhead({ workflow, flow }: AnyJobType, hasSlack: boolean): boolean {
+  return workflow === undefined && (flow.limits.length === 0 || hasSlack);
 }
