@@ -55,6 +55,23 @@ describe("claiming ahead", () => {
   });
 });
 
+describe("claiming further ahead", () => {
+  test("asks for as many as there are slots at a time, until so many times the slots are held", () => {
+    const ahead = paced(50);
+    expect(ahead.wanted(100, 0, 21, 2)).toBe(100);
+    ahead.hold(jobs(100), 21);
+    expect([ahead.wanted(100, 0, 21), ahead.wanted(100, 0, 21, 2)]).toEqual([0, 100]);
+    ahead.hold(jobs(100), 21);
+    expect(ahead.wanted(100, 0, 21, 2)).toBe(0);
+  });
+
+  test("asks for no more than begin within milliseconds", () => {
+    const ahead = paced(7);
+    ahead.hold(jobs(100), 21);
+    expect(ahead.wanted(100, 0, 21, 2)).toBe(0);
+  });
+});
+
 describe("jobs that are held", () => {
   test("begin in the order in which they were claimed", () => {
     const ahead = new AheadJobs();

@@ -37,11 +37,14 @@ export class AheadJobs {
     this.#countedAtMs = nowMs;
   }
 
-  /** How many more a worker with so many slots should claim, when so many that it holds begin now; 0: none. */
-  wanted(slots: number, beginning: number, nowMs: number): number {
+  /**
+   * How many more a worker with so many slots should claim in one call, when so many that it holds begin now, in order to
+   * hold so many times its slots; 0: none.
+   */
+  wanted(slots: number, beginning: number, nowMs: number, times = 1): number {
     if (nowMs < this.#pausedUntilMs) return 0;
-    const most = Math.min(slots, Math.floor(this.#pace * AHEAD_MS));
-    const wanted = most - (this.#size - beginning);
+    const most = Math.min(times * slots, Math.floor(this.#pace * AHEAD_MS));
+    const wanted = Math.min(slots, most - (this.#size - beginning));
     return wanted >= Math.max(LEAST_AHEAD, slots * LEAST_SHARE) ? wanted : 0;
   }
 

@@ -203,6 +203,26 @@ describe("a worker whose jobs end fast", () => {
     expect(new Set(bench.begun.map(({ id }) => id)).size).toBe(1_000);
   });
 
+  test("claims what comes next while it settles, and settles what ended without waiting for it", async () => {
+    let [settling, claimedBeside] = [false, 0];
+    const bench = await openLoop({
+      jobs: 1_000,
+      meddle: async ({ claim, settlements }, pass) => {
+        if (claim !== undefined && settling) claimedBeside += 1;
+        if (settlements.length === 0) return pass();
+        settling = true;
+        const reply = await pass();
+        // A reply takes its time.
+        await new Promise(setImmediate);
+        settling = false;
+        return reply;
+      },
+    });
+    bench.loop.start();
+    await workThrough(bench, 1_000);
+    expect(claimedBeside).toBeGreaterThan(10);
+  });
+
   test("has one claim under way at a time, and never two whose tokens meet", async () => {
     let claims = 0;
     let mostClaims = 0;

@@ -22,6 +22,13 @@ import { ageOf, lookAgainInMs, youthLeftMs } from "./youth.ts";
 
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
 const MAX_SETTLEMENTS = 1_000;
+/**
+ * So many times its slots a worker holds or has asked for, where its jobs end fast: what begins next, and what the store
+ * claims while that is begun. Measured on SQLite and on Redis (disk of 0.1 ms, real-time priority): with one time the
+ * store had nothing to do for a fifth of the time, from the answer to a settlement until the next claim came; with two
+ * it processed 79,000 jobs/s instead of 65,000 and 134,000 instead of 115,000.
+ */
+const FURTHER_TIMES = 2;
 /** Tries to hand in the last settlements on the way out, before the store is given up; the lease ends them anyway. */
 const MAX_CLOSING_FAILURES = 5;
 
@@ -68,6 +75,8 @@ interface Exchanged {
  * Why two at a time, and why these two. With one alone the store is idle while handlers run and the worker while the
  * store works. With two that both settle and claim, each has half of the slots, and the disk is waited for as often for
  * half as many jobs. So what ended is settled by one exchange, and the claim of what begins next is under way beside it.
+ * That claim is sent right after the settlements, not with them: the store has it to do next while the worker reads its
+ * answer, and settling waits for no claim.
  * A job that was claimed ahead begins when a slot is free and the store has answered for the job that had it: never are
  * there more jobs begun and not settled than the worker has slots, so a killed worker doubles no more than those.
  */
@@ -206,7 +215,10 @@ export class ExchangeLoop {
         continue;
       }
       try {
-        const reply = await this.#send(exchanged);
+        const replying = this.#send(exchanged);
+        // Once the settlements are on their way: the store goes on with it when it has settled them.
+        queueMicrotask(() => this.#claimFurther());
+        const reply = await replying;
         backoff.reset();
         this.#take(exchanged, reply);
       } catch {
@@ -297,10 +309,17 @@ export class ExchangeLoop {
     this.#watchHeld(nowMs);
   }
 
-  #claimAhead(beginning: number, nowMs: number): void {
+  /** While a settlement is under way: claims what comes after what is held, so that the store has that to do next. */
+  #claimFurther(): void {
+    // Not beside runs and types with limits: their claim must find none under way, and what is held has places of theirs.
+    if (this.#sent.length === 0 || this.#parts.slots.servesOthers(false)) return;
+    this.#claimAhead(0, this.#parts.monotonicMs(), FURTHER_TIMES);
+  }
+
+  #claimAhead(beginning: number, nowMs: number, times = 1): void {
     const { slots, concurrency, isAttached } = this.#parts;
     if (!this.#mayHaveWork || this.#asked > 0 || this.#isClosing || !isAttached()) return;
-    const wanted = this.#ahead.wanted(concurrency, beginning, nowMs);
+    const wanted = this.#ahead.wanted(concurrency, beginning, nowMs, times);
     const hasSlack = this.#slack.isThere(nowMs);
     const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted, hasSlack)) : undefined;
     if (claim === undefined) return;
@@ -317,6 +336,7 @@ export class ExchangeLoop {
       if (worker !== this.#parts.workerId()) return;
       this.#planNextLook(claim, reply);
       this.#receive(reply.claimed);
+      this.#claimFurther();
     } catch {
       // What it claimed, if anything, the store takes back. The next exchange that works asks again.
       this.#asked = 0;
