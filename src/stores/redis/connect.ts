@@ -2,7 +2,7 @@
 import type * as Ioredis from "ioredis";
 import type { Cluster, Redis } from "ioredis";
 import { MillraceError } from "../../core/errors.ts";
-import type { RedisLocation } from "./url.ts";
+import type { Address, RedisLocation } from "./url.ts";
 
 export type { ChainableCommander, Redis } from "ioredis";
 
@@ -41,16 +41,38 @@ const SLOTS_REFRESH_MS = 5_000;
 
 /** Connects for script calls. Nothing is queued while there is no connection: whoever calls tries again. */
 export function connect(driver: Driver, location: RedisLocation, name: string): Redis | Cluster {
-  return quiet(make(driver, location, { connectionName: name, socketTimeout: SILENCE_MS }, false));
+  return quiet(make(driver, location, { connectionName: name, socketTimeout: SILENCE_MS }));
 }
 
-/** Connects for subscriptions, which are made again by themselves after a loss. */
+/**
+ * Connects for subscriptions, which are made again by themselves after a loss. Messages of a Cluster come by any of its
+ * nodes, each time by another: the driver's own subscriber tells nobody that it was away, and keeps to a node that is
+ * silent.
+ *
+ * @param nodes the nodes of a Cluster as they are now
+ */
 export function connectSubscriber(
   driver: Driver,
   location: RedisLocation,
   name: string,
-): Redis | Cluster {
-  return quiet(make(driver, location, { connectionName: name }, true));
+  nodes: () => readonly Address[],
+): Redis {
+  const extra = { connectionName: name, socketTimeout: SILENCE_MS };
+  if (location.form !== "cluster") return quiet(makeOne(driver, location, extra, true));
+  const client = new driver.Redis({
+    ...nodeOptions(location, extra, true),
+    ...oneOf(nodes(), location.addresses),
+    retryStrategy: (times) => {
+      Object.assign(client.options, oneOf(nodes(), location.addresses));
+      return reconnectDelayMs(times);
+    },
+  });
+  return quiet(client);
+}
+
+function oneOf(nodes: readonly Address[], others: readonly Address[]): Address | undefined {
+  const choice = nodes.length > 0 ? nodes : others;
+  return choice[Math.floor(Math.random() * choice.length)];
 }
 
 /** Errors of a connection show in the calls that fail by them; without a listener they would end the process. */
@@ -59,28 +81,35 @@ function quiet<Client extends Redis | Cluster>(client: Client): Client {
   return client;
 }
 
-function make(
+interface Extra {
+  readonly connectionName: string;
+  readonly socketTimeout: number;
+}
+
+function make(driver: Driver, location: RedisLocation, extra: Extra): Redis | Cluster {
+  if (location.form !== "cluster") return makeOne(driver, location, extra, false);
+  return new driver.Cluster([...location.addresses], {
+    redisOptions: nodeOptions(location, extra, false),
+    enableOfflineQueue: false,
+    clusterRetryStrategy: reconnectDelayMs,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
+    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+    retryDelayOnTryAgain: LEAST_RECONNECT_MS,
+    retryDelayOnFailover: LEAST_RECONNECT_MS * 5,
+    retryDelayOnClusterDown: LEAST_RECONNECT_MS * 5,
+  });
+}
+
+/** A connection to the one server, or to the one that the sentinels name. */
+function makeOne(
   driver: Driver,
   location: RedisLocation,
-  extra: { readonly connectionName: string; readonly socketTimeout?: number },
+  extra: Extra,
   isQueueing: boolean,
-): Redis | Cluster {
+): Redis {
   const { form, addresses, database: db } = location;
-  const node = nodeOptions(location, extra, isQueueing);
-  if (form === "cluster") {
-    return new driver.Cluster([...addresses], {
-      redisOptions: node,
-      enableOfflineQueue: isQueueing,
-      clusterRetryStrategy: reconnectDelayMs,
-      slotsRefreshInterval: SLOTS_REFRESH_MS,
-      slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
-      retryDelayOnTryAgain: LEAST_RECONNECT_MS,
-      retryDelayOnFailover: LEAST_RECONNECT_MS * 5,
-      retryDelayOnClusterDown: LEAST_RECONNECT_MS * 5,
-    });
-  }
   const single = {
-    ...node,
+    ...nodeOptions(location, extra, isQueueing),
     db,
     enableOfflineQueue: isQueueing,
     retryStrategy: reconnectDelayMs,
@@ -106,11 +135,7 @@ function make(
 }
 
 /** Options of a connection to one server, whatever the form. */
-function nodeOptions(
-  location: RedisLocation,
-  extra: { readonly connectionName: string; readonly socketTimeout?: number },
-  isQueueing: boolean,
-) {
+function nodeOptions(location: RedisLocation, extra: Extra, isQueueing: boolean) {
   return {
     ...extra,
     connectTimeout: CONNECT_TIMEOUT_MS,

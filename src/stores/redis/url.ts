@@ -2,7 +2,8 @@
 import { MillraceError } from "../../core/errors.ts";
 
 /** A server's address. */
-interface Address {
+/** Where a server listens. */
+export interface Address {
   readonly host: string;
   readonly port: number;
 }
