@@ -12,7 +12,7 @@ import { askInChunks } from "./chunks.ts";
 import type { Context } from "./context.ts";
 import { HandedJobs } from "./handed.ts";
 import { giveBackClaims } from "./giving-back.ts";
-import { type LateReplies, keepReplies, leaveRoom, trim } from "./late-replies.ts";
+import { type LateReplies, keepReplies, leaveRoom, roomsBeside, trim } from "./late-replies.ts";
 import { holdOthers, pushingBack } from "./push-back.ts";
 import type { RoomReply, RoomRequest } from "./room-exchange.ts";
 import type { OpenRoom } from "./rooms.ts";
@@ -75,7 +75,8 @@ export function createExchanger(
     if (handed.hear(claim, state?.isFull ?? true)) state?.wake();
   };
   const leave = (request: RoomRequest, answer: Promise<RoomReply>): void => {
-    leaveRoom(request, answer, late, () => workers.get(request.worker)?.wake());
+    const silent = roomsBeside(context, request.room);
+    leaveRoom(request, silent, answer, late, () => workers.get(request.worker)?.wake());
     answer
       .then(({ claimed, handed: told, news }) => {
         for (const claim of told) hear(claim);

@@ -45,6 +45,8 @@ export interface Link {
     args: readonly (string | number)[],
     options?: { readonly isWrite?: boolean },
   ): Promise<unknown>;
+  /** The address of the primary that has a room's keys, as far as the Cluster's client knows; `null` of another form. */
+  primaryOf(keys: readonly string[]): string | null;
   /** A promise of this store's own, with the deadline of a call. */
   limit<Value>(promise: Promise<Value>): Promise<Value>;
   close(): void;
@@ -95,6 +97,7 @@ class RedisLink implements Link {
   readonly #deadlineMs: number;
   readonly #deadlines: Deadlines = createDeadlines(() => performance.now());
   readonly #replicate: Replicate | null;
+  readonly #slots = new WeakMap<readonly string[], number>();
   #isClosed = false;
   /** Why the last connection that broke did. */
   connectionError: unknown;
@@ -141,6 +144,16 @@ class RedisLink implements Link {
         : this.#replicate(command);
     };
     return this.#attempt(name, send, {});
+  }
+
+  primaryOf(keys: readonly string[]): string | null {
+    if (!("slots" in this.client)) return null;
+    let slot = this.#slots.get(keys);
+    if (slot === undefined) {
+      slot = new this.#driver.Command("exists", [keys[0] ?? ""]).getSlot() ?? 0;
+      this.#slots.set(keys, slot);
+    }
+    return this.client.slots[slot]?.[0] ?? null;
   }
 
   async limit<Value>(promise: Promise<Value>): Promise<Value> {

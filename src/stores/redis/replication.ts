@@ -7,8 +7,8 @@ import type { Driver } from "./connect.ts";
  * deadline ends the tries. A WAIT asks the replicas that there are when it comes: one that connects meanwhile, as after
  * a failover, tells how far it is a second later only. And what comes after it on the connection waits with it.
  */
-const WAIT_MS = 200;
-const MAX_WAITS = 5;
+const WAIT_MS = 100;
+const MAX_WAITS = 10;
 
 /** Sends a write and waits until replicas have it. */
 export type Replicate = (command: Command) => Promise<readonly unknown[]>;
@@ -31,7 +31,7 @@ export function replicationOf(
     return 0;
   };
   return async (command) => {
-    const node = nodeOf(client, driver, command);
+    const node = await nodeOf(client, driver, command);
     const before = lossesOf(node);
     const written = node.sendCommand(command) as Promise<readonly unknown[]>;
     const copies = async (): Promise<number> =>
@@ -59,15 +59,22 @@ export function replicationOf(
   };
 }
 
-function nodeOf(client: Redis | Cluster, driver: Driver, command: Command): Redis {
+/** The primary that a command goes to. Where none is known its slot was a primary's that is gone: it is asked who has it. */
+async function nodeOf(client: Redis | Cluster, driver: Driver, command: Command): Promise<Redis> {
   if (!(client instanceof driver.Cluster)) return client;
+  const known = knownNodeOf(client, command);
+  if (known !== undefined) return known;
+  await new Promise<void>((resolve) => {
+    client.refreshSlotsCache(() => resolve());
+  });
+  const node = knownNodeOf(client, command);
+  if (node === undefined) throw new Error("no primary is known for the slot yet");
+  return node;
+}
+
+function knownNodeOf(client: Cluster, command: Command): Redis | undefined {
   const address = client.slots[command.getSlot() ?? 0]?.[0];
-  const node = client
+  return client
     .nodes("master")
     .find(({ options }) => `${options.host}:${options.port}` === address);
-  if (node === undefined) {
-    client.refreshSlotsCache();
-    throw new Error("no primary is known for the slot yet");
-  }
-  return node;
 }

@@ -30,7 +30,9 @@ export interface OpenRoom extends Room {
   readonly idle: Set<string>;
   /** Whether it had more to claim than was taken when last heard of, or a message said that it has. */
   isHot: boolean;
-  /** Calls that nobody waits for any more, and that have no answer yet: beyond 0 it is left alone. */
+  /**
+   * Calls to its primary that nobody waits for any more, and that have no answer yet: beyond 0 it is left alone.
+   */
   unanswered: number;
   /** Since when suspects wait in it, as far as this process saw them come; `null`: none. */
   suspectsSinceMs: number | null;
@@ -59,6 +61,8 @@ export interface Rooms {
   /** What is known without asking. */
   known(queue: string): readonly OpenRoom[] | undefined;
   byName(name: string): OpenRoom | undefined;
+  /** Every room that is known without asking. */
+  opened(): Iterable<OpenRoom>;
   /** Every room of the namespace. */
   all(): Promise<readonly OpenRoom[]>;
   /** Names of all queues. */
@@ -99,6 +103,10 @@ class KnownRooms implements Rooms {
 
   byName(name: string): OpenRoom | undefined {
     return this.#byName.get(name);
+  }
+
+  opened(): Iterable<OpenRoom> {
+    return this.#byName.values();
   }
 
   ofKnown(queue: string, id: JobId): OpenRoom {

@@ -89,6 +89,15 @@ export class MortalCluster implements AsyncDisposable {
     });
   }
 
+  /** Waits until every primary has a replica that takes what it writes. */
+  async untilCopied(chaos: Chaos): Promise<void> {
+    await until(chaos, "a replica for every primary", async () => {
+      const primaries = await this.primaries();
+      const infos = await Promise.all(primaries.map((node) => node.client.info("replication")));
+      return infos.every((info) => /slave\d+:[^\n]*state=online,offset=[1-9]/.test(info));
+    });
+  }
+
   /** The primary that has a slot. */
   async ownerOf(slot: number): Promise<RedisServer> {
     for (const node of await this.primaries()) {

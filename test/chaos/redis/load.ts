@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly callers?: number;
   /** Each caller rests so long between two calls. */
   readonly restMs?: number;
+  /** In place of callers who wait for their calls: one begins so long after the other, whatever becomes of those before. */
+  readonly everyMs?: number;
   /** How long each job's work takes. */
   readonly workMs?: number;
   /** Wait for each job's result too, and note when it was handed out. */
@@ -40,7 +42,7 @@ export interface Load {
 const MAX_REFUSALS = 1_000;
 
 export function startLoad(chaos: Chaos, observer: Observer, options: LoadOptions = {}): Load {
-  const { callers = 5, restMs = 5, workMs, followsResults = false } = options;
+  const { callers = 5, restMs = 5, everyMs, workMs, followsResults = false } = options;
   const { mill, log, types } = observer;
   const kept: Kept[] = [];
   const refusals: Refusal[] = [];
@@ -49,29 +51,41 @@ export function startLoad(chaos: Chaos, observer: Observer, options: LoadOptions
   let next = 0;
   let longestMs = 0;
   const call = async (): Promise<void> => {
-    while (!isStopping && !chaos.signal.aborted) {
-      next += 1;
-      const number = next;
-      const calledAtMs = performance.now();
-      log.intend(number);
-      try {
-        const input = workMs === undefined ? { number } : { number, workMs };
-        const receipt = await mill.enqueue(types.work, input);
-        const { id } = receipt;
-        if (followsResults) {
-          const note = (): void => void results.set(id, performance.now());
-          receipt.result().then(note, () => {});
-        }
-        log.acknowledge({ number, id });
-        kept.push({ number, id, calledAtMs, keptAtMs: performance.now() });
-      } catch (error) {
-        if (refusals.length < MAX_REFUSALS) refusals.push(toRefusal(error));
+    next += 1;
+    const number = next;
+    const calledAtMs = performance.now();
+    log.intend(number);
+    try {
+      const input = workMs === undefined ? { number } : { number, workMs };
+      const receipt = await mill.enqueue(types.work, input);
+      const { id } = receipt;
+      if (followsResults) {
+        const note = (): void => void results.set(id, performance.now());
+        receipt.result().then(note, () => {});
       }
-      longestMs = Math.max(longestMs, performance.now() - calledAtMs);
-      await sleep(restMs);
+      log.acknowledge({ number, id });
+      kept.push({ number, id, calledAtMs, keptAtMs: performance.now() });
+    } catch (error) {
+      if (refusals.length < MAX_REFUSALS) refusals.push(toRefusal(error));
     }
+    longestMs = Math.max(longestMs, performance.now() - calledAtMs);
   };
-  const calling = Promise.all(Array.from({ length: callers }, call));
+  const goesOn = (): boolean => !isStopping && !chaos.signal.aborted;
+  const callInTurn = async (): Promise<void> => {
+    for (; goesOn(); await sleep(restMs)) await call();
+  };
+  const underWay = new Set<Promise<void>>();
+  const callAnyway = async (pauseMs: number): Promise<void> => {
+    for (; goesOn(); await sleep(pauseMs)) {
+      const calling = call().finally(() => underWay.delete(calling));
+      underWay.add(calling);
+    }
+    await Promise.all(underWay);
+  };
+  const calling =
+    everyMs === undefined
+      ? Promise.all(Array.from({ length: callers }, callInTurn))
+      : callAnyway(everyMs);
   return {
     kept,
     refusals,
