@@ -1,31 +1,20 @@
 // What the owners of workflow runs say of them, in an exchange: told to the runs' rooms, then done in others.
 import type { JobId } from "../../core/ids.ts";
-import type { JobState } from "../../core/job.ts";
-import { advance as decide } from "../../core/run-transitions.ts";
 import type { Advance, AdvanceReply, ChildJob } from "../../core/run.ts";
-import type { JobChange } from "../../core/events.ts";
 import type { TypeRecord } from "../../core/store.ts";
 import { type Child, type KeepJobs, keepChildren } from "./children.ts";
 import { type Held, asStored } from "./claims.ts";
-import { type Context, policyOf } from "./context.ts";
-import { type Ending, type News, endingBy, newsOf } from "./endings.ts";
+import type { Context } from "./context.ts";
+import { type News, newsOf } from "./endings.ts";
 import type { WorkerState } from "./exchange.ts";
-import { type Move, writeMove } from "./moves.ts";
 import { cancelJobs } from "./orders.ts";
 import { writeJob } from "./outbox.ts";
 import { readJobs } from "./reading.ts";
-import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
+import type { StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { NO_NEED, untoldChildren } from "./run-outbox.ts";
-import {
-  type Spoken,
-  type Word,
-  newsByRoom,
-  noteTold,
-  partsOf,
-  speak,
-  tellNews,
-} from "./speaking.ts";
+import { type Spoken, newsByRoom, noteTold, partsOf, speak, tellNews } from "./speaking.ts";
+import { type Saying, isLastWord, lastSaying, sayingOn } from "./words.ts";
 
 /*
  * Three round trips, each to all rooms at once: the exchange has settled what ended (the ends of steps stand in the
@@ -60,15 +49,8 @@ export interface Advanced {
   readonly handed: readonly Held[];
 }
 
-interface Saying {
-  readonly advance: Advance;
-  readonly word: Word;
-  /** Of a last word that ends a run which another made. */
-  readonly ending: Ending | null;
-}
-
 /** One advance with what its room answered. */
-interface Answered extends Saying {
+export interface Answered extends Saying {
   readonly room: OpenRoom;
   readonly spoken: Spoken;
   readonly letter: string;
@@ -107,7 +89,8 @@ function isAccepted({ letter }: Answered): boolean {
   return letter === "a" || letter === "k";
 }
 
-function replyOf(
+/** What its owner is told of an advance. */
+export function replyOf(
   { children }: Advance,
   answered: Answered | undefined,
   claimed: ReadonlySet<string>,
@@ -156,79 +139,22 @@ async function sayingOf(
   asked: Asked,
 ): Promise<Saying | null> {
   const { advance, isRefused } = asked;
-  const { id, token, from, entries, next, children = [], cancels = [] } = advance;
-  const base = {
-    id,
-    guard: Buffer.from(`s${advancing.worker}\0${token}`),
+  const { id, children = [], cancels = [] } = advance;
+  const elsewhere = {
     isRefused,
-    entries,
     children: children.map((child) => writeChild(child, id)),
     cancels: cancels.map((job) => JSON.stringify(job)),
   };
-  if (next.kind === "running" || next.kind === "waiting") {
-    const kind = next.kind === "waiting" ? "w" : "r";
-    return { advance, ending: null, word: { ...base, kind, from, known: null } };
-  }
+  if (!isLastWord(advance)) return sayingOn(advancing, advance, elsewhere);
   const read = asked.known ?? (await readJobs(advancing.context, room, [id]))[0] ?? null;
   if (read === null) return null;
-  const decided = decideLast(advancing, read, advance);
-  // Refused by the script too, which says whether it is kept at all.
-  if (decided === null) {
-    return { advance, ending: null, word: { ...base, kind: "r", from: -1, known: null } };
-  }
-  const isLetGo = next.kind === "release" && entries.length === 0;
-  const isKept = decided.transition.kind === "changed";
-  return {
-    advance,
-    ending: endingBy(read.record, decided.transition),
-    word: {
-      ...base,
-      kind: "m",
-      ...(asked.known === null ? { guard: read.guard } : {}),
-      from: isLetGo ? null : from,
-      known: next.kind === "parked" ? next.facts : null,
-      // The last words of a run that is removed at once would be removed with it.
-      entries: isKept ? entries : [],
-      writeMove: (args) => writeMove(args, decided),
-    },
-  };
+  return lastSaying(advancing, { advance, read, isRead: asked.known === null }, elsewhere);
 }
 
 /** A child as the outbox keeps it: who runs it is for whoever delivers it. */
 function writeChild(child: ChildJob, parent: JobId): string {
   // As JSON a field without a value is left out.
   return JSON.stringify(writeJob({ ...child, parent, token: undefined }));
-}
-
-/** What the last word of an owner makes of its run; `null`: nothing, it is not its word. */
-function decideLast(advancing: Advancing, read: StoredJob, advance: Advance): Move | null {
-  const { from, entries, next } = advance;
-  // How many texts it has, and what it was told, the script compares.
-  const known = read.record.entries ?? 0;
-  const isLetGo = next.kind === "release" && entries.length === 0;
-  const kept = isLetGo ? known : from;
-  const record = { ...read.record, ...(kept > 0 ? { entries: kept } : {}) };
-  const told = next.kind === "parked" ? next.facts : 0;
-  const policy = policyOf(advancing.types, record.type, read.retention);
-  const transition = decide(record, { ...advance, from: kept }, told, policy, SYMBOLIC_NOW_MS);
-  if (transition.kind === "rejected" || transition.kind === "again") return null;
-  return {
-    job: read,
-    claim: null,
-    transition,
-    changes: changesOf(advance, transition.kind === "removed", transition.job.state),
-    suspicion: { strikes: 0, company: 0 },
-  };
-}
-
-function changesOf({ next }: Advance, isRemoved: boolean, state: JobState): readonly JobChange[] {
-  const changes: JobChange[] = [];
-  if (next.kind === "succeeded") changes.push({ kind: "succeeded", result: next.result });
-  else if (next.kind === "failed" || next.kind === "cancelled") {
-    changes.push({ kind: next.kind, error: next.error });
-  } else changes.push({ kind: "advanced", state });
-  if (isRemoved) changes.push({ kind: "removed" });
-  return changes;
 }
 
 /** Says everything in all rooms at once. Rooms that only hear news may fail: a sweep tells them. */
@@ -310,7 +236,7 @@ function wordParts(sayings: readonly Saying[]): (readonly Saying[])[] {
 }
 
 /** Keeps children, cancels, and tells the runs that made these: what fails is left to a sweep. */
-async function doElsewhere(
+export async function doElsewhere(
   advancing: Advancing,
   answers: readonly Answered[],
 ): Promise<readonly Held[]> {
@@ -331,7 +257,7 @@ async function makeChildren(
   accepted: readonly Answered[],
 ): Promise<readonly Held[]> {
   const { context, mayHandOver, worker, state } = advancing;
-  const making = accepted.filter(({ word }) => word.children.length > 0);
+  const making = accepted.filter(({ advance }) => (advance.children ?? []).length > 0);
   if (making.length === 0) return [];
   let children: readonly Child[] = making.flatMap(({ advance }) =>
     (advance.children ?? []).map((child) => ({ ...child, parent: advance.id })),
@@ -380,9 +306,4 @@ function fieldsOf(
       answers.map(({ room, spoken }) => [spoken, [room, spoken[field]] as const]),
     ).values(),
   ];
-}
-
-/** Whether an outcome lets go of the run. */
-export function isLastWord({ next }: Advance): boolean {
-  return next.kind !== "running" && next.kind !== "waiting";
 }

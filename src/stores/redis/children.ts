@@ -101,7 +101,8 @@ function partsOf(children: readonly Child[]): (readonly Child[])[] {
   return parts;
 }
 
-interface Group {
+/** Children of one lane. */
+export interface Group {
   readonly lane: LaneDefinition;
   readonly children: Child[];
 }
@@ -163,7 +164,8 @@ async function send(
   }
 }
 
-function groupsOf(children: readonly Child[]): readonly Group[] {
+/** Children by their lanes. */
+export function groupsOf(children: readonly Child[]): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const child of children) {
     const { type, labels = [], headStartMs = 0 } = child;
@@ -176,7 +178,8 @@ function groupsOf(children: readonly Child[]): readonly Group[] {
   return [...groups.values()];
 }
 
-function writeChildren(
+/** Writes the arguments of a call, from behind its nonces. */
+export function writeChildren(
   args: Arguments,
   room: OpenRoom,
   groups: readonly Group[],
@@ -212,7 +215,7 @@ function writeChildren(
 const HANDED_OVER = "H";
 
 /** The claims of children that were handed over. */
-function handedOver(
+export function handedOver(
   room: OpenRoom,
   groups: readonly Group[],
   reply: readonly unknown[],

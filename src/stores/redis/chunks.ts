@@ -3,8 +3,8 @@ import type { SettleReply, Settlement } from "../../core/store.ts";
 import type { News } from "./endings.ts";
 import type { Context } from "./context.ts";
 import { type LateReplies, keepReplies } from "./late-replies.ts";
+import type { HeldClaims } from "./letters.ts";
 import {
-  type HeldClaims,
   type LateAnswer,
   type RoomReply,
   type RoomRequest,

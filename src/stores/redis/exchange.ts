@@ -7,6 +7,7 @@ import type {
   SettleReply,
   Settlement,
 } from "../../core/store.ts";
+import { type Acts, createActs } from "./act-call.ts";
 import { type Held, readClaimed } from "./claims.ts";
 import { askInChunks } from "./chunks.ts";
 import type { Context } from "./context.ts";
@@ -22,7 +23,8 @@ import { type Claiming, createClaiming } from "./claiming.ts";
 import { allowanceOf, claimSuspects, lookForSuspects } from "./suspect-claims.ts";
 import type { KeepJobs } from "./children.ts";
 import type { News } from "./endings.ts";
-import { goOnWithRuns, settleStepsFirst } from "./owned-runs.ts";
+import { exchangeWithRuns } from "./acted-runs.ts";
+import { settleStepsFirst } from "./owned-runs.ts";
 import { tellNews } from "./speaking.ts";
 
 /** Claims remembered at most: those beyond it are read again when they are settled. */
@@ -69,6 +71,7 @@ export function createExchanger(
   const late: LateReplies = new Map();
   const giveBack = givingBack(context, held);
   const sharing = createSharing();
+  const acts = createActs();
   const handed = new HandedJobs({ onHeard: (claim) => held.set(claim.token, claim), giveBack });
   const hear = (claim: Held): void => {
     const state = workers.get(claim.worker);
@@ -104,7 +107,7 @@ export function createExchanger(
         return reply;
       };
       const base = { context, held, waiting, late, workers, leave, giveBack, keepJobs, sharing };
-      return carryOut({ ...base, handed, news, ask: noting }, request);
+      return carryOut({ ...base, acts, handed, news, ask: noting }, request);
     },
     hear,
     find: (token) => held.get(token),
@@ -125,8 +128,7 @@ async function carryOut(insides: Insides, request: ExchangeRequest): Promise<Exc
     if (claim !== undefined && insides.handed.has(request.worker)) {
       return await exchangeWithHanded(insides, rest, claim);
     }
-    const reply = await runNoted(insides, request);
-    return await goOnWithRuns(insides, request, reply);
+    return await exchangeWithRuns(insides, request, (asked) => runNoted(insides, asked));
   } catch (error) {
     // What ended is told all the same.
     tellNews(insides.context, insides.news, request.worker).catch(() => {});
@@ -162,6 +164,7 @@ export interface Insides {
   readonly leave: (request: RoomRequest, answer: Promise<RoomReply>) => void;
   readonly giveBack: (claims: readonly Held[]) => Promise<void>;
   readonly sharing: Sharing;
+  readonly acts: Acts;
 }
 
 /**
@@ -187,8 +190,10 @@ async function exchangeWithHanded(
     return { settled: [], claimed, lookAgainInMs: null };
   }
   try {
-    const reply = await runExchange(insides, settling);
-    return await goOnWithRuns(insides, settling, { ...reply, claimed });
+    return await exchangeWithRuns(insides, settling, async (asked) => ({
+      ...(await runExchange(insides, asked)),
+      claimed,
+    }));
   } catch (error) {
     void insides.giveBack(taken);
     throw error;

@@ -1,13 +1,14 @@
 // The part of an exchange that is about workflow runs: after what ended was settled, they go on.
 import type { JobId } from "../../core/ids.ts";
-import type { Advance } from "../../core/run.ts";
+import type { Advance, AdvanceReply } from "../../core/run.ts";
 import type { ExchangeReply, ExchangeRequest, SettleReply, Settlement } from "../../core/store.ts";
-import { type Advanced, advanceRuns, isLastWord } from "./advances.ts";
+import { type Advanced, type Advancing, advanceRuns } from "./advances.ts";
 import type { News } from "./endings.ts";
 import type { Insides } from "./exchange.ts";
 import { advancedKin, readKin } from "./kin.ts";
 import { keepReplies } from "./late-replies.ts";
 import { tellNews } from "./speaking.ts";
+import { isLastWord } from "./words.ts";
 
 /** Longest wait for runs elsewhere to be told what ended: jobs were claimed by the same exchange, and wait with it. */
 const TELLING_MS = 1_000;
@@ -51,14 +52,8 @@ export async function goOnWithRuns(
   }
   try {
     const { replies, handed } = await advance(insides, request, reply.settled, news);
+    noteAdvanced(insides, advances, replies);
     for (const claim of handed) insides.held.set(claim.token, claim);
-    for (const [index, said] of advances.entries()) {
-      if (replies[index]?.accepted !== true) continue;
-      if (said.next.kind === "waiting") insides.waiting.add(said.token);
-      else insides.waiting.delete(said.token);
-      if (isLastWord(said)) insides.held.delete(said.token);
-      else noteAdvance(insides, said);
-    }
     return { ...reply, advanced: replies };
   } catch (error) {
     takeBack(insides, request, reply);
@@ -66,7 +61,21 @@ export async function goOnWithRuns(
   }
 }
 
-/** What is remembered of a claim is how its run stands now. */
+/** What is remembered of claims is how their runs stand now. */
+export function noteAdvanced(
+  insides: Insides,
+  advances: readonly Advance[],
+  replies: readonly AdvanceReply[],
+): void {
+  for (const [index, said] of advances.entries()) {
+    if (replies[index]?.accepted !== true) continue;
+    if (said.next.kind === "waiting") insides.waiting.add(said.token);
+    else insides.waiting.delete(said.token);
+    if (isLastWord(said)) insides.held.delete(said.token);
+    else noteAdvance(insides, said);
+  }
+}
+
 function noteAdvance({ held }: Insides, { token, from, entries, next }: Advance): void {
   const claim = held.get(token);
   if (claim === undefined) return;
@@ -74,17 +83,28 @@ function noteAdvance({ held }: Insides, { token, from, entries, next }: Advance)
   held.set(token, { ...claim, kin });
 }
 
-async function advance(
+/** Says it, after what an exchange settled. */
+export async function advance(
   insides: Insides,
   { worker, advances = [], settlements }: ExchangeRequest,
   settled: readonly SettleReply[],
   news: readonly News[],
 ): Promise<Advanced> {
-  const { context, held, workers, keepJobs, giveBack } = insides;
   const refused = new Set(
     settlements.filter((_, at) => settled[at]?.accepted !== true).map(({ id }) => id),
   );
-  const advancing = {
+  const advancing = await advancingOf(insides, worker, advances);
+  return advanceRuns(advancing, advances, refused, news);
+}
+
+/** What advancing needs of an exchange. */
+export async function advancingOf(
+  insides: Insides,
+  worker: string,
+  advances: readonly Advance[],
+): Promise<Advancing> {
+  const { context, held, workers, keepJobs, giveBack } = insides;
+  return {
     context,
     keepJobs,
     worker,
@@ -94,12 +114,12 @@ async function advance(
     mayHandOver: !hasSuspects(insides, worker),
     types: advances.some(isLastWord) ? await context.types.read() : NO_TYPES,
   };
-  return advanceRuns(advancing, advances, refused, news);
 }
 
 const NO_TYPES: Awaited<ReturnType<Insides["context"]["types"]["read"]>> = new Map();
 
-function hasSuspects({ held }: Insides, worker: string): boolean {
+/** Whether a worker runs what is suspected of killing its workers. */
+export function hasSuspects({ held }: Insides, worker: string): boolean {
   for (const claim of held.values()) {
     if (claim.lane.company > 0 && claim.worker === worker) return true;
   }
@@ -107,7 +127,7 @@ function hasSuspects({ held }: Insides, worker: string): boolean {
 }
 
 /** The exchange fails: what it claimed nobody will run, and what it settled is told to whoever settles again. */
-function takeBack(
+export function takeBack(
   { held, late, giveBack }: Insides,
   { settlements }: ExchangeRequest,
   { settled, claimed }: ExchangeReply,
@@ -117,7 +137,8 @@ function takeBack(
   void giveBack(claims);
 }
 
-async function within(telling: Promise<void>): Promise<void> {
+/** Waits for it, but not for long. */
+export async function within(telling: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, TELLING_MS);
   await Promise.race([telling, late.promise]);

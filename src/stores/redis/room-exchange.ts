@@ -1,14 +1,22 @@
 // One room's part of an exchange: a call of the script, and the settling of what needs a second look.
 import { MillraceError } from "../../core/errors.ts";
-import type { ClaimRequest, SettleReply, Settlement, TypeRecord } from "../../core/store.ts";
-import { type Held, asStored, readHeld, readLanes, servedLanes } from "./claims.ts";
+import type { ClaimRequest, SettleReply, Settlement } from "../../core/store.ts";
+import { type Held, readHeld, readLanes, servedLanes } from "./claims.ts";
 import { type Context, policyOf } from "./context.ts";
-import { type Ending, type News, endingBytes, newsOf } from "./endings.ts";
-import { type Move, applyMoves, moveResult, newsOfMoves, writeMove } from "./moves.ts";
+import { type News, endingBytes, newsOf } from "./endings.ts";
+import {
+  type HeldClaims,
+  type Settling,
+  SUCCEEDED,
+  prepareSettling,
+  readReplies,
+  replyOf,
+} from "./letters.ts";
+import { type Move, applyMoves, newsOfMoves, writeMove } from "./moves.ts";
 import { readJobs } from "./reading.ts";
 import { type Lane, type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
-import { decideSettlement, isPlainSettlement, plainEnding, plainEvents } from "./settling.ts";
+import { decideSettlement, plainEvents } from "./settling.ts";
 import { Arguments } from "./wire.ts";
 
 /** What is asked of one room. */
@@ -47,9 +55,6 @@ export interface RoomReply {
   readonly hasMore: boolean;
 }
 
-/** Claims by token, as far as they were made by this process. */
-export type HeldClaims = Pick<ReadonlyMap<string, Held>, "get">;
-
 /** Tells what becomes of a call whose answer did not come in time, when it comes. */
 export type LateAnswer = (request: RoomRequest, late: Promise<RoomReply>) => void;
 
@@ -64,34 +69,15 @@ export async function exchangeRoom(
   onLate: LateAnswer,
 ): Promise<RoomReply> {
   const { room } = request;
-  const { plain, steps, other } = sortSettlements(held, request.settlements);
-  const types = other.length === 0 ? NO_TYPES : await context.types.read();
-  const decided = other.map((settlement) => decideHeld(held, settlement, types));
-  const moves = decided.flatMap((decision) => (decision?.move ? [decision.move] : []));
+  const settling = await prepareSettling(context, held, request.settlements);
+  const { plain, steps, moves } = settling;
   const reply = await send(context, held, { ...request, plain, steps, moves }, onLate);
-  if (other.length === 0 && steps.length === 0 && !reply.letters.includes("c")) {
+  if (settling.other.length === 0 && steps.length === 0 && !reply.letters.includes("c")) {
     // The usual case: all are plain, in the order in which they came.
     const settled = plain.map((_, at) => replyOf(reply.letters[at], SUCCEEDED));
     return { ...reply, settled };
   }
-  const replies = new Map<Settlement, SettleReply>();
-  const undecided: Settlement[] = [];
-  let letter = 0;
-  for (const settlement of plain) {
-    if (reply.letters[letter] === "c") undecided.push(settlement);
-    else replies.set(settlement, replyOf(reply.letters[letter], SUCCEEDED));
-    letter += 1;
-  }
-  for (const [index, settlement] of other.entries()) {
-    const decision = decided[index];
-    if (!decision?.move) {
-      undecided.push(settlement);
-      continue;
-    }
-    if (reply.letters[letter] === "c") undecided.push(settlement);
-    else replies.set(settlement, replyOf(reply.letters[letter], decision.reply));
-    letter += 1;
-  }
+  const { replies, undecided } = readReplies(settling, reply.letters);
   const news = [...reply.news];
   for (const [settlement, answer] of await settleByReading(context, room, undecided, news)) {
     replies.set(settlement, answer);
@@ -102,59 +88,8 @@ export async function exchangeRoom(
   return { ...reply, settled, news };
 }
 
-const SUCCEEDED: SettleReply = { accepted: true, state: "succeeded" };
-
-/** Settlements by how they are carried out: those that end a step of a run are the last of the plain ones. */
-function sortSettlements(
-  held: HeldClaims,
-  settlements: readonly Settlement[],
-): {
-  readonly plain: readonly Settlement[];
-  readonly steps: readonly Ending[];
-  readonly other: readonly Settlement[];
-} {
-  const plain: Settlement[] = [];
-  const ofSteps: Settlement[] = [];
-  const steps: Ending[] = [];
-  const other: Settlement[] = [];
-  for (const settlement of settlements) {
-    if (!isPlainSettlement(settlement)) {
-      other.push(settlement);
-      continue;
-    }
-    const ending = plainEnding(held.get(settlement.token), settlement);
-    if (ending === null) plain.push(settlement);
-    else {
-      ofSteps.push(settlement);
-      steps.push(ending);
-    }
-  }
-  return { plain: ofSteps.length === 0 ? plain : [...plain, ...ofSteps], steps, other };
-}
-
-const NO_TYPES: ReadonlyMap<string, TypeRecord> = new Map();
-
-function replyOf(letter: string | undefined, accepted: SettleReply): SettleReply {
-  const result = moveResult(letter);
-  if (result === "moved") return accepted;
-  return { accepted: false, why: result === "gone" ? "gone" : "stale" };
-}
-
-function decideHeld(
-  claims: HeldClaims,
-  settlement: Settlement,
-  types: ReadonlyMap<string, TypeRecord>,
-): ReturnType<typeof decideSettlement> | null {
-  const held = claims.get(settlement.token);
-  if (held === undefined) return null;
-  const job = asStored(held);
-  if (job.record.id !== settlement.id) return null;
-  const policy = policyOf(types, job.record.type, job.retention);
-  return decideSettlement(job, settlement, policy, `${held.worker}\0${held.token}`);
-}
-
 /** Settles jobs of which this process knows nothing, or that changed: reads them first. */
-async function settleByReading(
+export async function settleByReading(
   context: Context,
   room: OpenRoom,
   settlements: readonly Settlement[],
@@ -197,12 +132,7 @@ async function settleByReading(
   return replies;
 }
 
-interface Sending extends RoomRequest {
-  readonly plain: readonly Settlement[];
-  /** What runs are told of the last of the plain ones. */
-  readonly steps: readonly Ending[];
-  readonly moves: readonly Move[];
-}
+type Sending = RoomRequest & Pick<Settling, "plain" | "steps" | "moves">;
 
 interface Answer extends Omit<RoomReply, "settled"> {
   readonly letters: string;
@@ -338,7 +268,8 @@ function lateReplies(sending: Sending, letters: string): readonly SettleReply[] 
   });
 }
 
-function writeExchange(
+/** Writes the arguments of a call, from behind its nonces. */
+export function writeExchange(
   args: Arguments,
   held: HeldClaims,
   sending: Sending,

@@ -58,6 +58,8 @@ export interface Rooms {
   ofQueue(queue: string, options?: NewQueue): Promise<readonly OpenRoom[]>;
   /** The rooms in which a job may be, by its id alone: one, or more when the hashes of two queues are equal. */
   ofId(id: JobId): Promise<readonly OpenRoom[]>;
+  /** The one room in which a job can be, by what is known; `null`: it must be asked, or there are more. */
+  knownOfId(id: JobId): OpenRoom | null;
   /** What is known without asking. */
   known(queue: string): readonly OpenRoom[] | undefined;
   byName(name: string): OpenRoom | undefined;
@@ -133,6 +135,13 @@ class KnownRooms implements Rooms {
     if (!this.#byHash.has(hash)) await this.#refresh();
     const queues = this.#byHash.get(hash) ?? [];
     return queues.map((queue) => partOf(this.#byQueue.get(queue) ?? [], id));
+  }
+
+  knownOfId(id: JobId): OpenRoom | null {
+    const queues = this.#byHash.get(hashInId(id)) ?? [];
+    const [queue] = queues;
+    if (queue === undefined || queues.length > 1) return null;
+    return partOf(this.#byQueue.get(queue) ?? [], id);
   }
 
   async all(): Promise<readonly OpenRoom[]> {

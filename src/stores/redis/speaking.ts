@@ -77,7 +77,9 @@ function fieldOf(kind: string, nonce: Buffer, target: number): Buffer {
   return Buffer.concat([Buffer.from(kind), nonce, Buffer.from([target])]);
 }
 
-function writeSpeech(args: Arguments, { by, facts, words }: Speech): void {
+/** Writes the arguments of a call, from behind its nonces. Gives back the places of what says that a word is refused. */
+export function writeSpeech(args: Arguments, { by, facts, words }: Speech): readonly number[] {
+  const refusals: number[] = [];
   args.text(by).number(facts.length).number(words.length).number(2);
   for (const { run, fact } of facts) {
     args.id(run).id(fact.key).text(KINDS[fact.kind]).text(fact.body);
@@ -85,6 +87,7 @@ function writeSpeech(args: Arguments, { by, facts, words }: Speech): void {
   args.text(ENTRY.children).text(ENTRY.cancels);
   for (const word of words) {
     const { children, cancels } = word;
+    refusals.push(args.count + REFUSAL_AT);
     args
       .id(word.id)
       .raw(word.guard)
@@ -99,7 +102,11 @@ function writeSpeech(args: Arguments, { by, facts, words }: Speech): void {
     for (const cancel of cancels) args.text("2").text(cancel);
     word.writeMove?.(args);
   }
+  return refusals;
 }
+
+/** Place of what says that a word is refused, among the arguments of the word. */
+const REFUSAL_AT = 5;
 
 /** Parts of news that are small enough for one call. */
 export function partsOf<Fact extends Pick<News, "fact">>(

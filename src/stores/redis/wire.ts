@@ -118,6 +118,16 @@ export class Arguments {
     return this;
   }
 
+  /** Appends the arguments of another call. */
+  all(other: Arguments): this {
+    const bytes = other.bytes();
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#count += other.#count;
+    return this;
+  }
+
   id(id: JobId): this {
     this.#room(40);
     this.#head(16);

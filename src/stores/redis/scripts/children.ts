@@ -66,7 +66,8 @@ for _ = 1, group_count do
     local write, queued, run = {}, {}, {}
     for k = from, to do
       local child, token = ARGV[first + k], ARGV[first + 3 * n + k]
-      if kept[k - from + 1] then
+      if unsaid[#letters + 1] then letters[#letters + 1] = 'u'
+      elseif kept[k - from + 1] then
         local claim = token ~= '' and call('HGET', RUNNING, child)
         letters[#letters + 1] = claim and sub(claim, 10) == worker .. '\\0' .. token and 'H' or 'k'
       elseif is_late and call('HEXISTS', OUTBOX, 'f' .. child) == 1 then letters[#letters + 1] = 'k'
@@ -113,13 +114,13 @@ remember(nonce, reply, arrived)
 return { now, followed, reply }
 `;
 
+/** Keeping children, after what names those that their run's word was refused for. */
+export function childrenParts(unsaid: string): readonly string[] {
+  return [PRELUDE, WRITING, TELLING, WAKING, LANES, unsaid, BODY];
+}
+
 export const KEEP_CHILDREN: Script = script(
   "children",
   "write",
-  PRELUDE,
-  WRITING,
-  TELLING,
-  WAKING,
-  LANES,
-  BODY,
+  ...childrenParts("local unsaid = {}"),
 );

@@ -2,7 +2,7 @@
 import { FIXED_KEYS } from "../layout.ts";
 import { CLAIM_LIST, CLAIM_MERGED } from "./claim.ts";
 import { LIMITS } from "./gates.ts";
-import { MOVE, MOVE_ARGUMENTS } from "./move.ts";
+import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
   LINES,
@@ -357,17 +357,9 @@ end
 return without_claim()
 `;
 
-export const EXCHANGE: Script = script(
-  "exchange",
-  "settle",
-  PRELUDE,
-  WRITING,
-  TELLING,
-  WAKING,
-  LIMITS,
-  LANES,
-  RECORDS,
-  LINES,
-  MOVE,
-  BODY,
-);
+/** An exchange by what it does with the ends of steps. */
+export function exchangeParts(endings: string): readonly string[] {
+  return [PRELUDE, WRITING, TELLING, WAKING, LIMITS, LANES, RECORDS, LINES, MOVE, endings, BODY];
+}
+
+export const EXCHANGE: Script = script("exchange", "settle", ...exchangeParts(KEEP_ENDINGS));

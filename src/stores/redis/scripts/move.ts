@@ -38,9 +38,6 @@ local function note_ending(id, ending)
   endings[#endings + 1] = 'f' .. id
   endings[#endings + 1] = now6 .. stamp(ending)
 end
-local function keep_endings()
-  if endings[1] then call('HSET', OUTBOX, unpack(endings)) end
-end
 -- A workflow run leaves its owner.
 local function leave_owner(id, key)
   local kin = call('HGET', key, id .. 'k')
@@ -57,12 +54,13 @@ local function refusal(guard, record, run)
     if has(byte(run, 1), CANCEL) then return 'c' end
   elseif sub(record, 1, 17) .. (run or '') ~= sub(guard, 2) then return 'c' end
 end
--- instead: place and due in place of those given, for a move that was allowed before.
-local function move(at, instead)
+-- instead: place and due in place of those given, for a move that was allowed before, of a job as it was found then.
+local function move(at, instead, found)
   local id, place, flags = ARGV[at], ARGV[at + 2], tonumber(ARGV[at + 3])
   local key = shard_of(id)
-  local record = call('HGET', key, id)
-  local run = call('HGET', RUNNING, id)
+  local record = found and found.record or call('HGET', key, id)
+  local run = found and found.run
+  if not found then run = call('HGET', RUNNING, id) end
   local refused = not instead and refusal(ARGV[at + 1], record, run)
   if refused then return refused end
   if instead and instead.place then place = instead.place end
@@ -155,5 +153,12 @@ local function move(at, instead)
 end
 local function wake_moved()
   for lane, jobs in pairs(woken) do wake(lane, jobs) end
+end
+`;
+
+/** Keeps the ends of jobs until they are told where their runs are. */
+export const KEEP_ENDINGS = `
+local function keep_endings()
+  if endings[1] then call('HSET', OUTBOX, unpack(endings)) end
 end
 `;

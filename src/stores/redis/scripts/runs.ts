@@ -1,6 +1,6 @@
 // Workflow runs: what they are told, how far they are, and their records.
 import { LIMITS } from "./gates.ts";
-import { MOVE, MOVE_ARGUMENTS } from "./move.ts";
+import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
   LINES,
@@ -41,22 +41,60 @@ local function make_ready(id, record, key)
   woken[lane] = (woken[lane] or 0) + 1
 end
 local ENDED = { S = 'S', F = 'F', C = 'C' }
--- Steps of one run often end together: what is read of it is kept while nothing but facts is written.
+-- What is known of runs: read of all of them together, and written together in the end, where nothing is moved before.
 local looked_at = {}
-local function look_at(id)
-  local key = shard_of(id)
-  local got = call('HMGET', key, id, id .. 'k')
-  local found = { key = key, record = got[1], kin = got[2] or NO_KIN, run = got[1] and call('HGET', RUNNING, id) }
-  looked_at[id] = found
-  return found
+local function look_at_all(ids)
+  local by_shard = {}
+  for first = 1, #ids, 1000 do
+    local last = math.min(first + 999, #ids)
+    for k, run in ipairs(call('HMGET', RUNNING, unpack(ids, first, last))) do
+      local id = ids[first + k - 1]
+      local key = shard_of(id)
+      looked_at[id] = { key = key, run = run }
+      local fields = by_shard[key]
+      if not fields then fields = {} by_shard[key] = fields end
+      fields[#fields + 1] = id
+      fields[#fields + 1] = id .. 'k'
+    end
+  end
+  for key, fields in pairs(by_shard) do
+    for first = 1, #fields, 2000 do
+      local last = math.min(first + 1999, #fields)
+      local got = call('HMGET', key, unpack(fields, first, last))
+      for k = 1, #got, 2 do
+        local found = looked_at[fields[first + k - 1]]
+        found.record, found.kin = got[k], got[k + 1] or NO_KIN
+        if not found.record then found.run = false end
+      end
+    end
+  end
 end
-local rows = {}
-local function put_rows()
-  if rows[1] then call('ZADD', RUNS, unpack(rows)) end
-  rows = {}
+local function look_at(id)
+  look_at_all({ id })
+  return looked_at[id]
+end
+local later = {}
+local function write_later(key, field, value)
+  local fields = later[key]
+  if not fields then fields = {} later[key] = fields end
+  fields[#fields + 1] = field
+  fields[#fields + 1] = value
+end
+local rows, waiting, waiting_no_more = {}, {}, {}
+local removed, removed_of = {}, {}
+local function put_in_parts(command, key, list)
+  for first = 1, #list, 2000 do call(command, key, unpack(list, first, math.min(first + 1999, #list))) end
+end
+local function write_now()
+  for key, fields in pairs(later) do put_in_parts('HSET', key, fields) end
+  put_in_parts('ZADD', RUNS, rows)
+  put_in_parts('ZREM', INDEX, waiting_no_more)
+  put_in_parts('ZADD', INDEX, waiting)
+  put_in_parts('HDEL', RUNNING, removed)
+  for key, fields in pairs(removed_of) do put_in_parts('HDEL', key, fields) end
+  later, rows, waiting, waiting_no_more, removed, removed_of = {}, {}, {}, {}, {}, {}
 end
 local function put_row(row)
-  if #rows >= 1000 then put_rows() end
   rows[#rows + 1] = 0
   rows[#rows + 1] = row
 end
@@ -78,13 +116,13 @@ local function tell_run(id, fact, kind, body)
   put_row(row .. kind .. body)
   if sub(kin, 21) == '-' then
     found.kin = sub(kin, 1, 20) .. 't'
-    call('HSET', key, id .. 'k', found.kin)
+    write_later(key, id .. 'k', found.kin)
   end
   local lane = sub(record, 4, 5)
   if run then
     if not has(byte(run, 1), KIN) then
       found.run = string.char(byte(run, 1) + KIN) .. sub(run, 2)
-      call('HSET', RUNNING, id, found.run)
+      write_later(RUNNING, id, found.run)
     end
     local owner = string.match(run, '^([^%z]*)', 10)
     if owner ~= by then
@@ -96,10 +134,11 @@ local function tell_run(id, fact, kind, body)
   else
     if not has(byte(record, 2), KIN) then
       record = sub(record, 1, 1) .. string.char(byte(record, 2) + KIN) .. sub(record, 3)
-      call('HSET', key, id, record)
+      write_later(key, id, record)
       found.record = record
     end
     if (state == 'w' or state == 's') and sub(kin, 17, 20) ~= '\\0\\0\\0\\0' then
+      write_now()
       make_ready(id, record, key)
       state = 'r'
       looked_at[id] = nil
@@ -118,12 +157,7 @@ end
 /** Keeps what owners say of their runs. */
 const ADVANCE = `
 local function put_entries(id, from, first, count)
-  local rows = {}
-  for k = 0, count - 1 do
-    rows[#rows + 1] = 0
-    rows[#rows + 1] = id .. 'e' .. pack('>I4', from + k) .. ARGV[first + k]
-  end
-  if rows[1] then call('ZADD', RUNS, unpack(rows)) end
+  for k = 0, count - 1 do put_row(id .. 'e' .. pack('>I4', from + k) .. ARGV[first + k]) end
 end
 -- A run that has begun does not expire.
 local function forget_expiry(id, flags)
@@ -131,50 +165,78 @@ local function forget_expiry(id, flags)
   call('ZREM', TIMERS, 'x' .. id)
   return flags - EXPIRES
 end
+local function set_flags(id, found, flags)
+  if flags == byte(found.run, 1) then return end
+  found.run = string.char(flags) .. sub(found.run, 2)
+  write_later(RUNNING, id, found.run)
+end
+local function set_kin(id, found, kin)
+  found.kin = kin
+  write_later(found.key, id .. 'k', kin)
+end
 local function go_on(id, guard, from, next_state, is_refused, first, count)
-  local key = shard_of(id)
-  local run = call('HGET', RUNNING, id)
-  if not run or sub(run, 10) ~= sub(guard, 2) then return call('HEXISTS', key, id) == 1 and 's' or 'g' end
-  local kin = call('HGET', key, id .. 'k') or NO_KIN
+  local found = looked_at[id] or look_at(id)
+  local run = found.run
+  if not run or sub(run, 10) ~= sub(guard, 2) then return found.record and 's' or 'g' end
+  local kin = found.kin
   local kept = struct.unpack('>I4', sub(kin, 17, 20))
   if count > 0 and kept == from + count then return 'k' end
   if kept ~= from then return 's' end
   if is_refused then return 'f' end
   put_entries(id, from, first, count)
   local before = sub(kin, 21)
-  if next_state == 'w' and before ~= 'w' then call('ZADD', INDEX, 0, 'Bw' .. id)
-  elseif next_state ~= 'w' and before == 'w' then call('ZREM', INDEX, 'Bw' .. id) end
+  if next_state == 'w' and before ~= 'w' then
+    waiting[#waiting + 1] = 0
+    waiting[#waiting + 1] = 'Bw' .. id
+  elseif next_state ~= 'w' and before == 'w' then waiting_no_more[#waiting_no_more + 1] = 'Bw' .. id end
   local flags = forget_expiry(id, byte(run, 1))
   if not has(flags, KIN) then flags = flags + KIN end
-  if flags ~= byte(run, 1) then call('HSET', RUNNING, id, string.char(flags) .. sub(run, 2)) end
-  call('HSET', key, id .. 'k', sub(kin, 1, 16) .. pack('>I4', kept + count) .. next_state)
+  set_flags(id, found, flags)
+  set_kin(id, found, sub(kin, 1, 16) .. pack('>I4', kept + count) .. next_state)
   tell_advanced(id, sub(run, 2, 3), next_state == 'w' and 'waiting' or 'running')
   return 'a'
 end
+local function remove_run(id, found)
+  if sub(found.kin, 21) == 'w' then waiting_no_more[#waiting_no_more + 1] = 'Bw' .. id end
+  call('ZREMRANGEBYLEX', RUNS, '[' .. id .. 'e', '(' .. id .. 'g')
+  removed[#removed + 1] = id
+  local fields = removed_of[found.key]
+  if not fields then fields = {} removed_of[found.key] = fields end
+  fields[#fields + 1] = id
+  fields[#fields + 1] = id .. 'k'
+end
 local function last_word(id, guard, from, known, is_refused, first, count, at)
-  local key = shard_of(id)
-  local run = call('HGET', RUNNING, id)
-  local got = call('HMGET', key, id, id .. 'k')
-  local refused = refusal(guard, got[1], run)
+  local found = looked_at[id] or look_at(id)
+  local run = found.run
+  local refused = refusal(guard, found.record, run)
   if refused then return refused end
-  local kin = got[2] or NO_KIN
+  local kin = found.kin
   local kept = struct.unpack('>I4', sub(kin, 17, 20))
   -- Who gives a run back without a word need not know how far it was.
   if from ~= '' and kept ~= tonumber(from) then return 's' end
   if is_refused then return 'f' end
+  looked_at[id] = nil
   local instead = {}
   if known ~= '' and call('ZLEXCOUNT', RUNS, '[' .. id .. 'f', '(' .. id .. 'g') > tonumber(known) then
     -- It was told something that its owner has not heard of.
     instead = { place = 'T', due = '+0' }
   end
   local flags = forget_expiry(id, byte(run, 1))
+  if ARGV[at + 2] == 'G' and not instead.place and flags == KIN and not limits and count == 0 then
+    -- The usual end: nothing is kept of it but its record.
+    remove_run(id, found)
+    tell(ARGV[at + 10])
+    if ARGV[at + 16] ~= '' then note_ending(id, ARGV[at + 16]) end
+    return 'a'
+  end
   if count > 0 then
     put_entries(id, kept, first, count)
     if not has(flags, KIN) then flags = flags + KIN end
-    call('HSET', key, id .. 'k', sub(kin, 1, 16) .. pack('>I4', kept + count) .. (sub(kin, 21) == 'w' and 'w' or 'r'))
+    set_kin(id, found, sub(kin, 1, 16) .. pack('>I4', kept + count) .. (sub(kin, 21) == 'w' and 'w' or 'r'))
   end
-  if flags ~= byte(run, 1) then call('HSET', RUNNING, id, string.char(flags) .. sub(run, 2)) end
-  return move(at, instead)
+  set_flags(id, found, flags)
+  if later[found.key] or later[RUNNING] or rows[1] then write_now() end
+  return move(at, instead, found)
 end
 `;
 
@@ -188,7 +250,7 @@ end
  *   A target is an entry of the outbox: jobs of children, or of those to be cancelled; each: c or k.
  * reply: [server time, 1 if somebody follows, letters of the facts (see above), then of the advances: a accepted, k kept
  *   before, s stale, g gone, c changed: read and try again, f refused].
- * cost: a fact about 6 commands, an advance about 6; 1 a target.
+ * cost: a fact 1 command, a last word 1 or about 10, about 6 and 4 a shard in all; 1 a target.
  */
 const BODY = `
 local nonce, arrived = ARGV[1], ARGV[2]
@@ -198,31 +260,42 @@ open_room(meta[1])
 if meta[4] then open_limits(meta[4]) end
 followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
 if meta[3] then return { struct.unpack('>I6', meta[3]), followed, say_again(nonce, meta[3]) } end
-local letters = {}
-local at = 7
-for _ = 1, fact_count do
-  letters[#letters + 1] = tell_run(ARGV[at], ARGV[at + 1], ARGV[at + 2], stamp(ARGV[at + 3]))
-  at = at + 4
+local letters, places, runs, is_named = {}, {}, {}, {}
+local function name(run)
+  if is_named[run] then return end
+  is_named[run] = true
+  runs[#runs + 1] = run
 end
-put_rows()
+local facts_at, targets_at = 7, 7 + 4 * fact_count
+local at = targets_at + target_count
+for k = 1, advance_count do
+  places[k] = at
+  name(ARGV[at])
+  local parts_at = at + 7 + tonumber(ARGV[at + 6])
+  at = parts_at + 1 + 2 * tonumber(ARGV[parts_at]) + (ARGV[at + 3] == 'm' and ${MOVE_ARGUMENTS} or 0)
+end
+for k = 1, fact_count do name(ARGV[facts_at + 4 * (k - 1)]) end
+for k = 1, #ended_here, 3 do name(ended_here[k]) end
+look_at_all(runs)
+for k = 1, fact_count do
+  at = facts_at + 4 * (k - 1)
+  letters[k] = tell_run(ARGV[at], ARGV[at + 1], ARGV[at + 2], stamp(ARGV[at + 3]))
+end
+-- What ended in the same act: run, child and text.
+for k = 1, #ended_here, 3 do tell_run(ended_here[k], ended_here[k + 1], 'e', ended_here[k + 2]) end
 local targets = {}
-for k = 1, target_count do targets[k] = {} end
-local advances_at = at + target_count
-for k = 1, target_count do targets[k].kind = ARGV[at + k - 1] end
-at = advances_at
-for _ = 1, advance_count do
+for k = 1, target_count do targets[k] = { kind = ARGV[targets_at + k - 1] } end
+local function take_word(k)
+  local at = places[k]
   local id, guard, from, kind, is_refused, known = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', ARGV[at + 5]
   local count = tonumber(ARGV[at + 6])
   local first = at + 7
   local parts_at = first + count
   local part_count = tonumber(ARGV[parts_at])
-  at = parts_at + 1 + 2 * part_count
   local letter
-  if kind == 'm' then
-    letter = last_word(id, guard, from, known, is_refused, first, count, at)
-    at = at + ${MOVE_ARGUMENTS}
+  if kind == 'm' then letter = last_word(id, guard, from, known, is_refused, first, count, parts_at + 1 + 2 * part_count)
   else letter = go_on(id, guard, tonumber(from), kind, is_refused, first, count) end
-  letters[#letters + 1] = letter
+  letters[fact_count + k] = letter
   if letter == 'a' or letter == 'k' then
     for part = 1, part_count do
       local target = targets[tonumber(ARGV[parts_at + 2 * part - 1])]
@@ -230,6 +303,11 @@ for _ = 1, advance_count do
     end
   end
 end
+-- Those that go on first: what is written of them is written together.
+for k = 1, advance_count do if ARGV[places[k] + 3] ~= 'm' then take_word(k) end end
+write_now()
+for k = 1, advance_count do if ARGV[places[k] + 3] == 'm' then take_word(k) end end
+write_now()
 for k, target in ipairs(targets) do
   if target[1] then call('HSET', OUTBOX, target.kind .. nonce .. string.char(k), now6 .. '[' .. table.concat(target, ',') .. ']') end
 end
@@ -355,23 +433,14 @@ end
 return { table.concat(known) }
 `;
 
-export const SPEAK: Script = script(
-  "speak",
-  "settle",
-  PRELUDE,
-  WRITING,
-  TELLING,
-  WAKING,
-  LIMITS,
-  LANES,
-  RECORDS,
-  LINES,
-  MOVE,
-  "local followed = 0",
-  TELL,
-  ADVANCE,
-  BODY,
-);
+/** Speaking, after what names the ends that stand in no outbox. */
+export function speakParts(endedHere: string): readonly string[] {
+  const moving = [LIMITS, LANES, RECORDS, LINES, MOVE, KEEP_ENDINGS];
+  const telling = ["local followed = 0", TELL, ADVANCE, BODY];
+  return [PRELUDE, WRITING, TELLING, WAKING, ...moving, endedHere, ...telling];
+}
+
+export const SPEAK: Script = script("speak", "settle", ...speakParts("local ended_here = {}"));
 export const READ_RUN: Script = script("run", "read", PRELUDE, READ);
 export const READ_UNHEARD: Script = script("unheard", "read", PRELUDE, UNHEARD);
 export const FORGET_DELIVERED: Script = script("forget", "settle", PRELUDE, WRITING, FORGET);

@@ -1,0 +1,104 @@
+// What ended, what the owners of runs say after it, and the children that they make: in one act, on one server.
+import { roomOf } from "../layout.ts";
+import { childrenParts } from "./children.ts";
+import { exchangeParts } from "./exchange.ts";
+import { speakParts } from "./runs.ts";
+import { type Script, bodyOf, script } from "./script.ts";
+
+const KEYS_A_ROOM = roomOf("", "", 0).keys.length;
+
+/*
+ * Three scripts after each other, each on a room of its own. What one finds out the next is told here, where it would
+ * otherwise be told by who calls them: so nothing needs to stand in an outbox meanwhile.
+ *
+ * keys: those of all rooms, one room's after the other's.
+ * arguments: number of exchanges, of speeches, of calls that keep children; for each word that stands on a settlement
+ *   (together as one text): exchange (2 bytes), letter (2), speech (2), place of what says that it is refused (4); for each
+ *   step that ends, where there are several speeches: its id and the speech that tells its run (2); then each of the
+ *   calls: room (from 1), number of its arguments, its arguments; a call that keeps children: before these for each
+ *   child speech and word (2 bytes each).
+ * reply: [1, the reply of each call]; [-1] when somebody follows and no events came, [-2] where a room must make a lane
+ *   first: nothing was written.
+ * cost: that of the calls, and 1 a call.
+ */
+const ACT = `
+local function settle(KEYS, ARGV, pass)
+${bodyOf(exchangeParts("local function keep_endings() pass(endings) end"))}
+end
+local function speak(KEYS, ARGV, ended_here)
+${bodyOf(speakParts(""))}
+end
+local function keep(KEYS, ARGV, unsaid)
+${bodyOf(childrenParts(""))}
+end
+local exchange_count, speech_count, keep_count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local links, routes = ARGV[4], ARGV[5]
+local first_keep = exchange_count + speech_count
+local calls = {}
+local at = 6
+for k = 1, first_keep + keep_count do
+  local of = { keys = {}, args = {} }
+  local before = (tonumber(ARGV[at]) - 1) * ${KEYS_A_ROOM}
+  for n = 1, ${KEYS_A_ROOM} do of.keys[n] = KEYS[before + n] end
+  local count = tonumber(ARGV[at + 1])
+  at = at + 2
+  if k > first_keep then
+    of.said_in = ARGV[at]
+    at = at + 1
+  end
+  for n = 1, count do of.args[n] = ARGV[at + n - 1] end
+  at = at + count
+  calls[k] = of
+end
+
+local clock = redis.call('TIME')
+local function hindrance(of, lane_count)
+  local args = of.args
+  local has_events = args[lane_count and 3 or 4] == '1'
+  local meta = redis.call('HMGET', of.keys[1], 'W', 'n' .. args[1], unpack(args, 9, 8 + (lane_count or 0)))
+  -- It was done before.
+  if meta[2] then return 0 end
+  if meta[1] and not has_events and tonumber(meta[1]) > clock[1] * 1000 + math.floor(clock[2] / 1000) then return -1 end
+  for k = 1, lane_count or 0 do
+    if not meta[2 + k] then return -2 end
+  end
+end
+local hindered
+for k = 1, exchange_count do hindered = hindered or hindrance(calls[k]) end
+for k = first_keep + 1, #calls do hindered = hindered or hindrance(calls[k], tonumber(calls[k].args[7])) end
+if hindered and hindered < 0 then return { hindered } end
+
+local speech_of = {}
+for k = 1, #routes, 18 do speech_of[string.sub(routes, k, k + 15)] = struct.unpack('>I2', string.sub(routes, k + 16, k + 17)) end
+local ended = {}
+for k = 1, speech_count do ended[k] = {} end
+local function pass(endings)
+  for k = 1, #endings, 2 do
+    local id, value = string.sub(endings[k], 2), endings[k + 1]
+    local of_speech = ended[speech_of[id] or 1]
+    local n = #of_speech
+    of_speech[n + 1], of_speech[n + 2], of_speech[n + 3] = string.sub(value, 7, 22), id, string.sub(value, 23)
+  end
+end
+local reply = { 1 }
+for k = 1, exchange_count do reply[k + 1] = settle(calls[k].keys, calls[k].args, pass) end
+for k = 1, #links, 10 do
+  local exchange, letter, speech, place = struct.unpack('>I2I2I2I4', string.sub(links, k, k + 9))
+  if string.sub(reply[exchange + 1][3], letter, letter) ~= 'a' then calls[exchange_count + speech].args[place] = '1' end
+end
+for k = 1, speech_count do
+  local of = calls[exchange_count + k]
+  reply[exchange_count + k + 1] = speak(of.keys, of.args, ended[k])
+end
+for k = first_keep + 1, #calls do
+  local of, unsaid = calls[k], {}
+  for n = 1, #of.said_in, 4 do
+    local speech, word = struct.unpack('>I2I2', string.sub(of.said_in, n, n + 3))
+    unsaid[(n + 3) / 4] = string.sub(reply[exchange_count + speech + 1][3], word, word) ~= 'a'
+  end
+  reply[k + 1] = keep(of.keys, of.args, unsaid)
+end
+return reply
+`;
+
+export const ACT_ON_RUNS: Script = script("act", "write", ACT);

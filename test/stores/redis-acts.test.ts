@@ -1,0 +1,265 @@
+// Steps that end, what owners say of their runs then, and the steps that they make: one act, where one server has it all.
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { openRedisStore } from "../../src/stores/redis/index.ts";
+import type { ClaimedJob, ExchangeReply, Settlement } from "../../src/core/store.ts";
+import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
+import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
+import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
+import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
+import { CAPABILITIES, type ChildJob } from "../../src/core/index.ts";
+import { createTestClock } from "../../src/testing/index.ts";
+import { recordOfRun, step } from "../../src/testing/conformance/run-cases.ts";
+import {
+  KEEP,
+  REMOVE_AT_ONCE,
+  type StoreWorker,
+  offerOf,
+  outcomes,
+} from "../../src/testing/conformance/worker.ts";
+import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+
+// A server of its own: what others call would be told too, and it runs out of memory.
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis({ args: ["--slowlog-log-slower-than", "0"] });
+});
+afterAll(() => server.stop());
+
+const QUEUES = ["flow", "other-flow", "step", "other-step"] as const;
+const OFFERS = QUEUES.map((queue) => offerOf(queue));
+
+async function inWorld(run: (world: World) => Promise<void>, url = server.url): Promise<void> {
+  const clock = createTestClock();
+  await withWorld(
+    {
+      open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
+      advance: clock.advance,
+      isShared: true,
+      capabilities: CAPABILITIES,
+    },
+    { run },
+  );
+}
+
+/** Names of the scripts about runs that were called since it was last asked. */
+async function scriptsCalled(): Promise<readonly string[]> {
+  const entries = (await server.client.call("SLOWLOG", "GET", -1)) as readonly [
+    number,
+    number,
+    number,
+    readonly string[],
+  ][];
+  await server.client.call("SLOWLOG", "RESET");
+  return entries
+    .flatMap(([, , , [command = "", sha]]) =>
+      /^evalsha$/i.test(command) ? OF_RUNS.filter((each) => each.sha === sha) : [],
+    )
+    .map(({ name }) => name);
+}
+
+const OF_RUNS = [ACT_ON_RUNS, EXCHANGE, SPEAK, KEEP_CHILDREN];
+
+interface Begun {
+  readonly run: ClaimedJob;
+  readonly child: ClaimedJob;
+}
+
+/** A run of a type, with a step of another that its owner has claimed. */
+async function begin(world: World, owner: StoreWorker, type: string, of: string): Promise<Begun> {
+  await world.enqueue({ type });
+  const run = await owner.claimOne({ offers: [offerOf(type)] });
+  await sayWith(world, owner, {
+    settlements: [],
+    words: [{ run, makes: [step(world, { type: of })] }],
+  });
+  return { run, child: await owner.claimOne({ offers: [offerOf(of)] }) };
+}
+
+interface Words {
+  readonly run: ClaimedJob;
+  readonly from?: number;
+  readonly after?: ClaimedJob;
+  readonly makes?: readonly ChildJob[];
+}
+
+async function sayWith(
+  { store }: World,
+  { id: worker }: StoreWorker,
+  said: { readonly settlements: readonly Settlement[]; readonly words: readonly Words[] },
+): Promise<ExchangeReply> {
+  return store.exchange({
+    worker,
+    settlements: said.settlements,
+    advances: said.words.map(({ run, from = 0, after, makes }) => ({
+      id: run.id,
+      token: run.token,
+      from,
+      entries: [`"${from}"`],
+      ...(makes === undefined ? {} : { children: makes }),
+      ...(after === undefined ? {} : { after: [after.id] }),
+      next: { kind: "waiting" },
+    })),
+  });
+}
+
+const ended = outcomes.succeeded('"done"', REMOVE_AT_ONCE);
+
+function settling({ id, token }: ClaimedJob, outcome = ended): Settlement {
+  return { id, token, outcome };
+}
+
+test("steps of several queues tell runs of several queues, which make steps, in one round trip", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const first = await begin(world, owner, "flow", "step");
+    const second = await begin(world, owner, "other-flow", "other-step");
+    const next = [step(world, { token: "mine.1" }), step(world, { type: "other-step" })];
+    await scriptsCalled();
+    const reply = await sayWith(world, owner, {
+      settlements: [
+        settling(first.child),
+        settling(second.child, outcomes.failed(undefined, KEEP)),
+      ],
+      words: [
+        { run: first.run, from: 1, after: first.child, makes: [next[0] as ChildJob] },
+        { run: second.run, from: 1, after: second.child, makes: [next[1] as ChildJob] },
+      ],
+    });
+    expect(await scriptsCalled()).toEqual(["act"]);
+    expect(reply.settled).toEqual([
+      { accepted: true, state: "succeeded" },
+      { accepted: true, state: "failed" },
+    ]);
+    expect(reply.advanced).toMatchObject([
+      { accepted: true, claimed: [next[0]?.id] },
+      { accepted: true, claimed: [] },
+    ]);
+    const told = await Promise.all(
+      [first, second].map(async ({ run }) => (await recordOfRun(world.store, run.id)).facts),
+    );
+    expect(told).toMatchObject([
+      [{ key: first.child.id, kind: "ended", body: expect.stringContaining('"result":"done"') }],
+      [{ key: second.child.id, kind: "ended", body: expect.stringContaining('"state":"failed"') }],
+    ]);
+    expect(await world.record(next[0]?.id ?? "")).toMatchObject({
+      state: "running",
+      token: "mine.1",
+    });
+    expect(await world.record(next[1]?.id ?? "")).toMatchObject({ state: "ready" });
+    expect(await leftInOutboxes(world)).toEqual([]);
+  });
+});
+
+async function leftInOutboxes({ namespace }: World): Promise<readonly string[]> {
+  const keys = await server.client.keys(`*${namespace}|*}o`);
+  const fields = await Promise.all(keys.map((key) => server.client.hkeys(key)));
+  return fields.flat().filter((field) => field !== "");
+}
+
+test("a word that stands on a step which another settled says nothing, and makes no step", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const other = await world.openSecond();
+    const { run, child } = await begin(world, owner, "flow", "step");
+    const beside = await begin(world, owner, "flow", "step");
+    await other.exchange({ worker: owner.id, settlements: [settling(child)] });
+    const made = step(world);
+    const reply = await sayWith(world, owner, {
+      settlements: [settling(child), settling(beside.child)],
+      words: [
+        { run, from: 1, after: child, makes: [made] },
+        { run: beside.run, from: 1, after: beside.child },
+      ],
+    });
+    expect(reply.settled).toMatchObject([{ accepted: false }, { accepted: true }]);
+    expect(reply.advanced).toMatchObject([{ accepted: false, why: "refused" }, { accepted: true }]);
+    const { jobs } = await world.store.list({ filter: { type: "step" }, limit: 10 });
+    expect(jobs).toEqual([]);
+    expect((await recordOfRun(world.store, run.id)).entries).toHaveLength(1);
+  });
+});
+
+test("a step that was asked to cancel meanwhile is decided anew, and its run's word stands on that", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { run, child } = await begin(world, owner, "flow", "step");
+    const other = await world.openSecond();
+    await other.cancel({ ids: [child.id], reason: "enough" });
+    const reply = await sayWith(world, owner, {
+      settlements: [settling(child, outcomes.failed(undefined, REMOVE_AT_ONCE))],
+      words: [{ run, from: 1, after: child }],
+    });
+    expect(reply.settled).toMatchObject([{ accepted: true }]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }]);
+    const { entries, facts } = await recordOfRun(world.store, run.id);
+    expect(entries).toHaveLength(2);
+    expect(facts).toMatchObject([{ key: child.id }]);
+  });
+});
+
+test("followers see what an act does", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { run, child } = await begin(world, owner, "flow", "step");
+    const followed = await world.follow({}, await world.openSecond());
+    const made = step(world, { token: "mine.1" });
+    await sayWith(world, owner, {
+      settlements: [settling(child)],
+      words: [{ run, from: 1, after: child, makes: [made] }],
+    });
+    const events = await followed.take(5);
+    const seen = events.map(({ id, kind }) => [id, kind]);
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        [child.id, "succeeded"],
+        [child.id, "removed"],
+        [run.id, "advanced"],
+        [made.id, "enqueued"],
+        [made.id, "started"],
+      ]),
+    );
+  });
+});
+
+test("with no memory for steps what ended is settled all the same, and the steps wait in the outbox", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { run, child } = await begin(world, owner, "flow", "step");
+    const made = step(world);
+    await server.client.config("SET", "maxmemory", "1");
+    try {
+      const reply = await sayWith(world, owner, {
+        settlements: [settling(child)],
+        words: [{ run, from: 1, after: child, makes: [made] }],
+      });
+      expect(reply.settled).toMatchObject([{ accepted: true }]);
+      expect(reply.advanced).toMatchObject([{ accepted: true, claimed: [] }]);
+    } finally {
+      await server.client.config("SET", "maxmemory", "0");
+    }
+    await world.advance(60_000);
+    await world.sweep();
+    expect(await world.record(made.id)).toMatchObject({ state: "ready", parent: run.id });
+  });
+});
+
+test("a node of a Cluster that is addressed as one server has it done call by call", async () => {
+  const node = await startRedis({ args: ["--cluster-enabled", "yes"] });
+  onTestFinished(() => node.stop());
+  await node.client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
+  await expect.poll(() => node.client.call("CLUSTER", "INFO")).toContain("cluster_state:ok");
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { run, child } = await begin(world, owner, "flow", "step");
+    const made = step(world);
+    const reply = await sayWith(world, owner, {
+      settlements: [settling(child)],
+      words: [{ run, from: 1, after: child, makes: [made] }],
+    });
+    expect(reply.settled).toMatchObject([{ accepted: true }]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }]);
+    expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: child.id }]);
+    expect(await world.record(made.id)).toMatchObject({ state: "ready" });
+  }, node.url);
+});
