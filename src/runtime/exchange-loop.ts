@@ -1,18 +1,18 @@
 // The exchanges of a worker: one settles what ended and claims what fits, beside it one at most claims ahead.
 import { randomBytes } from "node:crypto";
 import type { AdvanceReply, ChildJob } from "../core/run.ts";
-import type {
-  ClaimRequest,
-  ClaimedJob,
-  ExchangeReply,
-  SettleReply,
-  Settlement,
-  Store,
-} from "../core/store.ts";
+import type { ClaimRequest, ClaimedJob, ExchangeReply } from "../core/store.ts";
 import type { JobId } from "../core/ids.ts";
 import { AheadJobs } from "./ahead.ts";
 import { createBackoff } from "./backoff.ts";
-import { HELD_BACK_LOOK_MS, type HeldRuns, type Sent, claimOf } from "./held-runs.ts";
+import {
+  type Ended,
+  type ExchangeLoopParts,
+  type Exchanged,
+  UnderWay,
+  countFresh,
+} from "./exchange-parts.ts";
+import { HELD_BACK_LOOK_MS, type Sent, claimOf } from "./held-runs.ts";
 import { Signal } from "./signal.ts";
 import { Slack } from "./slack.ts";
 import type { Slots } from "./slots.ts";
@@ -32,45 +32,6 @@ const FURTHER_TIMES = 2;
 /** Tries to hand in the last settlements on the way out, before the store is given up; the lease ends them anyway. */
 const MAX_CLOSING_FAILURES = 5;
 
-/** A try that ended, until the store has its word. */
-export interface Ended {
-  readonly settlement: Settlement;
-  readonly claimed: ClaimedJob;
-  readonly runMs: number;
-  /** It was said before to a part of the store that is silent. */
-  readonly isSaidAgain?: true;
-}
-
-/** What the loop needs of its worker. */
-export interface ExchangeLoopParts {
-  readonly store: Store;
-  readonly concurrency: number;
-  readonly leaseDurationMs: number;
-  readonly labels: readonly string[];
-  readonly pollIntervalMs: number;
-  readonly slots: Slots;
-  readonly runs: HeldRuns;
-  /** The worker as the store knows it at present: another name after each lost lease. */
-  readonly workerId: () => string;
-  readonly isAttached: () => boolean;
-  /** Milliseconds of a monotonic clock. */
-  readonly monotonicMs: () => number;
-  /** Begins claimed jobs. */
-  readonly begin: (claimed: readonly ClaimedJob[]) => void;
-  /** The store answered a settlement. */
-  readonly onSettled: (ended: Ended, reply: SettleReply) => void;
-  /** Something that somebody may wait for is over. */
-  readonly onProgress: () => void;
-}
-
-/** What went into one exchange. */
-interface Exchanged {
-  readonly worker: string;
-  readonly batch: readonly Ended[];
-  readonly words: readonly Sent[];
-  readonly claim: ClaimRequest | undefined;
-}
-
 /*
  * Why two at a time, and why these two. With one alone the store is idle while handlers run and the worker while the
  * store works. With two that both settle and claim, each has half of the slots, and the disk is waited for as often for
@@ -87,8 +48,8 @@ export class ExchangeLoop {
   readonly #slack = new Slack();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
-  /** Those that the exchange under way carries. */
-  #sent: readonly Ended[] = [];
+  readonly #underWay = new UnderWay();
+  readonly #backoff = createBackoff();
   /** Settled, and without an answer: they are settled again. */
   readonly #unanswered = new Unanswered<Ended>((again) => {
     this.#settlements.push(...again.map((ended) => ({ ...ended, isSaidAgain: true as const })));
@@ -99,6 +60,8 @@ export class ExchangeLoop {
   #asked = 0;
   /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
   #isHeldBack = false;
+  /** Slots that children may get by what is being gathered: the store has answered, or will by then, for who had them. */
+  #reservable = 0;
   #mayHaveWork = true;
   #bornAtMs = 0;
   /** The same of types that are not claimed ahead. */
@@ -117,7 +80,7 @@ export class ExchangeLoop {
 
   /** Settlements that the store has not answered. */
   get unsettled(): number {
-    return this.#settlements.length + this.#sent.length + this.#unanswered.size;
+    return this.#settlements.length + this.#underWay.settlements + this.#unanswered.size;
   }
 
   /**
@@ -125,10 +88,16 @@ export class ExchangeLoop {
    * does not answer for keeps no slot from the jobs of other parts.
    */
   get #room(): number {
-    let room = this.#parts.slots.free;
-    for (const ended of this.#settlements) if (ended.isSaidAgain !== true) room -= 1;
-    for (const ended of this.#sent) if (ended.isSaidAgain !== true) room -= 1;
-    return Math.max(0, room);
+    return Math.max(0, this.#unclaimed);
+  }
+
+  /** The same, below nothing where more ended than slots are free. */
+  get #unclaimed(): number {
+    return this.#parts.slots.free - countFresh(this.#settlements) - this.#underWay.fresh;
+  }
+
+  get #isClaiming(): boolean {
+    return this.#asked > 0 || this.#underWay.hasClaim;
   }
 
   start(): void {
@@ -203,30 +172,52 @@ export class ExchangeLoop {
   }
 
   async #run(): Promise<void> {
-    const backoff = createBackoff();
     for (;;) {
+      if (this.#underWay.hasFailed && this.#underWay.size === 0) {
+        this.#underWay.hasFailed = false;
+        if (this.#isClosing && this.#backoff.attempts >= MAX_CLOSING_FAILURES) return;
+        await this.#backoff.wait();
+      }
       // What begins now and ends in this turn goes with what ended before: two halves would wait for the disk twice.
-      if (this.#asked > 0 || this.#ahead.size > 0) await new Promise(setImmediate);
+      const mayEnd = this.#asked > 0 || this.#ahead.size > 0 || this.#parts.runs.size > 0;
+      if (mayEnd) await new Promise(setImmediate);
       if (this.#ahead.size > 0) this.#beginHeld();
       const exchanged = this.#gather();
       if (exchanged === undefined) {
-        if (this.#isClosing && this.#asked === 0) return;
+        if (this.#isClosing && this.#asked === 0 && this.#underWay.size === 0) return;
         await this.#wait();
         continue;
       }
-      try {
-        const replying = this.#send(exchanged);
-        // Once the settlements are on their way: the store goes on with it when it has settled them.
-        queueMicrotask(() => this.#claimFurther());
-        const reply = await replying;
-        backoff.reset();
-        this.#take(exchanged, reply);
-      } catch {
-        // The store logged it; the settlements go out with the next exchange.
-        this.#putBack(exchanged);
-        if (this.#isClosing && backoff.attempts >= MAX_CLOSING_FAILURES) return;
-        await backoff.wait();
-      }
+      const answered = this.#exchange(exchanged);
+      if (this.#parts.runs.size === 0) await answered;
+      else await this.#untilMore();
+    }
+  }
+
+  async #exchange(exchanged: Exchanged): Promise<void> {
+    this.#underWay.add(exchanged);
+    try {
+      const replying = this.#send(exchanged);
+      // Once the settlements are on their way: the store goes on with it when it has settled them.
+      queueMicrotask(() => this.#claimFurther());
+      const reply = await replying;
+      this.#underWay.delete(exchanged);
+      this.#backoff.reset();
+      this.#take(exchanged, reply);
+    } catch {
+      // The store logged it; the settlements go out with the next exchange.
+      this.#underWay.delete(exchanged);
+      this.#putBack(exchanged);
+      this.#underWay.hasFailed = true;
+    }
+    this.#signal.notify();
+  }
+
+  /** Until all is answered, or runs have words that can go beside what is under way. */
+  async #untilMore(): Promise<void> {
+    while (this.#underWay.size > 0) {
+      if (this.#underWay.mayAdd && this.#parts.runs.hasWords) return;
+      await this.#signal.wait(this.#parts.pollIntervalMs);
     }
   }
 
@@ -242,15 +233,17 @@ export class ExchangeLoop {
   }
 
   #gather(): Exchanged | undefined {
+    if (!this.#underWay.mayAdd) return undefined;
     const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
+    this.#reservable = this.#unclaimed + countFresh(batch);
     const words = this.#parts.runs.take(batch, (child) => this.#reserve(child));
+    if (this.#underWay.size > 0 && words.length === 0) return undefined;
     // One claim at a time: what a worker may be given depends on what it holds.
-    const mayHave = this.#mayHaveWork || this.#mayHaveOthers;
-    const claim = mayHave && this.#asked === 0 ? this.#claimRequest() : undefined;
+    const mayHave = (this.#mayHaveWork || this.#mayHaveOthers) && !this.#isClaiming;
+    const claim = mayHave ? this.#claimRequest() : undefined;
     if (claim !== undefined) this.#mayHaveOthers = false;
     if (batch.length === 0 && words.length === 0 && claim === undefined) return undefined;
     this.#settlements = this.#settlements.slice(batch.length);
-    this.#sent = batch;
     return { worker: this.#parts.workerId(), batch, words, claim };
   }
 
@@ -264,7 +257,6 @@ export class ExchangeLoop {
   }
 
   #putBack({ worker, batch, words }: Exchanged): void {
-    this.#sent = [];
     // Where the lease was lost meanwhile the claims are void, and so is what was to be said of them.
     if (worker === this.#parts.workerId()) this.#settlements = [...batch, ...this.#settlements];
     this.#parts.runs.putBack(words);
@@ -312,13 +304,13 @@ export class ExchangeLoop {
   /** While a settlement is under way: claims what comes after what is held, so that the store has that to do next. */
   #claimFurther(): void {
     // Not beside runs and types with limits: their claim must find none under way, and what is held has places of theirs.
-    if (this.#sent.length === 0 || this.#parts.slots.servesOthers(false)) return;
+    if (this.#underWay.settlements === 0 || this.#parts.slots.servesOthers(false)) return;
     this.#claimAhead(0, this.#parts.monotonicMs(), FURTHER_TIMES);
   }
 
   #claimAhead(beginning: number, nowMs: number, times = 1): void {
     const { slots, concurrency, isAttached } = this.#parts;
-    if (!this.#mayHaveWork || this.#asked > 0 || this.#isClosing || !isAttached()) return;
+    if (!this.#mayHaveWork || this.#isClaiming || this.#isClosing || !isAttached()) return;
     const wanted = this.#ahead.wanted(concurrency, beginning, nowMs, times);
     const hasSlack = this.#slack.isThere(nowMs);
     const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted, hasSlack)) : undefined;
@@ -371,7 +363,6 @@ export class ExchangeLoop {
   }
 
   #take({ worker, batch, words, claim }: Exchanged, reply: ExchangeReply): void {
-    this.#sent = [];
     for (const [index, ended] of batch.entries()) {
       const answer = reply.settled[index] ?? { accepted: false, why: "gone" };
       if (this.#unanswered.keeps(ended, answer)) continue;
@@ -392,7 +383,8 @@ export class ExchangeLoop {
 
   /** Reserves a slot for a child that a run would hand to this worker. */
   #reserve(child: ChildJob): string | null {
-    if (!this.#parts.slots.reserve(child)) return null;
+    if (this.#reservable <= 0 || !this.#parts.slots.reserve(child)) return null;
+    this.#reservable -= 1;
     this.#nextToken += 1;
     return `${this.#tokenNonce}.${this.#nextToken - 1}`;
   }

@@ -1,0 +1,99 @@
+// What the exchanges of a worker are made of: what goes into one, and what they need of their worker.
+import type { ClaimRequest, ClaimedJob, SettleReply, Settlement, Store } from "../core/store.ts";
+import type { HeldRuns, Sent } from "./held-runs.ts";
+import type { Slots } from "./slots.ts";
+
+/** A try that ended, until the store has its word. */
+export interface Ended {
+  readonly settlement: Settlement;
+  readonly claimed: ClaimedJob;
+  readonly runMs: number;
+  /** It was said before to a part of the store that is silent. */
+  readonly isSaidAgain?: true;
+}
+
+/** What the loop needs of its worker. */
+export interface ExchangeLoopParts {
+  readonly store: Store;
+  readonly concurrency: number;
+  readonly leaseDurationMs: number;
+  readonly labels: readonly string[];
+  readonly pollIntervalMs: number;
+  readonly slots: Slots;
+  readonly runs: HeldRuns;
+  /** The worker as the store knows it at present: another name after each lost lease. */
+  readonly workerId: () => string;
+  readonly isAttached: () => boolean;
+  /** Milliseconds of a monotonic clock. */
+  readonly monotonicMs: () => number;
+  /** Begins claimed jobs. */
+  readonly begin: (claimed: readonly ClaimedJob[]) => void;
+  /** The store answered a settlement. */
+  readonly onSettled: (ended: Ended, reply: SettleReply) => void;
+  /** Something that somebody may wait for is over. */
+  readonly onProgress: () => void;
+}
+
+/** What went into one exchange. */
+export interface Exchanged {
+  readonly worker: string;
+  readonly batch: readonly Ended[];
+  readonly words: readonly Sent[];
+  readonly claim: ClaimRequest | undefined;
+}
+
+/** How many were not said before. */
+export function countFresh(ended: readonly Ended[]): number {
+  let count = 0;
+  for (const { isSaidAgain } of ended) if (isSaidAgain !== true) count += 1;
+  return count;
+}
+
+/**
+ * Exchanges under way at once where runs speak. With one alone the worker waits while the store keeps what they said, and
+ * the store while their functions go on: a run of two steps took as long as both together.
+ */
+const MAX_UNDER_WAY = 2;
+
+/** Exchanges that settle or say something and that the store has yet to answer. */
+export class UnderWay {
+  /** One of them failed: the store is left alone for a while, once it has answered for the others. */
+  hasFailed = false;
+  readonly #exchanges = new Set<Exchanged>();
+
+  get size(): number {
+    return this.#exchanges.size;
+  }
+
+  /** Whether there may be one more. */
+  get mayAdd(): boolean {
+    return this.size === 0 || (this.size < MAX_UNDER_WAY && !this.hasFailed);
+  }
+
+  get hasClaim(): boolean {
+    for (const { claim } of this.#exchanges) if (claim !== undefined) return true;
+    return false;
+  }
+
+  /** Settlements that they carry. */
+  get settlements(): number {
+    let count = 0;
+    for (const { batch } of this.#exchanges) count += batch.length;
+    return count;
+  }
+
+  /** Those of them that were not said before. */
+  get fresh(): number {
+    let count = 0;
+    for (const { batch } of this.#exchanges) count += countFresh(batch);
+    return count;
+  }
+
+  add(exchanged: Exchanged): void {
+    this.#exchanges.add(exchanged);
+  }
+
+  delete(exchanged: Exchanged): void {
+    this.#exchanges.delete(exchanged);
+  }
+}
