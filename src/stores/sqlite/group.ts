@@ -30,8 +30,6 @@ function weightOf({ method, request }: Call): number {
   if (method === "enqueue") return (request as Methods["enqueue"]["request"]).jobs.length;
   if (method === "sweep") return (request as Methods["sweep"]["request"]).limit;
   if (method !== "exchange") return 1;
-  const { settlements, advances = [], claim } = request as Methods["exchange"]["request"];
-  let weight = settlements.length + (claim?.capacity ?? 0);
-  for (const { entries, children } of advances) weight += entries.length + (children?.length ?? 0);
-  return weight;
+  const { settlements, advances, claim } = request as Methods["exchange"]["request"];
+  return settlements.length + (advances?.weight ?? 0) + (claim?.capacity ?? 0);
 }

@@ -5,7 +5,7 @@ import type { RunNews } from "../../core/run.ts";
 import type { Store, Subscribe, WorkerDescription } from "../../core/store.ts";
 import type { Durability } from "../../core/store-description.ts";
 import type { SharedClock } from "../clock.ts";
-import type { PackedEnqueue, PackedExchange } from "./wire.ts";
+import type { PackedEnqueue, PackedExchange, PackedRequest } from "./wire.ts";
 
 /** What a store thread is started with. */
 export interface EngineOptions {
@@ -21,6 +21,10 @@ type PlainMethod = Exclude<
   "capabilities" | "durability" | "attachWorker" | "subscribe" | "close"
 >;
 
+interface PackedRequests {
+  readonly exchange: PackedRequest;
+}
+
 interface PackedReplies {
   readonly enqueue: PackedEnqueue;
   readonly exchange: PackedExchange;
@@ -32,7 +36,9 @@ type RequestOf<Method extends PlainMethod> =
 /** Every method with its request and its reply. */
 export type Methods = {
   readonly [Method in PlainMethod]: {
-    readonly request: RequestOf<Method>;
+    readonly request: Method extends keyof PackedRequests
+      ? PackedRequests[Method]
+      : RequestOf<Method>;
     readonly reply: Method extends keyof PackedReplies
       ? PackedReplies[Method]
       : Awaited<ReturnType<Store[Method]>>;

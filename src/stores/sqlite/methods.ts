@@ -18,7 +18,7 @@ import { readRun } from "./runs.ts";
 import { changeSchedules, schedules, tick } from "./schedules.ts";
 import { list } from "./search.ts";
 import { sweep } from "./sweep.ts";
-import { packEnqueue, packExchange } from "./wire.ts";
+import { packEnqueue, packExchange, unpackRequest } from "./wire.ts";
 import type { Durability } from "../../core/store-description.ts";
 
 /** What calls are run with. */
@@ -54,7 +54,7 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
 const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   enqueue: ({ context }, { jobs }) => packEnqueue(enqueue(context, jobs)),
   exchange: (session, request) => {
-    const result = exchange(session.context, request);
+    const result = exchange(session.context, unpackRequest(request));
     const { claim } = request;
     if (claim !== undefined) {
       session.afterCommit.push(() => session.attachments.note(request.worker, claim, result));
@@ -117,7 +117,7 @@ export function isWrite({ method }: Call): boolean {
 export function isPromise(call: Call): boolean {
   if (call.method === "exchange") {
     const { settlements, advances } = call.request as Methods["exchange"]["request"];
-    return settlements.length > 0 || (advances !== undefined && advances.length > 0);
+    return settlements.length > 0 || advances !== undefined;
   }
   return !UNPROMISED.has(call.method);
 }

@@ -23,7 +23,7 @@ import { check } from "../checks.ts";
 import { fromPlainError } from "./faults.ts";
 import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
 import { LEAVE_LOCK_MS } from "./lock-waits.ts";
-import { unpackEnqueue, unpackExchange } from "./wire.ts";
+import { packRequest, unpackEnqueue, unpackExchange } from "./wire.ts";
 import type { Call, EngineOptions, FromEngine, Method, Methods, Notice } from "./messages.ts";
 
 interface Waiting {
@@ -237,7 +237,7 @@ function plainMethods(
     enqueue: async (request) =>
       unpackEnqueue(await caller.call("enqueue", check.enqueue(request)), request.jobs),
     exchange: async (request) =>
-      unpackExchange(await caller.call("exchange", check.exchange(request)), request),
+      unpackExchange(await caller.call("exchange", packRequest(check.exchange(request))), request),
     report: async (request) => caller.call("report", check.report(request)),
     workers: () => caller.call("workers", null),
     get: async (request) => caller.call("get", check.ids(request)),

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { ExchangeReply, ExchangeRequest, NewJob } from "../../core/store.ts";
-import { packEnqueue, packExchange, unpackEnqueue, unpackExchange } from "./wire.ts";
+import {
+  packEnqueue,
+  packExchange,
+  packRequest,
+  unpackEnqueue,
+  unpackExchange,
+  unpackRequest,
+} from "./wire.ts";
 
 const jobs = ["a", "b"].map((id): NewJob => ({ id, type: "t", queue: "q", input: "{}" }));
 
@@ -20,6 +27,19 @@ describe("replies to an enqueue", () => {
       { id: "other", state: null, isNew: false },
     ] as const;
     expect(unpackEnqueue(packEnqueue(replies), jobs)).toEqual(replies);
+  });
+});
+
+describe("an exchange", () => {
+  const request = { worker: "w", settlements: [] } satisfies ExchangeRequest;
+
+  it("comes out as it went in, with what runs say and without", () => {
+    const advance = { id: "r", token: "t", from: 1, entries: ['["\ud800"]'] };
+    const word = { ...advance, children: jobs, cancels: ["c"], next: { kind: "running" } } as const;
+    for (const given of [request, { ...request, advances: [word] }]) {
+      expect(unpackRequest(packRequest(given))).toEqual(given);
+    }
+    expect(packRequest({ ...request, advances: [word] }).advances?.weight).toBe(3);
   });
 });
 
