@@ -13,6 +13,7 @@ import {
   readResult,
   writeResult,
 } from "./documents.ts";
+import { countEntries } from "./entries.ts";
 import { EXTRA } from "./extras.ts";
 import { leaveGates } from "./gates.ts";
 import { endFlow, flowExtras, regroup } from "./keyed.ts";
@@ -86,7 +87,7 @@ export function decodeRow(context: Context, row: Row): StoredJob {
     idempotencyKey: rest.key ?? null,
     keys: rest.keys === undefined ? NO_KEYS : rest.keys.map(([limit, key]) => ({ limit, key })),
     ...(rest.terms === undefined ? {} : { terms: rest.terms }),
-    ...runPartOf(row[20], row[21]),
+    ...runPartOf(row[20], isTerminal(state) ? row[21] : countEntries(context, id, Number(row[21]))),
   };
   return {
     record,

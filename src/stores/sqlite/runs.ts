@@ -7,6 +7,7 @@ import type { Row } from "./connection.ts";
 import { changeJobs } from "./orders.ts";
 import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { countEntries } from "./entries.ts";
 import { ENTRY, FACT_KINDS } from "./facts.ts";
 import { EXTRA } from "./extras.ts";
 import { HandOver } from "./hand-over.ts";
@@ -17,7 +18,10 @@ import { applyTransition, emitEnding } from "./settle.ts";
 
 const FIND = `SELECT state, lane, entries, token FROM jobs WHERE namespace = ? AND id = unhex(?, '-')`;
 const GO_ON = `UPDATE jobs SET state = ?, entries = ?, expires_at = NULL, extras = extras | ${EXTRA.run}
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries = ?`;
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries <= ?`;
+/** Where its row stays as it is: see entries.ts. */
+const ADD_ENTRY = `INSERT OR IGNORE INTO runs SELECT namespace, id, ?, ${ENTRY}, ? FROM jobs
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries > 0`;
 const PUT_ENTRY = "INSERT INTO runs VALUES (?, unhex(?, '-'), ?, ?, ?)";
 const COUNT_FACTS = `SELECT count(*) FROM runs WHERE namespace = ? AND run = unhex(?, '-') AND key > x''`;
 
@@ -80,7 +84,7 @@ function advanceByRow(context: Context, turn: Turn, advance: Advance): AdvanceRe
   const isHeld = row[3] === token && (state === STATE.running || state === STATE.waiting);
   if (!isHeld) return { accepted: false, why: "stale" };
   if (next.kind !== "running" && next.kind !== "waiting") return endTurn(context, turn, advance);
-  const entries = Number(row[2]);
+  const entries = countEntries(context, advance.id, Number(row[2]));
   const isKept = advance.entries.length > 0 && entries === from + advance.entries.length;
   if (!isKept) {
     if (entries !== from) return { accepted: false, why: "stale" };
@@ -102,24 +106,29 @@ function goOn(context: Context, advance: Advance, held: HeldRow): boolean {
   const { id, from, entries, next, token } = advance;
   const { lane, state: before } = held;
   const state = next.kind === "running" ? STATE.running : STATE.waiting;
-  const isChanged = connection.run(
-    GO_ON,
-    BigInt(state),
-    from + entries.length,
-    namespace,
-    id,
-    token,
-    before,
-    from,
-  );
-  if (isChanged === 0) return false;
-  if (before !== state) {
+  if (before !== state || from === 0 || entries.length === 0) {
+    const known = [namespace, id, token, before, from] as const;
+    if (connection.run(GO_ON, BigInt(state), from + entries.length, ...known) === 0) return false;
     counts.add(lane.no, before, -1);
     counts.add(lane.no, state, 1);
-  }
-  putEntries(context, advance);
+    putEntries(context, advance);
+  } else if (!addEntries(context, advance, state)) return false;
   context.held.remember(id, { ...held, state, entries: from + entries.length });
   emit(context, lane, id, { kind: "advanced", state: JOB_STATES[state] ?? "waiting" });
+  return true;
+}
+
+/** `false`: its row is not as it was thought to be. */
+function addEntries(
+  context: Context,
+  { id, token, from, entries }: Advance,
+  state: number,
+): boolean {
+  const { connection, namespace } = context;
+  for (const [index, entry] of entries.entries()) {
+    const key = BigInt(from + index);
+    if (connection.run(ADD_ENTRY, key, entry, namespace, id, token, state) === 0) return false;
+  }
   return true;
 }
 
@@ -131,11 +140,11 @@ function putEntries(context: Context, { id, from, entries }: Advance): void {
 }
 
 const REMOVE_ENDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ?
-  AND entries = ? AND extras = ${EXTRA.run}`;
+  AND entries <= ? AND extras = ${EXTRA.run}`;
 const REMOVE_RECORD = "DELETE FROM runs WHERE namespace = ? AND run = unhex(?, '-')";
 const KEEP_ENDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?, entries = ?
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries = ? AND rest IS NULL
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = ? AND entries <= ? AND rest IS NULL
   AND extras & ${EXTRA.parent} = 0`;
 /** Longest result that the form of one statement keeps: see settle.ts. */
 const PLAIN_RESULT_LENGTH = 512;
