@@ -51,6 +51,9 @@ function measurementsOn(keeper: Keeper): readonly Measurement[] {
   return [
     on("process-c100", JOBS, [], (subject, run) => subject.plain?.(run, keeper)),
     on("two-step", RUNS, ["sqlite", "redis"], (subject, run) => subject.twoStep?.(run, keeper)),
+    on("two-step-functions", RUNS, ["sqlite"], (subject, run) =>
+      subject.twoStepFunctions?.(run, keeper),
+    ),
     on("chain-100", STEPS, ["sqlite"], (subject, run) => subject.chain?.(run, keeper)),
     ...FAN_OUTS.map(([name, count]) =>
       on(name, STEPS, ["redis"], (subject, run) => subject.fanOut?.(run, keeper, count)),
@@ -70,12 +73,12 @@ function measurementsOn(keeper: Keeper): readonly Measurement[] {
 function goalsOn(keeper: Keeper): readonly Goal[] {
   const millrace = "millrace";
   return [
-    {
-      case: `two-step-${keeper}`,
+    ...["two-step", "two-step-functions"].map((name) => ({
+      case: `${name}-${keeper}`,
       subject: millrace,
       against: { case: `process-c100-${keeper}` },
       atLeast: 0.2,
-    },
+    })),
     {
       case: `fan-out-10k-${keeper}`,
       subject: millrace,
@@ -87,17 +90,18 @@ function goalsOn(keeper: Keeper): readonly Goal[] {
 
 export const suite: Suite = {
   name: "workflows",
-  about: "steps that are jobs and do nothing, concurrency 100; openworkflow's steps are functions",
+  about:
+    "steps that do nothing, concurrency 100: jobs, or functions where it is said; openworkflow's are functions",
   reference: "millrace",
   goals: [
     ...goalsOn("sqlite"),
     ...goalsOn("redis"),
-    {
-      case: "two-step-sqlite",
+    ...["two-step-sqlite", "two-step-functions-sqlite"].map((name) => ({
+      case: name,
       subject: "millrace",
       against: { subject: "openworkflow" },
       atLeast: 2,
-    },
+    })),
     { case: "fan-out-10k-redis", subject: "millrace", against: { subject: "bullmq" }, atLeast: 5 },
   ],
   prepare: async () => {

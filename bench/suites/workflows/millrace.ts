@@ -30,6 +30,16 @@ const twoStep = defineWorkflow({
     return second;
   },
 });
+const twoStepFunctions = defineWorkflow({
+  name: "two-step-functions",
+  retention,
+  async run({ step: steps }) {
+    const first = await steps.run("first", () => 1);
+    const second = await steps.run("second", () => first + 1);
+    onRun();
+    return second;
+  },
+});
 const chain = defineWorkflow({
   name: "chain",
   retention,
@@ -134,6 +144,7 @@ export const subject: WorkflowSubject = {
     return pace;
   },
   twoStep: (run, keeper) => paceOfRuns(run, keeper, twoStep, counts(run, 10_000)),
+  twoStepFunctions: (run, keeper) => paceOfRuns(run, keeper, twoStepFunctions, counts(run, 10_000)),
   async chain(run, keeper) {
     await using mill = await open(urlOf(run, keeper), [chain, step]);
     await mill.start();

@@ -37,12 +37,16 @@ async function paceOfRuns(
 
 const CHAIN_LENGTH = 100;
 
+async function twoStep(run: Run): Promise<number> {
+  return paceOfRuns(run, { warmUp: 20, measured: run.isQuick ? 100 : 500 }, async (step) => {
+    const first = await step.run({ name: "first" }, () => 1);
+    return step.run({ name: "second" }, () => first + 1);
+  });
+}
+
 export const subject: WorkflowSubject = {
-  twoStep: (run) =>
-    paceOfRuns(run, { warmUp: 20, measured: run.isQuick ? 100 : 500 }, async (step) => {
-      const first = await step.run({ name: "first" }, () => 1);
-      return step.run({ name: "second" }, () => first + 1);
-    }),
+  twoStep,
+  twoStepFunctions: twoStep,
   async chain(run) {
     const backend = BackendSqlite.connect(join(run.directory, "jobs.db"));
     const client = new OpenWorkflow({ backend });

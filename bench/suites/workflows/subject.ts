@@ -12,6 +12,8 @@ export interface WorkflowSubject {
   readonly plain?: Measured;
   /** Runs a second, of two steps each, one after the other. */
   readonly twoStep?: Measured;
+  /** The same, of steps that are functions of the process. */
+  readonly twoStepFunctions?: Measured;
   /** Steps a second, of runs that are a chain of 100. */
   readonly chain?: Measured;
   /** Steps a second, of one run that waits for so many at once. */
