@@ -38,6 +38,11 @@ export function writeTerms({ retry, timeout }: OwnTerms): JsonText | undefined {
   return JSON.stringify({ retry, timeout });
 }
 
+/** Reads terms as they are kept. */
+export function readTerms(terms: JsonText): OwnTerms {
+  return JSON.parse(terms) as OwnTerms;
+}
+
 function checkRetry(retry: OwnRetryOptions): void {
   if (typeof retry !== "object" || retry === null) {
     throw invalid(`retry is ${JSON.stringify(retry)}; expected { attempts, backoff }`);
@@ -63,7 +68,7 @@ function invalid(message: string): MillraceError {
 /** A job type as it applies to a job with terms of its own. */
 export function underTerms<Type extends AnyJobType>(type: Type, terms: JsonText | undefined): Type {
   if (terms === undefined) return type;
-  const { retry, timeout } = JSON.parse(terms) as OwnTerms;
+  const { retry, timeout } = readTerms(terms);
   return {
     ...type,
     ...(retry === undefined ? {} : { retry: ownRetry(type.retry, retry) }),

@@ -229,6 +229,8 @@ export const jobView: z.ZodType = named(
     tags: z.array(z.string()),
     labels: z.array(z.string()),
     idempotencyKey: z.string().nullable(),
+    retry: ownRetry.nullable(),
+    timeout: ownTimeout.nullable(),
     cancelRequested: z.object({ at: time, reason: z.string() }).nullable(),
     enqueuedAt: time,
     dueAt: time,

@@ -8,7 +8,7 @@ import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
 import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
-import type { OwnTerms } from "../core/terms.ts";
+import type { OwnRetryOptions, OwnTerms } from "../core/terms.ts";
 import type { BlobOptions } from "./blobs/index.ts";
 import type { LimitOperations } from "./limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
@@ -137,6 +137,9 @@ export interface JobView {
   readonly tags: readonly string[];
   readonly labels: readonly string[];
   readonly idempotencyKey: string | null;
+  /** What it was enqueued with in place of its type's, as it was said; `null`: as the type has it. */
+  readonly retry: OwnRetryOptions | null;
+  readonly timeout: Duration | null;
   readonly cancelRequested: { readonly at: string; readonly reason: string } | null;
   readonly enqueuedAt: string;
   readonly dueAt: string;

@@ -4,6 +4,7 @@ import { fingerprintOf } from "../core/fingerprint.ts";
 import type { JobEvent } from "../core/events.ts";
 import { type AttemptRecord, type JobRecord, type JsonText, isTerminal } from "../core/job.ts";
 import { type Redactor, collectSecrets, maskValue } from "../core/redaction.ts";
+import { readTerms } from "../core/terms.ts";
 import type { AttemptView, EventView, JobView } from "./millrace.ts";
 
 /** Shows a job. */
@@ -28,6 +29,7 @@ export function viewJob(job: JobRecord, redact: Redactor): JobView {
     tags: job.tags,
     labels: job.labels,
     idempotencyKey: job.idempotencyKey,
+    ...viewTerms(job.terms),
     cancelRequested:
       job.cancelRequest === null
         ? null
@@ -39,6 +41,11 @@ export function viewJob(job: JobRecord, redact: Redactor): JobView {
     finishedAt: isoOrNull(job.finishedAtMs),
     removedAfter: isoOrNull(job.removeAtMs),
   };
+}
+
+function viewTerms(terms: JsonText | undefined): Pick<JobView, "retry" | "timeout"> {
+  const { retry = null, timeout = null } = terms === undefined ? {} : readTerms(terms);
+  return { retry, timeout };
 }
 
 /** Shows an event. Errors and log lines were masked by the worker that wrote them, which had the input at hand. */

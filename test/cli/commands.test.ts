@@ -70,10 +70,13 @@ describe.each(WAYS)("against %s", (where) => {
     const ended = await ask("enqueue", "Sleep", input, ...terms, "--tag", "tried", "--wait", "30s");
     expect(ended.code).toBe(4);
     expect(ended.err).toContain("took longer than its timeout of 10 ms");
-    const { jobs }: { jobs: { attempt: number }[] } = json(
+    const { jobs }: { jobs: { id: string; attempt: number; retry: { attempts: number } }[] } = json(
       (await ask("jobs", "--tag", "tried", "--state", "failed", "--json")).out,
     );
-    expect(jobs[0]?.attempt).toBe(2);
+    expect(jobs[0]).toMatchObject({ attempt: 2, retry: { attempts: 2 }, timeout: "10ms" });
+    const shown = (await ask("job", jobs[0]?.id ?? "")).out;
+    expect(shown).toMatch(/^retry +\{"attempts":2,"backoff":.*$/m);
+    expect(shown).toMatch(/^timeout +10ms$/m);
     const refused = await ask("enqueue", "Sleep", input, "--attempts", "0");
     expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("attempts") as string });
   });

@@ -114,6 +114,8 @@ function describeJob(job: JobView, nowMs: number): readonly string[] {
     ["tags", clean(job.tags.join(", "))],
     ["labels", clean(job.labels.join(", "))],
     ["key", clean(job.idempotencyKey ?? "")],
+    ["retry", job.retry === null ? "" : brief(job.retry, 500)],
+    ["timeout", job.timeout === null ? "" : String(job.timeout)],
     ["enqueued", when(job.enqueuedAt)],
     ["due", job.dueAt === job.enqueuedAt ? "" : when(job.dueAt)],
     ["expires", when(job.expiresAt)],
