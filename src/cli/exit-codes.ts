@@ -52,6 +52,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   STORE_FULL: EXIT_CODES.unavailable,
   STORE_FAILED: EXIT_CODES.unavailable,
   STORE_CLOSED: EXIT_CODES.unavailable,
+  SERVICE_UNREACHABLE: EXIT_CODES.unavailable,
   DISCONNECTED: EXIT_CODES.unavailable,
   UNAUTHORIZED: EXIT_CODES.denied,
   FORBIDDEN: EXIT_CODES.denied,

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   STORE_CLOSED: "The store is closed.",
   STORE_MISCONFIGURED: "The store's own settings would lose jobs.",
   STORE_VERSION: "The store's data was written by another version.",
+  SERVICE_UNREACHABLE: "The service can't be reached, or did not answer in time.",
   QUEUE_DRAINING: "The queue takes nothing new in at present.",
   UNSUPPORTED: "This store can't do this.",
   DISCONNECTED: "The connection is down, so nothing was sent.",

@@ -43,7 +43,7 @@ const MAX_PARALLEL = 8;
  * Does all operations by a service's HTTP API.
  *
  * @throws MillraceError `INVALID_ARGUMENT` for a wrong URL; the operations throw what the service's problems say, and
- * `STORE_BUSY` where the service can't be reached
+ * `SERVICE_UNREACHABLE` where the service can't be reached
  */
 export function createHttpOperations(options: HttpOperationsOptions): Operations {
   const base = readUrl(options.url);

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MillraceError } from "../core/index.ts";
 import type { EventFilter, EventView } from "../runtime/index.ts";
-import { toError } from "./send.ts";
+import { reasonOf, toError } from "./send.ts";
 import { createEventParser } from "./event-reader.ts";
 
 /** First wait before connecting again; doubled up to the bound while the service stays away. */
@@ -20,7 +20,7 @@ interface Service {
 /**
  * Follows events until the subscription is disposed of. The first connection must succeed; later ones are tried again.
  *
- * @throws MillraceError what the service's problem says, or `STORE_BUSY` where it can't be reached
+ * @throws MillraceError what the service's problem says, or `SERVICE_UNREACHABLE` where it can't be reached
  */
 export async function followEvents(
   service: Service,
@@ -89,8 +89,8 @@ async function openStream(
       signal,
     });
   } catch (cause) {
-    throw new MillraceError("STORE_BUSY", {
-      message: `the service at ${base} can't be reached`,
+    throw new MillraceError("SERVICE_UNREACHABLE", {
+      message: `the service at ${base} can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`,
       cause,
     });
   }

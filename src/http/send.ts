@@ -52,7 +52,7 @@ export function createSend(base: string, options: HttpOperationsOptions): Send {
     } catch (cause) {
       if (isMillraceError(cause)) throw cause;
       signal?.throwIfAborted();
-      throw new MillraceError("STORE_BUSY", {
+      throw new MillraceError("SERVICE_UNREACHABLE", {
         message: `the service at ${base} ${deadline.aborted ? `did not answer within ${timeoutMs} ms` : `can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`}`,
         cause,
       });
@@ -60,7 +60,8 @@ export function createSend(base: string, options: HttpOperationsOptions): Send {
   };
 }
 
-function reasonOf(thrown: unknown): string {
+/** Why a request got no answer. */
+export function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
   if (!(cause instanceof Error)) return String(cause);
   return cause.message === "" ? ((cause as NodeJS.ErrnoException).code ?? "") : cause.message;
@@ -81,10 +82,14 @@ export function toError(status: number, text: string): MillraceError {
   });
 }
 
+/** What a proxy answers where it can't reach the service behind it: 502, 503 and 504 without a problem document. */
+const PROXY_STATUSES: ReadonlySet<number> = new Set([502, 503, 504]);
+
 function codeOf(code: string, status: number): ErrorCode {
   if (Object.hasOwn(ERROR_CODES, code)) return code as ErrorCode;
   if (status === 401) return "UNAUTHORIZED";
   if (status === 403 || status === 421) return "FORBIDDEN";
+  if (PROXY_STATUSES.has(status)) return "SERVICE_UNREACHABLE";
   return status >= 500 ? "STORE_FAILED" : "INVALID_ARGUMENT";
 }
 

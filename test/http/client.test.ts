@@ -97,8 +97,9 @@ test("problems come back as errors with their codes", async () => {
 test("a service that is not there is told as such", async () => {
   const gone = createHttpOperations({ url: `http://127.0.0.1:${await freePort()}` });
   await expect(gone.queues()).rejects.toMatchObject({
-    code: "STORE_BUSY",
+    code: "SERVICE_UNREACHABLE",
     message: expect.stringContaining("can't be reached") as string,
   });
+  await expect(gone.subscribe({}, () => {})).rejects.toMatchObject({ code: "SERVICE_UNREACHABLE" });
   expect(() => createHttpOperations({ url: "nonsense" })).toThrow("expected one like");
 });
