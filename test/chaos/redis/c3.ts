@@ -1,5 +1,6 @@
 // C3: everything that the store can do, over a hundred queues of a Cluster.
-import { type Millrace, defineJob, fatal, openMillrace } from "millrace";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Millrace, defineJob, fatal, openMillrace, retryAfter } from "millrace";
 import type { RedisServer } from "../../servers/redis-server.ts";
 import type { Script } from "../../../src/stores/redis/scripts/script.ts";
 import { allScripts } from "../../servers/scripts.ts";
@@ -11,6 +12,20 @@ import { flowTypes, useFlows } from "./flows.ts";
 const QUEUES = 100;
 /** Queues beside them for what plain jobs need no script for. */
 const FLOWS = 5;
+/** Looks for what comes by and by: half a minute. */
+const MAX_LOOKS = 120;
+const LOOK_MS = 250;
+
+/**
+ * What only the death of a process between two calls, or of a worker, brings about: how many jobs the worker had; runs
+ * that were left behind, and which of their steps' ends they were told; what a move did not deliver. The suites bring
+ * those about on a Cluster.
+ */
+const OF_DEATHS: ReadonlySet<string> = new Set(["first", "take", "told", "undelivered"]);
+/** Sweeps look at one place of keys after the other, and owners of runs at times for messages that were lost. */
+const BY_AND_BY: ReadonlySet<string> = new Set(["unique-forget", "unheard"]);
+/** What a Cluster never runs: several rooms' parts in one call. */
+const OF_ONE_SERVER: ReadonlySet<string> = new Set(["act"]);
 
 export const scenario: Scenario = {
   id: "C3",
@@ -25,7 +40,7 @@ export const scenario: Scenario = {
         store: `${cluster.url}?partitions=queue-7:3`,
         logger: false,
         jobs: [...types, ...flows.flatMap((each) => Object.values(each))],
-        worker: { concurrency: 50, sweepInterval: "1s" },
+        worker: { concurrency: 50, sweepInterval: "200ms" },
       }),
     );
     const following = chaos.use(await mill.subscribe({}, () => {}));
@@ -38,8 +53,17 @@ export const scenario: Scenario = {
       (await mill.queues()).every(({ counts }) => counts.ready + counts.running === 0);
     await until(chaos, "the end of all that can run", isDone);
     await readEverything(mill);
+    const scripts = await allScripts();
+    const missing = async (): Promise<readonly string[]> =>
+      missingOf(await cluster.primaries(), scripts);
+    const areToCome = async (): Promise<boolean> =>
+      (await missing()).some((name) => BY_AND_BY.has(name));
+    for (let looks = 0; looks < MAX_LOOKS && (await areToCome()); looks += 1) {
+      await sleep(LOOK_MS, undefined, chaos);
+    }
     await following[Symbol.asyncDispose]();
     await mill.close();
+    const missed = await missing();
 
     const primaries = await cluster.primaries();
     const used = await Promise.all(primaries.map((node) => usesOf(node)));
@@ -49,11 +73,9 @@ export const scenario: Scenario = {
     });
     const crossed = used.reduce((sum, { crossSlot }) => sum + crossSlot, 0);
     chaos.must("CROSSSLOT", crossed, { exactly: 0 });
-    const scripts = await allScripts();
-    const ran = await Promise.all(scripts.map(async (script) => isKnown(primaries, script)));
-    chaos.figure("scripts that ran", `${ran.filter(Boolean).length} of ${scripts.length}`);
-    const missing = scripts.filter((_, index) => ran[index] !== true).map(({ name }) => name);
-    if (missing.length > 0) chaos.figure("did not", missing.join(", "));
+    chaos.figure("scripts that ran", `${scripts.length - missed.length} of ${scripts.length}`);
+    chaos.figure("did not", missed.join(", "));
+    chaos.must("that should have", missed.filter(mustRun).length, { exactly: 0 });
   },
 };
 
@@ -66,6 +88,9 @@ function typeOf(number: number) {
     run: ({ input, job, log, progress }) => {
       log.info("begun");
       progress(0.5);
+      if (input === "pushes back" && job.attempt === 1) {
+        throw retryAfter("10ms", "busy", { pushBack: "queue" });
+      }
       if (input === "fails") throw fatal("as it was told");
       if (input === "is tried again" && job.attempt === 1) throw new Error("once");
       return input;
@@ -81,6 +106,7 @@ async function useEverything(mill: Millrace, types: Types, round: number): Promi
     await Promise.all([
       mill.enqueueEntries([
         { type, input: "works" },
+        { type, input: "pushes back" },
         { type, input: "is tried again", options: { tags: ["a", "b"], priority: 3 } },
         { type, input: "works", options: { expiresIn: "300ms", labels: ["nobody-has-it"] } },
       ]),
@@ -92,7 +118,8 @@ async function useEverything(mill: Millrace, types: Types, round: number): Promi
     await mill.cancel([later.id], { reason: "not needed" });
     await mill.remove([gone.id]);
     await mill.wait(fails.id);
-    await mill.retry([fails.id, later.id]);
+    // By a script each: one has made progress, the other only waits again.
+    for (const { id } of [fails, later]) await mill.retry([id]);
     await mill.pause(type.queue, { by: "C3" });
     await mill.resume(type.queue);
     await mill.logs(fails.id);
@@ -121,6 +148,19 @@ async function usesOf(node: RedisServer): Promise<{ calls: number; crossSlot: nu
     calls: Number(/cmdstat_evalsha:calls=(\d+)/.exec(commands)?.[1] ?? 0),
     crossSlot: Number(/errorstat_CROSSSLOT:count=(\d+)/.exec(errors)?.[1] ?? 0),
   };
+}
+
+function mustRun(name: string): boolean {
+  return !OF_DEATHS.has(name) && !OF_ONE_SERVER.has(name);
+}
+
+/** Names of scripts that no primary has run. */
+async function missingOf(
+  primaries: readonly RedisServer[],
+  scripts: readonly Script[],
+): Promise<readonly string[]> {
+  const ran = await Promise.all(scripts.map(async (script) => isKnown(primaries, script)));
+  return scripts.filter((_, index) => ran[index] !== true).map(({ name }) => name);
 }
 
 async function isKnown(primaries: readonly RedisServer[], { sha }: Script): Promise<boolean> {

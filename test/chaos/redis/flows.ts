@@ -1,9 +1,12 @@
 // What C3 does with queues that have limits, with unique jobs and with workflow runs.
-import { type Millrace, defineJob, defineWorkflow, retryAfter } from "millrace";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Millrace, defineJob, defineWorkflow, isMillraceError, retryAfter } from "millrace";
 import { z } from "zod";
 
 const input = z.object({ key: z.string() });
 const OTHER_QUEUE = "moved-to";
+/** Longer than what is reported waits for the end of a job. */
+const SLOW_MS = 1_000;
 
 /** Types whose jobs and runs need more scripts than those of plain jobs. */
 export type FlowTypes = ReturnType<typeof flowTypes>;
@@ -25,6 +28,15 @@ export function flowTypes(number: number) {
     run: () => 1,
   });
   const step = defineJob({ name: `step-${number}`, input, run: () => 2 });
+  const slow = defineJob({
+    name: `slow-${number}`,
+    input,
+    run: async ({ progress, signal }) => {
+      // Told while it runs, and not only with its end.
+      progress(0.5);
+      await sleep(SLOW_MS, undefined, { signal });
+    },
+  });
   const flow = defineWorkflow({
     name: `flow-${number}`,
     input,
@@ -33,11 +45,19 @@ export function flowTypes(number: number) {
       return [made, await steps.waitForSignal("go")];
     },
   });
-  return { limited, unique, step, flow };
+  return { limited, unique, step, slow, flow };
+}
+
+async function refusedBy(enqueueing: Promise<unknown>): Promise<void> {
+  const code = await enqueueing.then(
+    () => "nothing",
+    (error: unknown) => (isMillraceError(error) ? error.code : String(error)),
+  );
+  if (code !== "QUEUE_DRAINING") throw new Error(`a queue that drains refused by ${code}`);
 }
 
 export async function useFlows(mill: Millrace, types: FlowTypes, round: number): Promise<void> {
-  const { limited, unique, step, flow } = types;
+  const { limited, unique, step, slow, flow } = types;
   const of = (key: string) => ({ key: `${key}-${round}` });
   const { queue } = limited;
   const run = await mill.enqueue(flow, of("run"));
@@ -46,12 +66,18 @@ export async function useFlows(mill: Millrace, types: FlowTypes, round: number):
   await mill.setLimit(queue, { name: "by-key", concurrency: 2, by: "C3" });
   await mill.resetLimit(queue, { name: "by-key", by: "C3" });
   await Promise.all([1, 2].map(() => mill.enqueue(unique, of("u"), { delay: "50ms" })));
-  const moving = await mill.enqueue(step, of("later"), { delay: "1h" });
+  const moving = await mill.enqueue(step, of("later"), { delay: "1h", idempotencyKey: `${round}` });
   await mill.order([moving.id], { kind: "move", queue: OTHER_QUEUE });
   const behind = await mill.enqueue(step, of("later"), { delay: "1h" });
   await mill.why(behind.id);
-  await mill.drain(step.queue, { by: "C3" });
-  await mill.resume(step.queue, { by: "C3" });
+  await mill.pause(slow.queue, { by: "C3" });
+  const paused = await mill.enqueue(slow, of("slow"));
+  await mill.why(paused.id);
+  await mill.resume(slow.queue, { by: "C3" });
+  for (const type of [step, unique]) await mill.drain(type.queue, { by: "C3" });
+  await refusedBy(mill.enqueue(step, of("no"), { idempotencyKey: `no-${round}` }));
+  await refusedBy(mill.enqueue(unique, of("no")));
+  for (const type of [step, unique]) await mill.resume(type.queue, { by: "C3" });
   await mill.runs.signal(run.id, "go");
   await mill.runs.get(run.id);
   await mill.wait(run.id);
