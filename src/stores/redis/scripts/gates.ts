@@ -139,11 +139,11 @@ const GATES = `
   end
   -- Reads the gates of many groups at once.
   local function load_gates(list_of_keys)
-    local fields, names, asked = {}, {}, {}
+    local fields, names = {}, {}
     for _, keys in ipairs(list_of_keys) do
       for _, name in ipairs(split(keys)) do
-        if not gates[name] and not asked[name] then
-          asked[name] = true
+        if gates[name] == nil then
+          gates[name] = false
           names[#names + 1] = name
           fields[#fields + 1] = 'g' .. name
         end

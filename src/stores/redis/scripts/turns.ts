@@ -8,29 +8,34 @@ const MAX_PUT_ASIDE = 1_000;
 const LEAST_PROMOTED = 1_000;
 
 const GROUPS = `
-  local function group_of(cursor, turn, keys)
+  -- A group is known by its entry in the ring. Each text that is made costs as much as a small command: its turn and its
+  -- name are made where they are needed.
+  local function group_of(cursor, entry, keys)
     -- All fields at once: a table that grows is made anew several times. Of its job: id and order, rank, list.
-    local group = { name = cursor.number .. keys, keys = keys, turn = turn, gates = false, heads = false, at = 0,
+    local group = { lane = cursor.number, keys = keys, entry = entry, gates = false, heads = false, at = 0,
       drained = false, last = false, record = false, extras = false, touched = false, member = false, id = false,
       order = false, rank = 0, list = 0 }
     cursor.known[keys] = group
     return group
   end
+  local function gates_of(group)
+    local own = group.gates
+    if own then return own end
+    own = {}
+    for k, name in ipairs(limits.split(group.keys)) do own[k] = gates[name] end
+    group.gates = own
+    return own
+  end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
-    local own = group.gates
-    if not own then
-      own = {}
-      for k, name in ipairs(limits.split(group.keys)) do own[k] = gates[name] end
-      group.gates = own
-    end
+    local own = gates_of(group)
     for k = 1, #own do
       if room_at(own[k]) <= 0 then return own[k] end
     end
   end
   local function read_heads(group, most)
-    local from = group.last and '(' .. group.last or '[' .. group.name .. '\\0'
-    local heads = call('ZRANGEBYLEX', KEYED, from, '(' .. group.name .. '\\1', 'LIMIT', 0, most + 1)
+    local from = group.last and '(' .. group.last or '[' .. group.lane .. group.keys .. '\\0'
+    local heads = call('ZRANGEBYLEX', KEYED, from, '(' .. group.lane .. group.keys .. '\\1', 'LIMIT', 0, most + 1)
     group.drained = #heads <= most
     if not group.drained then heads[#heads] = nil end
     group.heads, group.at = heads, 1
@@ -71,9 +76,9 @@ const GROUPS = `
     cursor.dry = #members < want
     local fresh, list_of_keys = {}, {}
     for _, member in ipairs(members) do
-      local turn, keys = sub(member, 4, 9), sub(member, 10)
+      local keys = sub(member, 10)
       if not cursor.known[keys] then
-        fresh[#fresh + 1] = group_of(cursor, turn, keys)
+        fresh[#fresh + 1] = group_of(cursor, member, keys)
         list_of_keys[#fresh] = keys
       end
     end
@@ -105,12 +110,13 @@ const RING = `
   local out, put, fields, gone = {}, {}, {}, {}
   -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
   local function place(cursor, group, turn, shut)
-    out[#out + 1] = 'R' .. cursor.number .. group.turn .. group.keys
+    out[#out + 1] = group.entry
+    local field = 'r' .. group.lane .. group.keys
     if not turn then
-      gone[#gone + 1] = 'r' .. group.name
+      gone[#gone + 1] = field
       return
     end
-    fields[#fields + 1] = 'r' .. group.name
+    fields[#fields + 1] = field
     if shut then
       put[#put + 1], put[#put + 2] = 0, 'P' .. shut.name .. '\\0' .. cursor.number .. turn .. group.keys
       fields[#fields + 1] = turn .. shut.name
@@ -125,13 +131,12 @@ const RING = `
   end
   -- Others that wait where a group stood are let go, if there is room left.
   local function pass_on(cursor, group, shut)
-    for _, name in ipairs(limits.split(group.keys)) do
-      local gate = gates[name]
+    for _, gate in ipairs(gates_of(group)) do
       if gate ~= shut and gate.parked == 1 and room_at(gate) > 0 then
         local keys, turn = limits.unpark_next(gate, cursor.number)
         if keys and not cursor.known[keys] then
           limits.load_gates({ keys })
-          table.insert(cursor.queue, cursor.first, group_of(cursor, turn, keys))
+          table.insert(cursor.queue, cursor.first, group_of(cursor, 'R' .. cursor.number .. turn .. keys, keys))
         end
       end
     end
@@ -142,7 +147,7 @@ const RING = `
     cursor.first = cursor.first + 1
     put_aside = put_aside + 1
     if group.touched then cursor.done[#cursor.done + 1] = group
-    else place(cursor, group, shut and group.turn, shut) end
+    else place(cursor, group, shut and sub(group.entry, 4, 9), shut) end
     pass_on(cursor, group, shut)
   end
   -- Writes the order in which groups come next time: one that may go on stays where it is, and the next claim begins
@@ -150,7 +155,7 @@ const RING = `
   -- that is parked is the last of those that wait where it does.
   local function close(cursor)
     if not cursor.last then return end
-    fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, cursor.last.turn .. cursor.last.keys
+    fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, sub(cursor.last.entry, 4)
     local touched, parked = {}, {}
     for k = cursor.first, #cursor.queue do touched[#touched + 1] = cursor.queue[k].touched and cursor.queue[k] or nil end
     for _, group in ipairs(cursor.served) do touched[#touched + 1] = group end
@@ -205,7 +210,7 @@ ${GROUPS}${RING}
         group.record, group.extras, group.member = read[1], read[2], member
       end
       if group.record and not is_expired(id, group.record) then
-        group.id, group.order, group.rank = id, id, struct.unpack('>I6', sub(member, -22, -17)) - head_start
+        group.id, group.order, group.rank = id, id, struct.unpack('>I6', member, #member - 21) - head_start
         return group
       end
       keyed[#keyed + 1] = member
@@ -226,15 +231,15 @@ ${GROUPS}${RING}
     end
     look_at_once = true
   end
-  local function pass(id, keys, is_standing)
-    for _, name in ipairs(limits.split(keys)) do limits.start(gates[name], 1) end
-    under[#under + 1], under[#under + 2] = 'u' .. id, (is_standing and '+' or '-') .. keys
+  local function pass(id, group, is_standing)
+    for _, gate in ipairs(gates_of(group)) do limits.start(gate, 1) end
+    under[#under + 1], under[#under + 2] = 'u' .. id, (is_standing and '+' or '-') .. group.keys
   end
   local function take_turn(cursor, group)
     keyed[#keyed + 1] = group.member
     index[#index + 1] = 'Bt' .. group.id
     take(group.id, group.record, cursor.lane, group.extras or '')
-    pass(group.id, group.keys, string.find(group.extras or '', '"O":', 1, true))
+    pass(group.id, group, string.find(group.extras or '', '"O":', 1, true))
     group.touched, group.member, group.id, group.at = true, false, false, group.at + 1
     cursor.first = cursor.first + 1
     cursor.last = group
@@ -242,10 +247,10 @@ ${GROUPS}${RING}
   end
   -- A suspect waits apart from its group: its gates are looked at here.
   local function take_suspect(job)
-    local keys = limits.keys_of(job.id, shard_of(job.id))
-    limits.load_gates({ keys })
-    if shut_gate({ keys = keys }) then return end
-    if accept(job) then pass(job.id, keys, true) end
+    local group = { keys = limits.keys_of(job.id, shard_of(job.id)) }
+    limits.load_gates({ group.keys })
+    if shut_gate(group) then return end
+    if accept(job) then pass(job.id, group, true) end
   end
   local rings = {}
   for _, lane in ipairs(lanes) do
