@@ -190,6 +190,8 @@ export interface TypeRecord {
   readonly redactedPaths: readonly string[] | "function";
   /** Name of the launcher that runs it. */
   readonly launcher: string;
+  /** Most of its jobs that one worker runs at once; absent: any number. */
+  readonly concurrency?: number;
   /** Limits of its queue, and of the keys that its jobs name. */
   readonly limits?: readonly LimitDeclaration[];
   /** What it was registered with, where it was registered as data and not by a program's code. */

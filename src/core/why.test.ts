@@ -40,6 +40,7 @@ function facts(job: Partial<NewJob> = {}, more: Partial<WaitFacts> = {}): WaitFa
     workers: [worker],
     limits: [],
     place: { ahead: 0, company: null },
+    perWorker: null,
     pace: 0,
     nowMs: NOW,
     ...more,
@@ -148,6 +149,24 @@ test.each<[string, WaitFacts, readonly string[], RegExp]>([
     /^The worker that could take it is full, with 10 jobs\.$/,
   ],
   [
+    "workers that run as many of its type as they may",
+    facts({}, { perWorker: { most: 2, running: new Map([[worker.id, 2]]) } }),
+    ["workers-full"],
+    /^The worker that could take it is full for its type, with 2 jobs of it: at most 2 at once on each worker\.$/,
+  ],
+  [
+    "nothing, where one worker can run another of its type",
+    facts(
+      {},
+      {
+        workers: [worker, { ...worker, id: "w2" }],
+        perWorker: { most: 2, running: new Map([[worker.id, 2]]) },
+      },
+    ),
+    ["next"],
+    /^Nothing holds it back/,
+  ],
+  [
     "several at once",
     facts({ delayMs: 1_000 }, { queue: pausedQueue(""), workers: [] }),
     ["not-before", "paused", "no-worker"],
@@ -170,9 +189,9 @@ test("a job that runs says where, and a job that ended that it did", () => {
   const asked = { ...running, cancelRequest: { atMs: NOW, reason: "r" } };
   const say = (job: WaitFacts["job"]): string =>
     sentenceOf({ ...base, job }, explainWait({ ...base, job }));
-  expect(say(running)).toBe("It runs on w1 since 5s.");
-  expect(say(asked)).toBe("It runs on w1 since 5s, and was asked to stop.");
-  expect(say({ ...base.job, state: "failed" })).toBe("It ended: it is failed.");
+  expect(say(running)).toBe("It has run on w1 for 5s.");
+  expect(say(asked)).toBe("It has run on w1 for 5s, and was asked to stop.");
+  expect(say({ ...base.job, state: "failed" })).toBe("It has ended: it failed for good.");
   expect(say({ ...base.job, state: "waiting" })).toContain("workflow run");
 });
 

@@ -58,8 +58,13 @@ export type WaitReason =
     }
   /** Others come first. `estimateMs` is by the pace of the last minutes; `null`: nothing of the queue ended in them. */
   | { readonly kind: "behind"; readonly ahead: number; readonly estimateMs: number | null }
-  /** Every worker that could take it is full. */
-  | { readonly kind: "workers-full"; readonly workers: number; readonly running: number }
+  /** Every worker that could take it runs as many jobs as it may, or as many of its type: `ofType` at once each. */
+  | {
+      readonly kind: "workers-full";
+      readonly workers: number;
+      readonly running: number;
+      readonly ofType: number | null;
+    }
   /** Nothing holds it back: the next claim takes it. */
   | { readonly kind: "next" };
 
@@ -71,6 +76,11 @@ export interface WaitFacts {
   /** Limits of its queue and of its keys. */
   readonly limits: readonly LimitRecord[];
   readonly place: JobPlace | null;
+  /** Most jobs of its type that one worker runs at once, and how many each of them runs; `null`: any number. */
+  readonly perWorker: {
+    readonly most: number;
+    readonly running: ReadonlyMap<string, number>;
+  } | null;
   /** Tries of the queue that ended in the last minutes, per millisecond; 0 where that is not known. */
   readonly pace: number;
   readonly nowMs: number;
@@ -139,25 +149,48 @@ function addLimit(limit: LimitRecord, reasons: WaitReason[]): void {
   }
 }
 
+function isFull(worker: WorkerRecord): boolean {
+  return worker.running >= worker.concurrency;
+}
+
 function addQueue(facts: WaitFacts, able: readonly WorkerRecord[], reasons: WaitReason[]): void {
   const ahead = facts.place?.ahead ?? 0;
   if (ahead > 0) {
     const estimateMs = facts.pace > 0 ? Math.round((ahead + 1) / facts.pace) : null;
     reasons.push({ kind: "behind", ahead, estimateMs });
   }
-  const isFull = able.length > 0 && able.every((worker) => worker.running >= worker.concurrency);
-  if (isFull) {
+  if (able.length === 0) return;
+  const { perWorker } = facts;
+  const runs = ({ id }: WorkerRecord): number => perWorker?.running.get(id) ?? 0;
+  if (able.every(isFull)) {
     const running = able.reduce((sum, worker) => sum + worker.running, 0);
-    reasons.push({ kind: "workers-full", workers: able.length, running });
+    reasons.push({ kind: "workers-full", workers: able.length, running, ofType: null });
+  } else if (
+    perWorker !== null &&
+    able.every((worker) => isFull(worker) || runs(worker) >= perWorker.most)
+  ) {
+    const running = able.reduce((sum, worker) => sum + runs(worker), 0);
+    reasons.push({
+      kind: "workers-full",
+      workers: able.length,
+      running,
+      ofType: perWorker.most,
+    });
   }
 }
+
+const ENDED: Readonly<Partial<Record<JobRecord["state"], string>>> = {
+  succeeded: "succeeded",
+  failed: "failed for good",
+  cancelled: "was cancelled",
+};
 
 /** The reasons in words. */
 export function sentenceOf(
   { job, nowMs }: Pick<WaitFacts, "job" | "nowMs">,
   reasons: readonly WaitReason[],
 ): string {
-  if (reasons.length === 0) return `It ended: it is ${job.state}.`;
+  if (reasons.length === 0) return `It has ended: it ${ENDED[job.state] ?? "is over"}.`;
   const [first = "", ...others] = reasons.map((reason) => clauseOf(reason, nowMs));
   return `${[first.charAt(0).toUpperCase() + first.slice(1), ...others].join("; ")}.`;
 }
@@ -165,9 +198,8 @@ export function sentenceOf(
 function clauseOf(reason: WaitReason, nowMs: number): string {
   switch (reason.kind) {
     case "running": {
-      const since = formatDuration(reason.forMs);
       const asked = reason.isCancelling ? ", and was asked to stop" : "";
-      return `it runs on ${reason.worker} since ${since}${asked}`;
+      return `it has run on ${reason.worker} for ${formatDuration(reason.forMs)}${asked}`;
     }
     case "waiting-for-steps":
       return "it is a workflow run that waits for its steps, for time or for a signal";
@@ -199,10 +231,18 @@ function clauseOf(reason: WaitReason, nowMs: number): string {
       return `${count(reason.ahead, "job")}${more} of its queue ${reason.ahead === 1 ? "comes" : "come"} first, ${estimate}`;
     }
     case "workers-full":
-      return `${reason.workers === 1 ? "the worker" : `all ${reason.workers} workers`} that could take it ${reason.workers === 1 ? "is" : "are"} full, with ${count(reason.running, "job")}`;
+      return fullClause(reason);
     case "next":
       return "nothing holds it back: the next free worker takes it";
   }
+}
+
+function fullClause(reason: Extract<WaitReason, { kind: "workers-full" }>): string {
+  const { workers, running, ofType } = reason;
+  const able = `${workers === 1 ? "the worker" : `all ${workers} workers`} that could take it`;
+  const be = workers === 1 ? "is" : "are";
+  if (ofType === null) return `${able} ${be} full, with ${count(running, "job")}`;
+  return `${able} ${be} full for its type, with ${count(running, "job")} of it: at most ${ofType} at once on each worker`;
 }
 
 function limitClause(reason: Extract<WaitReason, { kind: "limit" }>): string {

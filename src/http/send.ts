@@ -24,8 +24,13 @@ export type Send = (
 export function readUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    const isStore = /^(sqlite|memory|redis|bullmq)/.test(text);
+    // A store's may hold a password.
+    const given = isStore
+      ? "the url names a store, which --store or MILLRACE_STORE take"
+      : `url is ${JSON.stringify(text)}`;
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `url is ${JSON.stringify(text)}; expected one like http://127.0.0.1:8000`,
+      message: `${given}; expected that of a service, such as http://127.0.0.1:8000`,
     });
   }
   return url.href.replace(/\/+$/, "");

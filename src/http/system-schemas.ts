@@ -82,6 +82,7 @@ export const typeList: z.ZodType = named(
         inputSchema: jsonSchema,
         outputSchema: jsonSchema,
         redactedPaths: z.union([z.array(z.string()), z.literal("function")]),
+        concurrency: z.int().optional().describe("Most of its jobs that one worker runs at once."),
         retention: z.object({ succeeded: retention, failed: retention, cancelled: retention }),
         maxCrashes: z.int(),
         cancelGraceMs: z.number(),

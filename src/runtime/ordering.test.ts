@@ -167,8 +167,32 @@ describe("why a job is not running", () => {
     });
     await mill.resume("pay");
     await mill.wait(second?.id ?? "");
-    expect(await sentence(second?.id)).toBe("It ended: it is failed.");
+    expect(await sentence(second?.id)).toBe("It has ended: it failed for good.");
     expect(await mill.why("0199d3c0-0000-7000-8000-000000000001")).toBeNull();
+  });
+});
+
+describe("a job of a type of which each worker runs but one at a time", () => {
+  test("is told to wait for that one", async () => {
+    const { promise: end, resolve: letEnd } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const print = defineJob({
+      name: "print",
+      concurrency: 1,
+      run: async () => {
+        begin();
+        await end;
+      },
+    });
+    const mill = await open([print]);
+    await mill.start();
+    const [first, second] = await mill.enqueueMany(print, [1, 2]);
+    await begun;
+    expect(await mill.why(second?.id ?? "")).toMatchObject({
+      reasons: [{ kind: "workers-full", workers: 1, running: 1, ofType: 1 }],
+    });
+    letEnd();
+    await Promise.all([first?.result(), second?.result()]);
   });
 });
 

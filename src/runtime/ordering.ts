@@ -6,7 +6,7 @@ import type { Capability } from "../core/store-description.ts";
 import { FIGURES_KEPT_MS, RESOLUTION_MS, type Resolution, windowStartMs } from "../core/figures.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
-import { MAX_COUNTED, checkName } from "../core/limits.ts";
+import { MAX_COUNTED, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { ChangeStep, JobFilter, Store } from "../core/store.ts";
 import { type WaitFacts, explainWait, sentenceOf } from "../core/why.ts";
 import type { JobView } from "./millrace.ts";
@@ -175,10 +175,11 @@ async function why(store: Store, id: JobId): Promise<WhyView | null> {
 async function readFacts(store: Store, job: JobRecord): Promise<WaitFacts> {
   const { capabilities } = store;
   const { queue, keys } = job;
-  const [{ nowMs }, queues, workers, places, limits] = await Promise.all([
+  const [{ nowMs }, queues, workers, perWorker, places, limits] = await Promise.all([
     store.describe(),
     store.queues(),
     store.workers(),
+    perWorkerOf(store, job),
     capabilities.has("places") ? store.places({ ids: [job.id] }) : [],
     capabilities.has("limits") ? store.limits({ queue, keys }) : [],
   ]);
@@ -190,9 +191,26 @@ async function readFacts(store: Store, job: JobRecord): Promise<WaitFacts> {
       ({ name, key }) => key === null || keys.some((own) => own.limit === name && own.key === key),
     ),
     place: places[0] ?? null,
+    perWorker,
     pace: await paceOf(store, queue, nowMs),
     nowMs,
   };
+}
+
+/** What workers run of a job's type, where that is bounded. */
+async function perWorkerOf(
+  store: Store,
+  { queue, type }: JobRecord,
+): Promise<WaitFacts["perWorker"]> {
+  const most = (await store.types()).find(({ name }) => name === type)?.concurrency;
+  if (most === undefined) return null;
+  const filter = { states: ["running"], queue, type } as const;
+  const { jobs } = await store.list({ filter, limit: MAX_PAGE });
+  const running = new Map<string, number>();
+  for (const { worker } of jobs) {
+    if (worker !== null) running.set(worker, (running.get(worker) ?? 0) + 1);
+  }
+  return { most, running };
 }
 
 /** Tries of a queue's types that ended in the last minutes, per millisecond. */

@@ -93,6 +93,7 @@ export function describeType(type: AnyJobType, cancelMarginMs: number): TypeReco
     cancelGraceMs: type.graceMs + cancelMarginMs,
     redactedPaths: type.redactedPaths,
     launcher: type.launch?.launcher ?? (type.batch === undefined ? "in-process" : BATCH_LAUNCHER),
+    ...(Number.isFinite(type.concurrency) ? { concurrency: type.concurrency } : {}),
     ...(type.flow.limits.length === 0 ? {} : { limits: type.flow.limits.map(declareLimit) }),
     ...(inputSchema === undefined ? {} : { inputSchema }),
     ...(outputSchema === undefined ? {} : { outputSchema }),

@@ -22,6 +22,8 @@ export function registerWhy(program: Command): void {
   });
 }
 
+const BY_THE_MINUTE = "Counted by the minute: those of the running one follow when it is over.";
+
 /** Registers `errors`. */
 export function registerErrors(program: Command): void {
   const command = program
@@ -42,7 +44,7 @@ export function registerErrors(program: Command): void {
         ...(type === undefined ? {} : { type }),
       });
       if (options.json === true) return printJson(errors);
-      if (errors.length === 0) return print("no errors");
+      if (errors.length === 0) return print(`no errors. ${BY_THE_MINUTE}`);
       const nowMs = Date.now();
       print(
         ...table(
@@ -56,6 +58,7 @@ export function registerErrors(program: Command): void {
             clean(group.title),
           ]),
         ),
+        BY_THE_MINUTE,
       );
     },
   );
