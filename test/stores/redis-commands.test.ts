@@ -5,7 +5,7 @@ import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { createTestClock } from "../../src/testing/index.ts";
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
-import { CAPABILITIES, type ClaimedJob } from "../../src/core/index.ts";
+import { CAPABILITIES } from "../../src/core/index.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 
 // A server of its own: what others do would be counted too.
@@ -54,26 +54,34 @@ async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
 
 /** About a dozen where all jobs are in one shard; each further one takes three. */
 const MOST_COMMANDS_AN_EXCHANGE = 24;
+const EXCHANGES_COUNTED = 4;
 
 test("an exchange is one round trip, and as many commands for a hundred plain jobs as for ten", async () => {
   await inWorld(async ({ enqueueMany, worker }) => {
-    await enqueueMany(300);
+    await enqueueMany(600);
     const { claim, exchange, settle } = await worker();
     for (const size of [10, 100]) {
-      const claimed = await claim({ capacity: size });
-      const settlements = claimed.map(({ id, token }) => ({
-        id,
-        token,
-        outcome: outcomes.succeeded("1", REMOVE_AT_ONCE),
-      }));
-      let next: readonly ClaimedJob[] = [];
-      const { calls, commands } = await countsSince(async () => {
-        next = (await exchange(settlements, { capacity: size })).claimed;
-      });
-      expect(next).toHaveLength(size);
-      expect(calls).toBe(1);
-      expect(commands).toBeLessThanOrEqual(MOST_COMMANDS_AN_EXCHANGE);
-      await settle(outcomes.succeeded("1", REMOVE_AT_ONCE), ...next);
+      let claimed = await claim({ capacity: size });
+      const counted: Counts[] = [];
+      // The keeper, a thread with a connection of its own, may make a call of its own meanwhile: hardly in all of them.
+      for (let times = 0; times < EXCHANGES_COUNTED; times += 1) {
+        const settlements = claimed.map(({ id, token }) => ({
+          id,
+          token,
+          outcome: outcomes.succeeded("1", REMOVE_AT_ONCE),
+        }));
+        counted.push(
+          await countsSince(async () => {
+            claimed = (await exchange(settlements, { capacity: size })).claimed;
+          }),
+        );
+        expect(claimed).toHaveLength(size);
+      }
+      expect(Math.min(...counted.map(({ calls }) => calls))).toBe(1);
+      expect(Math.min(...counted.map(({ commands }) => commands))).toBeLessThanOrEqual(
+        MOST_COMMANDS_AN_EXCHANGE,
+      );
+      await settle(outcomes.succeeded("1", REMOVE_AT_ONCE), ...claimed);
     }
   });
 });
@@ -178,7 +186,7 @@ const BESIDE_JOBS = 20;
 test.each([
   { concurrency: 1, jobs: 200, leastCallsAJob: 1, callsAJob: 1, commandsAJob: 16 },
   // One to settle a hundred; where jobs end fast another, beside it, to claim the next ahead, half a hundred at least.
-  { concurrency: 100, jobs: 2_000, leastCallsAJob: 0.01, callsAJob: 0.04, commandsAJob: 0.5 },
+  { concurrency: 100, jobs: 2_000, leastCallsAJob: 0.01, callsAJob: 0.03, commandsAJob: 0.4 },
 ])(
   "a worker at concurrency $concurrency costs $callsAJob round trips and $commandsAJob commands a job",
   async ({ concurrency, jobs, leastCallsAJob, callsAJob, commandsAJob }) => {

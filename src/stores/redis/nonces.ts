@@ -1,12 +1,15 @@
 // Nonces: by them a script recognises a call that it has answered before.
 import { randomBytes } from "node:crypto";
 
-/** Makes nonces of 12 bytes: six that stand for this process, and a counter. */
+/** Bytes of a nonce. */
+export const NONCE_BYTES = 12;
+
+/** Makes nonces: six bytes that stand for this process, and a counter. */
 export function createNonceMaker(): () => Buffer {
   const sender = randomBytes(6);
   let count = 0;
   return () => {
-    const nonce = Buffer.allocUnsafe(12);
+    const nonce = Buffer.allocUnsafe(NONCE_BYTES);
     sender.copy(nonce);
     nonce.writeUIntBE(count, 6, 6);
     count += 1;

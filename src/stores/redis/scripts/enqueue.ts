@@ -1,10 +1,8 @@
 // Keeps new jobs.
 import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
+import { HAND_OVER } from "./hand-over.ts";
 import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
-
-/** Longest record that is sent to a worker: on a Cluster a message goes to every server. */
-const MAX_HANDED_BYTES = 4_096;
 
 /** How long whoever enqueued has to cancel what its jobs took the place of, before a sweep does. */
 const OVERTAKEN_MS = 10_000;
@@ -21,7 +19,7 @@ const OVERTAKEN_MS = 10_000;
  *   and it was not kept; x: dropped for a limit. After the letters, where there are any, jobs that must be cancelled for
  *   those that were kept: zero byte, id (32 hex digits), gate.
  *   [-1] when somebody follows and no events came: nothing was written.
- * cost: plain jobs 3 commands a group and shard; a lone one that is handed to a worker 13 in all; special jobs about 6 each.
+ * cost: plain jobs 3 commands a group and shard; a lone one that is handed to a worker (hand-over.ts) 14 in all; special jobs about 6 each.
  */
 const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
@@ -57,28 +55,6 @@ local function state_of(id, record)
   local place = sub(record, 1, 1)
   if place == 'T' then return sub(record, 12, 17) <= now6 and 'r' or 's' end
   return LETTERS[place]
-end
-
--- A job that comes alone, and whose lane is empty, is claimed for an idle worker that takes jobs so, and sent to it. Until
--- the worker says that it heard of it the claim is noted, and each of its exchanges here tells it again: whence it is
--- handed no other in the meantime.
-local is_alone = group_count == 1 and special_count == 0 and not with_events and not known[5] and not known[6]
-local function hand_over(id, lane, list, record)
-  local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
-  local idle = call('ZRANGE', IDLE, low + LANE_SPAN - 1, low, 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
-  if not idle[1] or idle[2] % 1 == 0 or #record > ${MAX_HANDED_BYTES} then return false end
-  local worker = sub(idle[1], 3)
-  local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
-  if not leases[1] or tonumber(leases[1]) <= now or leases[2] then return false end
-  -- What waits already comes first.
-  if call('LLEN', list) > 1 or call('ZCARD', TIMED) > 1 then return false end
-  local token = 'h' .. string.format(string.rep('%02x', 12), byte(nonce, 1, 12))
-  if call('HSETNX', META, 'H' .. worker, id .. token) == 0 then return false end
-  call('HSET', shard_of(id), id, record)
-  call('HSET', RUNNING, id, '\\0' .. lane .. now6 .. worker .. '\\0' .. token)
-  call('ZREM', IDLE, idle[1])
-  call('PUBLISH', 'mr1|w|' .. worker, 'h' .. id .. now6 .. token .. pack('>I2', #META) .. META .. record)
-  return true
 end
 
 local states, overtaken = {}, {}
@@ -145,9 +121,7 @@ for _ = 1, group_count do
         if with_events then tell(ARGV[first + 2 * n + k]) end
       end
     end
-    local is_handed = is_alone and n == 1 and fresh[1] and slot > 0
-      and hand_over(fresh[1], lane, KEYS[${FIXED_KEYS} + slot], write[2])
-    if fresh[1] and not is_handed then
+    if fresh[1] then
       call('HSET', key, unpack(write))
       if slot > 0 then call('RPUSH', KEYS[${FIXED_KEYS} + slot], unpack(fresh))
       else for _, id in ipairs(fresh) do add_timed(id, lane, now6) end end
@@ -213,7 +187,7 @@ return reply
 export const ENQUEUE: Script = script(
   "enqueue",
   "write",
-  PRELUDE,
+  PRELUDE + HAND_OVER,
   WRITING,
   TELLING,
   WAKING,
