@@ -1,8 +1,8 @@
 // Waits for the write lock: between attempts, and of those who would take it again and again.
 
-/** Attempts that come soon after each other: most waits end within them. An attempt costs some 10 µs. */
-const SOON_ATTEMPTS = 40;
-const SOON_MAX_MS = 5;
+/** Attempts that come soon after each other: most waits end within them. An attempt costs some 10 µs, so 1% of a core. */
+const SOON_ATTEMPTS = 60;
+const SOON_MAX_MS = 2;
 /** Waits after them. */
 const LATE_MAX_MS = 20;
 const MIN_MS = 1;

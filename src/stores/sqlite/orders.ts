@@ -42,11 +42,12 @@ export function changeJobs(context: Context, { ids, order }: ChangeJobs): Change
 /** Jobs changed between two looks at the clock. */
 const CHANGED_AT_A_TIME = 50;
 /**
- * How long a step goes on: for so long others wait for the lock. 250 jobs that are read and
- * written one by one take about 10 ms where nothing else runs; on a machine that is busy a step is cut short, so that it
- * still lets go in time.
+ * How long a step goes on before it is committed, which takes half as long again: for so long others wait for the lock,
+ * and a job that is enqueued, claimed and settled meanwhile takes it three times. Such jobs took at most 13 to 19 ms
+ * beside an order where they took 25 to 38 with steps of 15 ms (database in memory, a disk of 0.1 ms); the order went at
+ * 18,800 jobs/s instead of 19,900.
  */
-const STEP_MS = 15;
+const STEP_MS = 5;
 
 /** One step through what a filter fits. */
 export function changeMatching(context: Context, request: ChangeMatching): ChangeStep {
