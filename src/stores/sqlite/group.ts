@@ -1,5 +1,6 @@
 // Groups: which of the calls that wait share the next transaction.
 import type { Call, Methods } from "./messages.ts";
+import { countSettlements } from "./wire.ts";
 
 /** A call that waits for its turn. */
 export interface Pending {
@@ -30,6 +31,7 @@ function weightOf({ method, request }: Call): number {
   if (method === "enqueue") return (request as Methods["enqueue"]["request"]).jobs.length;
   if (method === "sweep") return (request as Methods["sweep"]["request"]).limit;
   if (method !== "exchange") return 1;
-  const { settlements, advances, claim } = request as Methods["exchange"]["request"];
-  return settlements.length + (advances?.weight ?? 0) + (claim?.capacity ?? 0);
+  const packed = request as Methods["exchange"]["request"];
+  const { advances, claim } = packed;
+  return countSettlements(packed) + (advances?.weight ?? 0) + (claim?.capacity ?? 0);
 }

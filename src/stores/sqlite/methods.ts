@@ -18,7 +18,7 @@ import { readRun } from "./runs.ts";
 import { changeSchedules, schedules, tick } from "./schedules.ts";
 import { list } from "./search.ts";
 import { sweep } from "./sweep.ts";
-import { packEnqueue, packExchange, unpackRequest } from "./wire.ts";
+import { countSettlements, packEnqueue, packExchange, unpackRequest } from "./wire.ts";
 import type { Durability } from "../../core/store-description.ts";
 
 /** What calls are run with. */
@@ -116,8 +116,8 @@ export function isWrite({ method }: Call): boolean {
  */
 export function isPromise(call: Call): boolean {
   if (call.method === "exchange") {
-    const { settlements, advances } = call.request as Methods["exchange"]["request"];
-    return settlements.length > 0 || advances !== undefined;
+    const request = call.request as Methods["exchange"]["request"];
+    return countSettlements(request) > 0 || request.advances !== undefined;
   }
   return !UNPROMISED.has(call.method);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { ExchangeReply, ExchangeRequest, NewJob } from "../../core/store.ts";
+import type { ExchangeReply, ExchangeRequest, NewJob, Settlement } from "../../core/store.ts";
 import {
+  countSettlements,
   packEnqueue,
   packExchange,
   packRequest,
@@ -88,5 +89,55 @@ describe("the reply to an exchange", () => {
     expect(unpackExchange(packExchange(nothing), { worker: "w", settlements: [] })).toEqual(
       nothing,
     );
+  });
+
+  const first = { ...job, attempt: 1, crashes: 0, tags: [] };
+  it.each([
+    ["nothing but input and times", {}],
+    ["a type of its own", { type: "u" }],
+    ["a queue of its own", { queue: "r" }],
+    ["another attempt", { attempt: 2 }],
+    ["a crash", { crashes: 1 }],
+    ["a tag", { tags: ["x"] }],
+    ["a retention", { retention }],
+    ["terms", { terms: "{}" }],
+    ["a parent", { parent: "p" }],
+    ["a run to go on with", { resumes: true as const }],
+  ])("comes out as it went in when a job after a plain one has %s", (_, own) => {
+    const claimed = [
+      { ...first, token: "nonce.41" },
+      { ...first, id: "b", input: "1", enqueuedAtMs: 3, dueAtMs: 4, token: "nonce.42", ...own },
+    ];
+    const plain: ExchangeReply = { settled: [], claimed, lookAgainInMs: 1 };
+    expect(unpackExchange(structuredClone(packExchange(plain)), request)).toEqual(plain);
+  });
+});
+
+describe("the settlements of an exchange", () => {
+  const retention = { ageMs: Number.POSITIVE_INFINITY, count: 2 };
+  const plain: Settlement = {
+    id: "a",
+    token: "n.1",
+    outcome: { kind: "succeeded", result: "1", retention },
+  };
+  const error = { name: "Error", message: "no" };
+
+  it.each<[string, Partial<Settlement>]>([
+    ["another result", { outcome: { kind: "succeeded", result: "null", retention } }],
+    [
+      "another retention",
+      { outcome: { kind: "succeeded", result: "2", retention: { ageMs: 0, count: 2 } } },
+    ],
+    ["another outcome", { outcome: { kind: "failed", error, retention } }],
+    ["progress", { progress: "0.5" }],
+    ["log lines", { logs: [{ atMs: 1, level: "info", message: "here" }] }],
+  ])("come out as they went in, and are counted, when one after a plain one has %s", (_, own) => {
+    const settlements = [plain, { ...plain, id: "b", token: "n.2", ...own }];
+    for (const said of [settlements, settlements.toReversed(), []]) {
+      const request: ExchangeRequest = { worker: "w", settlements: said };
+      const packed = structuredClone(packRequest(request));
+      expect(unpackRequest(packed)).toEqual(request);
+      expect(countSettlements(packed)).toBe(said.length);
+    }
   });
 });

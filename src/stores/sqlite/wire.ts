@@ -1,4 +1,4 @@
-// The short forms in which the replies of the hot path cross threads: objects by the hundred cost a tenth of the thread.
+// The short forms in which the hot path's messages cross threads: objects by the hundred cost a tenth of the thread.
 import { JOB_STATES } from "../../core/job.ts";
 import type { Advance } from "../../core/run.ts";
 import type {
@@ -7,7 +7,9 @@ import type {
   ExchangeReply,
   ExchangeRequest,
   NewJob,
+  Retention,
   SettleReply,
+  Settlement,
 } from "../../core/store.ts";
 
 /** A digit a job where all are new: the number of its state. Else the replies as they are. */
@@ -30,26 +32,68 @@ export function unpackEnqueue(
   return jobs.map(({ id }, index) => ({ id, state: stateAt(packed, index), isNew: true }));
 }
 
+/** Jobs that succeeded without last words and are kept alike, in columns. */
+interface PackedSuccesses {
+  readonly ids: readonly string[];
+  readonly tokens: readonly string[];
+  readonly results: readonly string[];
+  readonly retention: Retention;
+}
+
 /**
  * An exchange on its way to the thread, with what runs say as text: as objects the words of a run of two steps take the
  * thread 20 µs to read, as text 7.
  */
-export type PackedRequest = Omit<ExchangeRequest, "advances"> & {
+export type PackedRequest = Omit<ExchangeRequest, "settlements" | "advances"> & {
+  readonly settlements: PackedSuccesses | readonly Settlement[];
   readonly advances?: { readonly text: string; readonly weight: number };
 };
 
 /** The weight is how much there is to write: see group.ts. */
-export function packRequest(request: ExchangeRequest): PackedRequest {
-  const { advances, ...rest } = request;
-  if (advances === undefined || advances.length === 0) return rest;
+export function packRequest({ settlements, advances, ...rest }: ExchangeRequest): PackedRequest {
+  const packed = { ...rest, settlements: packSuccesses(settlements) ?? settlements };
+  if (advances === undefined || advances.length === 0) return packed;
   let weight = 0;
   for (const { entries, children } of advances) weight += entries.length + (children?.length ?? 0);
-  return { ...rest, advances: { text: JSON.stringify(advances), weight } };
+  return { ...packed, advances: { text: JSON.stringify(advances), weight } };
 }
 
-export function unpackRequest({ advances, ...rest }: PackedRequest): ExchangeRequest {
-  if (advances === undefined) return rest;
-  return { ...rest, advances: JSON.parse(advances.text) as readonly Advance[] };
+function packSuccesses(settlements: readonly Settlement[]): PackedSuccesses | null {
+  const first = settlements[0]?.outcome;
+  if (first?.kind !== "succeeded") return null;
+  const { ageMs, count } = first.retention;
+  const [ids, tokens, results]: [string[], string[], string[]] = [[], [], []];
+  for (const { id, token, outcome, progress, logs } of settlements) {
+    if (outcome.kind !== "succeeded" || progress !== undefined || logs !== undefined) return null;
+    const { retention } = outcome;
+    if (retention.ageMs !== ageMs || retention.count !== count) return null;
+    ids.push(id);
+    tokens.push(token);
+    results.push(outcome.result);
+  }
+  return { ids, tokens, results, retention: { ageMs, count } };
+}
+
+export function unpackRequest(packed: PackedRequest): ExchangeRequest {
+  const { settlements, advances, ...rest } = packed;
+  const request = { ...rest, settlements: unpackSettlements(settlements) };
+  if (advances === undefined) return request;
+  return { ...request, advances: JSON.parse(advances.text) as readonly Advance[] };
+}
+
+function unpackSettlements(packed: PackedRequest["settlements"]): readonly Settlement[] {
+  if (!("ids" in packed)) return packed;
+  const { ids, tokens, results, retention } = packed;
+  return ids.map((id, index) => ({
+    id,
+    token: tokens[index] ?? "",
+    outcome: { kind: "succeeded", result: results[index] ?? "null", retention },
+  }));
+}
+
+/** How many settlements there are. */
+export function countSettlements({ settlements }: PackedRequest): number {
+  return "ids" in settlements ? settlements.ids.length : settlements.length;
 }
 
 /** Everything of a claim but its token, which follows from the request and its place. */
@@ -69,10 +113,20 @@ type PackedClaim = readonly [
   resumes: boolean,
 ];
 
+/** Claims of one lane, each the first of its job, with nothing that most jobs have not: in columns. */
+interface PackedPlainClaims {
+  readonly type: string;
+  readonly queue: string;
+  readonly ids: readonly string[];
+  readonly inputs: readonly string[];
+  readonly enqueuedAtMs: readonly number[];
+  readonly dueAtMs: readonly number[];
+}
+
 export interface PackedExchange {
   /** A digit for each accepted settlement (the number of its state), or one of the letters below. */
   readonly settled: string;
-  readonly claimed: readonly PackedClaim[];
+  readonly claimed: PackedPlainClaims | readonly PackedClaim[];
   readonly startedAtMs: number;
   readonly lookAgainInMs: number | null;
   readonly advanced?: ExchangeReply["advanced"];
@@ -89,25 +143,65 @@ export function packExchange(reply: ExchangeReply): PackedExchange {
   }
   return {
     settled,
-    claimed: reply.claimed.map((job) => [
-      job.id,
-      job.type,
-      job.queue,
-      job.input,
-      job.attempt,
-      job.crashes,
-      job.enqueuedAtMs,
-      job.dueAtMs,
-      job.tags.length === 0 ? null : job.tags,
-      job.retention ?? null,
-      job.terms ?? null,
-      job.parent ?? null,
-      job.resumes ?? false,
-    ]),
+    claimed: packPlainClaims(reply.claimed) ?? reply.claimed.map(packClaim),
     startedAtMs: reply.claimed[0]?.startedAtMs ?? 0,
     lookAgainInMs: reply.lookAgainInMs,
     ...(reply.advanced === undefined ? {} : { advanced: reply.advanced }),
   };
+}
+
+function packPlainClaims(claimed: readonly ClaimedJob[]): PackedPlainClaims | null {
+  const [first] = claimed;
+  if (first === undefined) return null;
+  const { type, queue } = first;
+  const [ids, inputs]: [string[], string[]] = [[], []];
+  const [enqueuedAtMs, dueAtMs]: [number[], number[]] = [[], []];
+  for (const job of claimed) {
+    if (job.type !== type || job.queue !== queue || !isPlain(job)) return null;
+    ids.push(job.id);
+    inputs.push(job.input);
+    enqueuedAtMs.push(job.enqueuedAtMs);
+    dueAtMs.push(job.dueAtMs);
+  }
+  return { type, queue, ids, inputs, enqueuedAtMs, dueAtMs };
+}
+
+function isPlain({
+  attempt,
+  crashes,
+  tags,
+  retention,
+  terms,
+  parent,
+  resumes,
+}: ClaimedJob): boolean {
+  return (
+    attempt === 1 &&
+    crashes === 0 &&
+    tags.length === 0 &&
+    retention === undefined &&
+    terms === undefined &&
+    parent === undefined &&
+    resumes === undefined
+  );
+}
+
+function packClaim(job: ClaimedJob): PackedClaim {
+  return [
+    job.id,
+    job.type,
+    job.queue,
+    job.input,
+    job.attempt,
+    job.crashes,
+    job.enqueuedAtMs,
+    job.dueAtMs,
+    job.tags.length === 0 ? null : job.tags,
+    job.retention ?? null,
+    job.terms ?? null,
+    job.parent ?? null,
+    job.resumes ?? false,
+  ];
 }
 
 const NO_TAGS: readonly string[] = [];
@@ -120,44 +214,54 @@ export function unpackExchange(packed: PackedExchange, request: ExchangeRequest)
       if (sign === GONE) return { accepted: false, why: "gone" };
       return { accepted: true, state: stateAt(packed.settled, index) };
     }),
-    claimed: packed.claimed.map(
-      (
-        [
-          id,
-          type,
-          queue,
-          input,
-          attempt,
-          crashes,
-          enqueuedAtMs,
-          dueAtMs,
-          tags,
-          retention,
-          terms,
-          parent,
-          resumes,
-        ],
-        index,
-      ) => ({
-        id,
-        type,
-        queue,
-        input,
-        token: `${tokenNonce}.${firstToken + index}`,
-        attempt,
-        crashes,
-        enqueuedAtMs,
-        dueAtMs,
-        startedAtMs: packed.startedAtMs,
-        tags: tags ?? NO_TAGS,
-        ...(retention === null || retention === undefined ? {} : { retention }),
-        ...(terms === null || terms === undefined ? {} : { terms }),
-        ...(parent === null || parent === undefined ? {} : { parent }),
-        ...(resumes ? { resumes: true as const } : {}),
-      }),
-    ),
+    claimed: unpackClaims(packed, (index) => `${tokenNonce}.${firstToken + index}`),
     lookAgainInMs: packed.lookAgainInMs,
     ...(packed.advanced === undefined ? {} : { advanced: packed.advanced }),
+  };
+}
+
+function unpackClaims(
+  { claimed, startedAtMs }: PackedExchange,
+  tokenOf: (index: number) => string,
+): readonly ClaimedJob[] {
+  if ("ids" in claimed) {
+    const { type, queue, inputs, enqueuedAtMs, dueAtMs } = claimed;
+    return claimed.ids.map((id, index) => ({
+      id,
+      type,
+      queue,
+      input: inputs[index] ?? "null",
+      token: tokenOf(index),
+      attempt: 1,
+      crashes: 0,
+      enqueuedAtMs: enqueuedAtMs[index] ?? 0,
+      dueAtMs: dueAtMs[index] ?? 0,
+      startedAtMs,
+      tags: NO_TAGS,
+    }));
+  }
+  return claimed.map((claim, index) => unpackClaim(claim, tokenOf(index), startedAtMs));
+}
+
+function unpackClaim(claim: PackedClaim, token: string, startedAtMs: number): ClaimedJob {
+  const [id, type, queue, input, attempt, crashes, enqueuedAtMs, dueAtMs, tags, ...more] = claim;
+  const [retention, terms, parent, resumes] = more;
+  return {
+    id,
+    type,
+    queue,
+    input,
+    token,
+    attempt,
+    crashes,
+    enqueuedAtMs,
+    dueAtMs,
+    startedAtMs,
+    tags: tags ?? NO_TAGS,
+    ...(retention === null || retention === undefined ? {} : { retention }),
+    ...(terms === null || terms === undefined ? {} : { terms }),
+    ...(parent === null || parent === undefined ? {} : { parent }),
+    ...(resumes ? { resumes: true as const } : {}),
   };
 }
 
