@@ -1,6 +1,7 @@
 // The suite `flow`: what limits, keys, uniqueness and batches cost a job, beside the same jobs without.
 import { startRedis } from "../../test/servers/redis-server.ts";
 import type { Case, Goal, Measurement, Suite } from "../harness/index.ts";
+import { beside } from "./flow/beside.ts";
 import { bulkRetry } from "./flow/bulk-retry.ts";
 import { MEASURES, storeOf } from "./flow/measures.ts";
 
@@ -20,6 +21,21 @@ function measurementOf(name: string): Measurement {
   };
 }
 
+const CPU: Case = { unit: "us/job", better: "lower" };
+
+/** A type without limits, in a store and a worker that have another type, with limits or without. */
+const BESIDE: Measurement = {
+  cases: {
+    "beside-plain": PACE,
+    "beside-limited": PACE,
+    "beside-plain-cpu": CPU,
+    "beside-limited-cpu": CPU,
+  },
+  subjects: Object.fromEntries(
+    SUBJECTS.map((subject) => [subject, async (run) => beside(subject, run)]),
+  ),
+};
+
 const HELD_UP: Case = { unit: "ms", better: "lower" };
 
 /** One order on 100,000 failed jobs, and work of another process beside it. */
@@ -38,6 +54,7 @@ const GOALS: readonly Goal[] = SUBJECTS.flatMap((subject) => [
   { case: "slack-limit", subject, against: { case: "no-limit" }, atLeast: 0.85 },
   { case: "keys-10k", subject, against: { case: "no-limit" }, atLeast: 0.6 },
   { case: "beside-limited", subject, against: { case: "beside-plain" }, atLeast: 0.97 },
+  { case: "beside-limited-cpu", subject, against: { case: "beside-plain-cpu" }, atMost: 1.03 },
   { case: "bulk-retry", subject, atLeast: 10_000 },
   { case: "bulk-retry-hold-up", subject, atMost: 50 },
 ]);
@@ -52,5 +69,5 @@ export const suite: Suite = {
     const server = await startRedis();
     return { settings: { url: server.url }, [Symbol.asyncDispose]: () => server.stop() };
   },
-  measurements: [...Object.keys(MEASURES).map(measurementOf), BULK_RETRY],
+  measurements: [...Object.keys(MEASURES).map(measurementOf), BESIDE, BULK_RETRY],
 };

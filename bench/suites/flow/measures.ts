@@ -29,13 +29,11 @@ export function storeOf(subject: string, run: Run): string {
 interface Asked {
   readonly subject: string;
   readonly run: Run;
-  /** Types that the same worker serves, and of which there are no jobs. */
-  readonly beside?: readonly AnyJobType[];
 }
 
 /** Jobs a second of a type, all enqueued before. */
 async function pace(
-  { subject, run, beside = [] }: Asked,
+  { subject, run }: Asked,
   type: AnyJobType,
   counter: StartCounter,
 ): Promise<number> {
@@ -43,7 +41,7 @@ async function pace(
   await using mill = await openMillrace({
     store: storeOf(subject, run),
     namespace: `flow-${process.pid}`,
-    jobs: [type, ...beside],
+    jobs: [type],
     logger: false,
     worker: { concurrency: CONCURRENCY },
   });
@@ -77,13 +75,6 @@ function paceWith(options: Options): (asked: Asked) => Promise<number> {
   };
 }
 
-/** Jobs of a type without limits, in a store and a worker that have another type, with limits or without. */
-function paceBeside(options: Options): (asked: Asked) => Promise<number> {
-  const other = defineJob({ name: "other", ...options, run: () => {} });
-  const pacing = paceWith({});
-  return (asked) => pacing({ ...asked, beside: [other] });
-}
-
 async function batches(asked: Asked): Promise<number> {
   const counter = new StartCounter(processCounts(asked.run));
   const type = defineJob({
@@ -108,11 +99,6 @@ export const MEASURES: Readonly<Record<string, (asked: Asked) => Promise<number>
   }),
   "keys-10k": paceWith({
     limits: [{ key: (input) => (input as Numbered).n % KEYS, concurrency: 10 }],
-  }),
-  // What a type without limits pays for those of others: a second type costs a little by itself.
-  "beside-plain": paceBeside({}),
-  "beside-limited": paceBeside({
-    limits: [{ concurrency: 10 }, { key: (input) => (input as Numbered).n, concurrency: 2 }],
   }),
   unique: paceWith({ unique: true }),
   "batch-50": batches,
