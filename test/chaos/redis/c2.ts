@@ -1,8 +1,9 @@
-// C2: slots are moved from primary to primary while jobs in them are enqueued, run and settled.
+// C2: slots are moved from primary to primary while jobs in them are enqueued, run and settled, under limits too.
 import { directoryOf, roomOf } from "../../../src/stores/redis/layout.ts";
 import { Place } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { MortalCluster } from "./cluster.ts";
+import { startLimitedLoad } from "./limited-load.ts";
 import { startLoad } from "./load.ts";
 import { STEADY_WORKER, mustBeQuiet, mustHaveKept, untilDone } from "./verdict.ts";
 
@@ -21,12 +22,13 @@ export const scenario: Scenario = {
     const observer = await place.observe();
     await place.workHere(STEADY_WORKER);
     const load = startLoad(chaos, observer, { callers: 20, restMs: 20, workMs: 5 });
+    const limited = await startLimitedLoad(chaos, url);
     // The rooms of the jobs, and the directory beside them.
     const keys = Array.from(
       { length: PARTITIONS },
       (_, part) => roomOf(NAMESPACE, "work", part).name,
     );
-    keys.push(directoryOf(NAMESPACE).types);
+    keys.push(roomOf(NAMESPACE, limited.queue, 0).name, directoryOf(NAMESPACE).types);
     let moves = 0;
     let moved = 0;
     for (let round = 0; round < rounds; round += 1) {
@@ -40,6 +42,7 @@ export const scenario: Scenario = {
         moves += 1;
       }
     }
+    await limited.stop();
     await load.stop();
     await untilDone(chaos, observer);
 
