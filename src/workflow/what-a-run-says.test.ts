@@ -1,11 +1,9 @@
 // What the log is told of runs.
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type AnyJobType, defineJob } from "../core/define-job.ts";
-import { openMillrace } from "../millrace/index.ts";
 import { type Logger, type Millrace, silentLogger } from "../runtime/index.ts";
 import { defineWorkflow } from "./index.ts";
-
-const PATIENCE = { timeout: "30s" } as const;
+import { PATIENCE, working } from "./workflows.fixture.ts";
 
 interface Line {
   readonly level: string;
@@ -13,13 +11,7 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-const mills: Millrace[] = [];
-
-afterEach(async () => {
-  await Promise.all(mills.splice(0).map((mill) => mill.close()));
-});
-
-async function working(lines: Line[], ...jobs: readonly AnyJobType[]): Promise<Millrace> {
+async function saying(lines: Line[], ...jobs: readonly AnyJobType[]): Promise<Millrace> {
   const keep =
     (level: string): Logger["info"] =>
     (fields, message) => {
@@ -32,10 +24,7 @@ async function working(lines: Line[], ...jobs: readonly AnyJobType[]): Promise<M
     error: keep("error"),
     isLevelEnabled: (level: string) => level !== "debug",
   };
-  const mill = await openMillrace({ store: "memory:", jobs, logger });
-  mills.push(mill);
-  await mill.start();
-  return mill;
+  return working(jobs, logger);
 }
 
 function linesOf(lines: readonly Line[], id: string): readonly Line[] {
@@ -47,7 +36,7 @@ const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 }
 test("a run's begin and end are logged, with its id, type, attempt and duration", async () => {
   const lines: Line[] = [];
   const sum = defineWorkflow({ name: "sum", run: ({ step }) => step.job(add, 1) });
-  const mill = await working(lines, add, sum);
+  const mill = await saying(lines, add, sum);
   const receipt = await mill.enqueue(sum, null);
   expect(await receipt.result(PATIENCE)).toBe(2);
   await vi.waitFor(() => expect(linesOf(lines, receipt.id)).toHaveLength(2));
@@ -68,7 +57,7 @@ test("a run that fails says with what, and its secrets are masked", async () => 
       throw new Error(`no luck with ${(input as { secret: string }).secret}`);
     },
   });
-  const mill = await working(lines, failing);
+  const mill = await saying(lines, failing);
   const receipt = await mill.enqueue(failing, { secret: "swordfish" });
   await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
   await vi.waitFor(() => expect(linesOf(lines, receipt.id)).toHaveLength(2));
@@ -86,7 +75,7 @@ test("a run that is put out of memory says so, and so does one that is taken up"
       await step.race([(own) => own.sleep("1h"), (own) => own.waitForSignal("go")]);
     },
   });
-  const mill = await working(lines, sleeper);
+  const mill = await saying(lines, sleeper);
   const receipt = await mill.enqueue(sleeper, null);
   await vi.waitFor(async () => expect((await mill.job(receipt.id))?.state).toBe("waiting"));
   await mill.stop();
@@ -120,7 +109,7 @@ test("handlers that a run calls on its host log to it, masked, and tell its prog
     stayOnHost: true,
     run: ({ step }) => step.job(greet, { secret: "swordfish" }),
   });
-  const mill = await working(lines, greet, local);
+  const mill = await saying(lines, greet, local);
   const receipt = await mill.enqueue(local, null);
   const { id } = receipt;
   await vi.waitFor(async () => expect((await mill.job(id))?.progress).toEqual({ half: true }));

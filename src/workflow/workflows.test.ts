@@ -1,49 +1,11 @@
-// Workflows as their user sees them: steps in sequence and in parallel, time, signals, failure and undo.
-import { afterEach, describe, expect, test, vi } from "vitest";
+// Workflows as their user sees them: steps in sequence and in parallel, time, signals, failure.
+import { describe, expect, test, vi } from "vitest";
 import { defineJob } from "../core/define-job.ts";
 import type { MillraceError } from "../core/errors.ts";
-import { openMillrace } from "../millrace/index.ts";
-import type { Millrace } from "../runtime/index.ts";
-import type { AnyJobType } from "../core/define-job.ts";
 import { StepError, defineWorkflow } from "./index.ts";
-
-const mills: Millrace[] = [];
-
-async function working(...jobs: readonly AnyJobType[]): Promise<Millrace> {
-  const mill = await openMillrace({ store: "memory:", jobs, logger: false });
-  mills.push(mill);
-  await mill.start();
-  return mill;
-}
-
-afterEach(async () => {
-  await Promise.all(mills.splice(0).map((mill) => mill.close()));
-});
+import { PATIENCE, add, fail, hang, untilAborted, working } from "./workflows.fixture.ts";
 
 const run = (): void => {};
-
-/** Long enough for a busy machine. */
-const PATIENCE = { timeout: "30s" } as const;
-
-const add = defineJob({
-  name: "add",
-  run: ({ input }) => {
-    const { a, b } = input as { a: number; b: number };
-    return a + b;
-  },
-});
-const fail = defineJob({
-  name: "fail",
-  retry: { attempts: 1 },
-  run: (): number => {
-    throw new Error("no luck");
-  },
-});
-const untilAborted = ({ signal }: { readonly signal: AbortSignal }): Promise<never> =>
-  new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error));
-  });
-const hang = defineJob({ name: "hang", run: untilAborted });
 
 describe("steps", () => {
   test("run in sequence and in parallel, as jobs and as functions, and hand their results on", async () => {
@@ -58,7 +20,7 @@ describe("steps", () => {
         return { first, left, right };
       },
     });
-    const mill = await working(add, sum);
+    const mill = await working([add, sum]);
     const receipt = await mill.enqueue(sum, 1);
     expect(await receipt.result(PATIENCE)).toEqual({ first: 2, left: 12, right: 4 });
   });
@@ -75,7 +37,7 @@ describe("steps", () => {
         return step.run("bottom", () => sides);
       },
     });
-    const mill = await working(add, diamond);
+    const mill = await working([add, diamond]);
     const receipt = await mill.enqueue(diamond, null);
     await receipt.result(PATIENCE);
     const run = await mill.runs.get(receipt.id);
@@ -119,7 +81,7 @@ describe("steps", () => {
         return outcomes.map((outcome) => (outcome.ok ? outcome.output : outcome.error.message));
       },
     });
-    const mill = await working(odd, fanOut);
+    const mill = await working([odd, fanOut]);
     const results = await (await mill.enqueue(fanOut, null)).result(PATIENCE);
     expect(results).toHaveLength(40);
     expect(results[3]).toBe(3);
@@ -139,7 +101,7 @@ describe("steps", () => {
         }
       },
     });
-    const mill = await working(fail, careful);
+    const mill = await working([fail, careful]);
     expect(await (await mill.enqueue(careful, null)).result(PATIENCE)).toBe(
       "STEP_FAILED fail: no luck",
     );
@@ -173,7 +135,7 @@ describe("steps", () => {
           return [flakily, slowly];
         },
       });
-      const mill = await working(flaky, slow, stubborn);
+      const mill = await working([flaky, slow, stubborn]);
       const receipt = await mill.enqueue(stubborn, null);
       expect(await receipt.result(PATIENCE)).toEqual(["at last", "JOB_TIMEOUT"]);
       expect(tries).toEqual(["flaky 1/3", "flaky 2/3", "flaky 3/3"]);
@@ -186,7 +148,7 @@ describe("steps", () => {
       name: "parent",
       run: async ({ step }) => step.job(child, null, { retry: { attempts: 2 } }),
     });
-    const mill = await working(child, parent);
+    const mill = await working([child, parent]);
     const refused = await (
       await mill.enqueue(parent, null)
     )
@@ -204,7 +166,7 @@ describe("steps", () => {
       name: "outer",
       run: async ({ step }) => Promise.all([step.job(inner, 1), step.job(inner, 2)]),
     });
-    const mill = await working(add, inner, outer);
+    const mill = await working([add, inner, outer]);
     expect(await (await mill.enqueue(outer, null)).result(PATIENCE)).toEqual([2, 3]);
   });
 
@@ -220,7 +182,7 @@ describe("steps", () => {
         return (await step.run("same", () => shared)) === shared;
       },
     });
-    const mill = await working(keep, local);
+    const mill = await working([keep, local]);
     expect(await (await mill.enqueue(local, null)).result(PATIENCE)).toBe(true);
     expect(seen[0]).toBe(shared);
   });
@@ -239,7 +201,7 @@ describe("time and signals", () => {
         return [first, late];
       },
     });
-    const mill = await working(patient);
+    const mill = await working([patient]);
     const receipt = await mill.enqueue(patient, null);
     await mill.runs.signal(receipt.id, "go", { n: 1 });
     expect(await receipt.result(PATIENCE)).toEqual([{ n: 1 }, "WAIT_TIMEOUT"]);
@@ -257,7 +219,7 @@ describe("time and signals", () => {
         return [winner, await step.run("after", () => "after")];
       },
     });
-    const mill = await working(hang, racing);
+    const mill = await working([hang, racing]);
     const receipt = await mill.enqueue(racing, null);
     await vi.waitFor(async () => {
       expect((await mill.runs.get(receipt.id))?.steps[0]?.state).toBe("running");
@@ -278,7 +240,7 @@ describe("time and signals", () => {
         await step.waitForSignal("go");
       },
     });
-    const mill = await working(drawing);
+    const mill = await working([drawing]);
     const receipt = await mill.enqueue(drawing, null);
     await vi.waitFor(() => expect(drawn).toHaveLength(1), 20_000);
     await mill.stop();
@@ -290,114 +252,13 @@ describe("time and signals", () => {
   });
 });
 
-const loseTheWay = (): never => {
-  throw new Error("lost the way");
-};
-
-describe("undo", () => {
-  const undone: unknown[] = [];
-  const remove = defineJob({ name: "remove", run: ({ input }) => void undone.push(input) });
-  const stuck = defineJob({ name: "stuck", retry: { attempts: 1 }, run: fail.run as never });
-
-  test("runs in reverse for the steps that finished, and the run says what could not be undone", async () => {
-    undone.length = 0;
-    const saga = defineWorkflow({
-      name: "saga",
-      run: async ({ step }) => {
-        await step.job(add, { a: 1, b: 1 }, { name: "one", undo: { job: remove } });
-        await step.job(add, { a: 2, b: 2 }, { name: "two", undo: { job: stuck } });
-        await step.run("three", () => 3, { undo: (made) => void undone.push(`three ${made}`) });
-        await step.job(fail, null, { undo: { job: remove } });
-      },
-    });
-    const mill = await working(add, fail, remove, stuck, saga);
-    const receipt = await mill.enqueue(saga, null);
-    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
-    expect(undone).toEqual(["three 3", 2]);
-    const run = await mill.runs.get(receipt.id);
-    expect(run).toMatchObject({
-      state: "failed",
-      error: { code: "STEP_FAILED" },
-      undone: [3, 1],
-      notUndone: [{ step: 2, error: { message: "no luck" } }],
-    });
-    expect(run?.steps.filter(({ undoes }) => undoes !== null).map(({ undoes }) => undoes)).toEqual([
-      3, 2, 1,
-    ]);
-  });
-
-  test("goes on after one that can't be begun, and tells the first of very many that fail", async () => {
-    undone.length = 0;
-    const hopeless = defineWorkflow({
-      name: "hopeless",
-      run: async ({ step }) => {
-        await step.job(add, { a: 1, b: 1 }, { undo: { job: remove } });
-        await step.job(add, { a: 2, b: 2 }, { undo: { job: remove, input: loseTheWay } });
-        const many = Array.from({ length: 101 }, () => ({ a: 1, b: 1 }));
-        await step.map(add, many, { undo: { job: stuck } });
-        await step.job(fail, null);
-      },
-    });
-    const mill = await working(add, fail, remove, stuck, hopeless);
-    const receipt = await mill.enqueue(hopeless, null);
-    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_FAILED" });
-    expect(undone).toEqual([2]);
-    const run = await mill.runs.get(receipt.id);
-    expect(run).toMatchObject({ undone: [1], notUndoneCount: 102 });
-    expect(run?.notUndone.length).toBe(100);
-    expect(run?.notUndone[0]).toEqual({ step: 103, error: { name: "Error", message: "no luck" } });
-  });
-
-  test("follows a cancellation, which reaches the steps", async () => {
-    undone.length = 0;
-    const cancelled = defineWorkflow({
-      name: "cancelled",
-      run: async ({ step }) => {
-        await step.run("made", () => 1, { undo: (made) => void undone.push(made) });
-        await step.job(hang, null);
-      },
-    });
-    const mill = await working(hang, cancelled);
-    const receipt = await mill.enqueue(cancelled, null);
-    await vi.waitFor(async () => {
-      expect((await mill.runs.get(receipt.id))?.steps[1]?.state).toBe("running");
-    }, 20_000);
-    await mill.cancel([receipt.id], { reason: "enough" });
-    await expect(receipt.result(PATIENCE)).rejects.toMatchObject({ code: "JOB_CANCELLED" });
-    const run = await mill.runs.get(receipt.id);
-    expect(run).toMatchObject({ state: "cancelled", undone: [1] });
-    expect(run?.steps[1]?.state).toBe("cancelled");
-    expect(undone).toEqual([1]);
-  });
-
-  test("follows a deadline of the whole run", async () => {
-    undone.length = 0;
-    const late = defineWorkflow({
-      name: "late",
-      deadline: 50,
-      run: async ({ step }) => {
-        await step.run("made", () => 1, { undo: (made) => void undone.push(made) });
-        await step.sleep("1h");
-      },
-    });
-    const mill = await working(late);
-    const receipt = await mill.enqueue(late, null);
-    await expect(receipt.result(PATIENCE)).rejects.toThrow("deadline");
-    expect(await mill.runs.get(receipt.id)).toMatchObject({
-      state: "failed",
-      error: { code: "JOB_TIMEOUT" },
-      undone: [1],
-    });
-  });
-});
-
 describe("what a workflow function must not do", () => {
   test(
     "await what is no step: the run ends with an error that says so",
     { timeout: 30_000 },
     async () => {
       const stalled = defineWorkflow({ name: "stalled", run: () => new Promise<never>(() => {}) });
-      const mill = await working(stalled);
+      const mill = await working([stalled]);
       const receipt = await mill.enqueue(stalled, null);
       await expect(receipt.result(PATIENCE)).rejects.toThrow("no step");
     },
