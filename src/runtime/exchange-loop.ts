@@ -269,7 +269,7 @@ export class ExchangeLoop {
     if (!this.#parts.isAttached()) return undefined;
     const nowMs = this.#parts.monotonicMs();
     runs.makeRoom(nowMs);
-    const room = runs.room(concurrency, nowMs);
+    const room = runs.room(concurrency, slots.free, nowMs);
     this.#isHeldBack = room.isHeldBack && runs.size > 0;
     return this.#requestOf(slots.offers(room.room));
   }

@@ -105,3 +105,16 @@ describe("a run", () => {
     expect(heard).toEqual([`told ${CHILD}`]);
   });
 });
+
+describe("room for runs", () => {
+  test.each([
+    ["as many as there are slots, though jobs have them all", 0, 0, 10],
+    ["no more than that while no slot is free", 10, 0, 0],
+    ["as many more as slots are free", 10, 4, 4],
+    ["twice the slots at most", 18, 4, 2],
+    ["none beyond that", 20, 4, 0],
+  ])("is %s", (_, held, free, room) => {
+    for (let index = 0; index < held; index += 1) runs.begin(claimOf(`${RUN}-${index}`), type);
+    expect(runs.room(10, free, 0)).toEqual({ room, isHeldBack: true });
+  });
+});
