@@ -92,6 +92,13 @@ describe("a live block", () => {
     );
   });
 
+  it("cuts what is seen of a line, and no colour in two", () => {
+    const out = terminal(4);
+    const block = new LiveBlock(out);
+    block.draw(["\u001b[32mgreen\u001b[39m and \u001b[2mfaint\u001b[22m"]);
+    expect(String(out.read())).toBe("\u001b[32mgree\u001b[39m\u001b[2m\u001b[22m\n");
+  });
+
   it("prints only the lines that stay where there is no terminal", () => {
     const out = new PassThrough();
     const block = new LiveBlock(out);

@@ -1,5 +1,6 @@
 // A block of lines at the bottom of a terminal that is drawn again and again, with lines above it that stay.
 import type { WriteStream } from "node:tty";
+import { cutTo } from "./output.ts";
 
 const CLEAR_TO_END = "\u001b[J";
 
@@ -58,6 +59,6 @@ export class LiveBlock {
 
   /** A line that wrapped would take two and spoil the count. */
   #cut(line: string): string {
-    return "columns" in this.#out ? line.slice(0, this.#out.columns) : line;
+    return "columns" in this.#out ? cutTo(line, this.#out.columns) : line;
   }
 }

@@ -51,11 +51,26 @@ export function paintState(state: JobState): string {
 }
 
 // oxlint-disable-next-line no-control-regex -- the escape sequences of colours have no width
-const COLOUR = /\u001b\[[0-9;]*m/g;
+const COLOURS = /(\u001b\[[0-9;]*m)/g;
 
 /** Columns that a text takes on a terminal. */
 export function widthOf(text: string): number {
-  return text.replaceAll(COLOUR, "").length;
+  return text.replaceAll(COLOURS, "").length;
+}
+
+/** Cuts a line at the screen's edge. The escape sequences of colours are passed on whole. */
+export function cutTo(line: string, columns: number): string {
+  let width = 0;
+  let text = "";
+  for (const part of line.split(COLOURS)) {
+    if (part.startsWith("\u001b")) {
+      text += part;
+      continue;
+    }
+    text += part.slice(0, Math.max(0, columns - width));
+    width += part.length;
+  }
+  return text;
 }
 
 /** Lines of a table: the head, then the rows, columns aligned. Columns of numbers stand right. */

@@ -5,7 +5,7 @@ import { formatDuration } from "../core/index.ts";
 import type { QueueRecord, WorkerRecord } from "../core/index.ts";
 import type { EventView, Operations } from "../runtime/index.ts";
 import type { Connection } from "./connection.ts";
-import { clean, paint, table } from "./output.ts";
+import { clean, cutTo, paint, table } from "./output.ts";
 
 /** Over how long rates are averaged: short enough to see a change, long enough not to flicker. */
 const RATE_WINDOW_MS = 10_000;
@@ -190,29 +190,13 @@ async function drawable(
 /** Redraws in place: no clearing first, so that nothing flickers. */
 function draw(lines: readonly string[]): void {
   const columns = screenColumns();
-  const text = lines.map((line) => fit(line, columns) + CLEAR_REST_OF_LINE).join("\r\n");
+  const text = lines.map((line) => cutTo(line, columns) + CLEAR_REST_OF_LINE).join("\r\n");
   process.stdout.write(HOME + text + CLEAR_BELOW);
 }
 
 /** A terminal that does not know its size says 0. */
 function screenColumns(): number {
   return process.stdout.columns || 80;
-}
-
-/** Cuts a line at the screen's edge; escape sequences have no width. */
-function fit(line: string, columns: number): string {
-  let width = 0;
-  let text = "";
-  // oxlint-disable-next-line no-control-regex -- colours are passed on whole
-  for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
-    if (part.startsWith("\u001b")) {
-      text += part;
-      continue;
-    }
-    text += part.slice(0, Math.max(0, columns - width));
-    width += part.length;
-  }
-  return text;
 }
 
 function listenForKeys(onEnd: () => void): { readonly stop: () => void } {
