@@ -61,7 +61,7 @@ export const createDatabase = defineJob({
     breakAs(input.fault, job.attempt, "the database has no room");
     const path = pathOf(input, "database.json");
     const standing = await readJson<{ pid: number; port: number }>(path);
-    if (standing !== null && (await isListening(standing.port))) return standing;
+    if (standing !== null && (await isAnswering(standing.port))) return standing;
     const child = spawn(process.execPath, ["-e", DATABASE, String(input.port)], {
       detached: true,
       stdio: "ignore",
@@ -69,7 +69,10 @@ export const createDatabase = defineJob({
     child.unref();
     const database = { pid: child.pid ?? 0, port: input.port };
     await writeJson(path, database);
-    while (!(await isListening(input.port))) await sleep(20, undefined, { signal });
+    while (!(await isAnswering(input.port))) {
+      if (child.exitCode !== null) throw new Error(`the database ended with ${child.exitCode}`);
+      await sleep(20, undefined, { signal });
+    }
     return database;
   },
 });
@@ -88,7 +91,7 @@ export const removeDatabase = defineJob({
       // Gone already: that is what was asked for.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
-    while (await isListening(database.port)) await sleep(20, undefined, { signal });
+    while (await isAnswering(database.port)) await sleep(20, undefined, { signal });
     await rm(path, { force: true });
   },
 });
@@ -169,14 +172,17 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
-/** Whether something listens on a port of this machine. */
-export async function isListening(port: number): Promise<boolean> {
+/** Whether a database of a tenant answers on a port of this machine. */
+export async function isAnswering(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
+    const socket = connect({ port, host: "127.0.0.1", timeout: 1_000 });
+    // A connection alone says nothing: one to a free port may get that port for its own end, and so meet itself.
+    socket.once("data", () => {
       socket.destroy();
       resolve(true);
     });
+    socket.once("timeout", () => socket.destroy());
     socket.once("error", () => resolve(false));
+    socket.once("close", () => resolve(false));
   });
 }

@@ -7,7 +7,7 @@ import { type RunView, graphs, openMillrace, prepareGraph } from "millrace";
 import { describe, expect, test } from "vitest";
 import { digestFile, digestFiles } from "../../examples/workflows/digest-files.ts";
 import { provisionTenant } from "../../examples/workflows/provision-tenant.ts";
-import { isListening, removeDatabase, tenantJobs } from "../../examples/workflows/tenant-jobs.ts";
+import { isAnswering, removeDatabase, tenantJobs } from "../../examples/workflows/tenant-jobs.ts";
 import { scratch } from "../cli/command-line.ts";
 
 const open = (): ReturnType<typeof openMillrace> =>
@@ -48,7 +48,7 @@ describe("provisioning a tenant", () => {
     });
     const entry = await receipt.result();
     try {
-      expect(await isListening(entry.port)).toBe(true);
+      expect(await isAnswering(entry.port)).toBe(true);
       expect(JSON.parse(await readFile(join(root.path, "acme/registered.json"), "utf8"))).toEqual(
         entry,
       );
@@ -73,7 +73,7 @@ describe("provisioning a tenant", () => {
     expect(run).toMatchObject({ state: "failed", notUndone: [] });
     const network = run?.steps[0]?.output as { readonly port: number } | undefined;
     expect(network?.port).toBeGreaterThan(0);
-    expect(await isListening(network?.port ?? 0)).toBe(false);
+    expect(await isAnswering(network?.port ?? 0)).toBe(false);
     expect(run?.undone.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
     // The network was made first, so it goes last.
     expect(run?.steps.at(-1)).toMatchObject({ type: "tenant/remove-network", undoes: 1 });
