@@ -1,5 +1,5 @@
 // Steps that end, what owners say of their runs then, and the steps that they make: one act, where one server has it all.
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import type { ClaimedJob, ExchangeReply, Settlement } from "../../src/core/store.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
@@ -17,6 +17,7 @@ import {
   outcomes,
 } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 
 // A server of its own: what others call would be told too, and it runs out of memory.
@@ -29,11 +30,19 @@ afterAll(() => server.stop());
 const QUEUES = ["flow", "other-flow", "step", "other-step"] as const;
 const OFFERS = QUEUES.map((queue) => offerOf(queue));
 
-async function inWorld(run: (world: World) => Promise<void>, url = server.url): Promise<void> {
+interface Way {
+  readonly url?: string;
+  readonly deadlineMs?: number;
+}
+
+async function inWorld(
+  run: (world: World) => Promise<void>,
+  { url = server.url, deadlineMs = 10_000 }: Way = {},
+): Promise<void> {
   const clock = createTestClock();
   await withWorld(
     {
-      open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
+      open: ({ namespace }) => openRedisStore({ url, namespace, clock, deadlineMs }),
       advance: clock.advance,
       isShared: true,
       capabilities: CAPABILITIES,
@@ -249,17 +258,84 @@ test("a node of a Cluster that is addressed as one server has it done call by ca
   onTestFinished(() => node.stop());
   await node.client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
   await expect.poll(() => node.client.call("CLUSTER", "INFO")).toContain("cluster_state:ok");
+  await inWorld(
+    async (world) => {
+      const owner = await world.worker({ offers: OFFERS });
+      const { run, child } = await begin(world, owner, "flow", "step");
+      const made = step(world);
+      const reply = await sayWith(world, owner, {
+        settlements: [settling(child)],
+        words: [{ run, from: 1, after: child, makes: [made] }],
+      });
+      expect(reply.settled).toMatchObject([{ accepted: true }]);
+      expect(reply.advanced).toMatchObject([{ accepted: true }]);
+      expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: child.id }]);
+      expect(await world.record(made.id)).toMatchObject({ state: "ready" });
+    },
+    { url: node.url },
+  );
+});
+
+async function startProxy(): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: server.port });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  return proxy;
+}
+
+test("an act whose reply is lost is answered as if it was not, and done once", async () => {
+  const proxy = await startProxy();
+  const url = `redis://127.0.0.1:${proxy.port}`;
+  await inWorld(
+    async (world) => {
+      const owner = await world.worker({ offers: OFFERS });
+      const { run, child } = await begin(world, owner, "flow", "step");
+      const made = step(world, { token: "mine.1" });
+      proxy.loseReplies(1);
+      const reply = await sayWith(world, owner, {
+        settlements: [settling(child)],
+        words: [{ run, from: 1, after: child, makes: [made] }],
+      });
+      expect(proxy.lost).toBe(1);
+      expect(reply.settled).toEqual([{ accepted: true, state: "succeeded" }]);
+      expect(reply.advanced).toMatchObject([{ accepted: true, claimed: [made.id] }]);
+      const { entries, facts } = await recordOfRun(world.store, run.id);
+      expect(entries).toHaveLength(2);
+      expect(facts).toMatchObject([{ key: child.id }]);
+      expect(await world.record(made.id)).toMatchObject({ state: "running", token: "mine.1" });
+    },
+    { url },
+  );
+});
+
+/** Within it a busy machine answers all but what is held up. */
+const DEADLINE_MS = 2_000;
+const PATIENCE_MS = 15_000;
+
+test("an act without an answer until the deadline is taken up by who says the same again", async () => {
+  const proxy = await startProxy();
+  const way = { url: `redis://127.0.0.1:${proxy.port}`, deadlineMs: DEADLINE_MS };
   await inWorld(async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { run, child } = await begin(world, owner, "flow", "step");
-    const made = step(world);
-    const reply = await sayWith(world, owner, {
+    const made = step(world, { token: "mine.1" });
+    const said = {
       settlements: [settling(child)],
       words: [{ run, from: 1, after: child, makes: [made] }],
-    });
-    expect(reply.settled).toMatchObject([{ accepted: true }]);
-    expect(reply.advanced).toMatchObject([{ accepted: true }]);
-    expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: child.id }]);
-    expect(await world.record(made.id)).toMatchObject({ state: "ready" });
-  }, node.url);
+    };
+    proxy.stall();
+    await expect(sayWith(world, owner, said)).rejects.toMatchObject({ code: "STORE_BUSY" });
+    proxy.mend();
+    await vi.waitFor(async () => {
+      const again = await sayWith(world, owner, said);
+      expect(again.settled).toEqual([{ accepted: true, state: "succeeded" }]);
+    }, PATIENCE_MS);
+    await vi.waitFor(async () => {
+      const { entries, facts } = await recordOfRun(world.store, run.id);
+      expect({ entries: entries.length, facts: facts.length }).toEqual({ entries: 2, facts: 1 });
+    }, PATIENCE_MS);
+    // Nobody waits for the step that was handed over: it is for others.
+    await vi.waitFor(async () => {
+      expect(await world.record(made.id)).toMatchObject({ state: "ready", parent: run.id });
+    }, PATIENCE_MS);
+  }, way);
 });
