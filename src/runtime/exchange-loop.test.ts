@@ -1,5 +1,6 @@
 // The exchanges of a worker: what is settled and claimed beside each other. On the store in memory.
 import { describe, expect, test } from "vitest";
+import { defineJob } from "../core/define-job.ts";
 import type { Store } from "../core/store.ts";
 import { type Bench, SLOTS, openLoop } from "./exchange-loop.fixture.ts";
 
@@ -73,6 +74,31 @@ describe("a worker whose jobs end fast", () => {
     bench.loop.start();
     await workThrough(bench, 1_000);
     expect(claimedBeside).toBeGreaterThan(10);
+  });
+
+  test("asks again and again for types that it does not claim ahead", async () => {
+    let [ofOthers, inARow, most] = [0, 0, 0];
+    const bench = await openLoop({
+      jobs: 1_000,
+      meddle: ({ claim }, pass) => {
+        if (claim !== undefined) {
+          const isWhole = claim.offers.some(({ type }) => type === "rare");
+          ofOthers += isWhole ? 1 : 0;
+          inARow = isWhole ? 0 : inARow + 1;
+          most = Math.max(most, inARow);
+        }
+        // A call takes its time.
+        bench.advance(5);
+        return pass();
+      },
+    });
+    const limits = [{ concurrency: 1 }];
+    bench.slots.serve(defineJob({ name: "rare", limits, run: () => null }), 0);
+    bench.loop.start();
+    await workThrough(bench, 1_000);
+    expect(most).toBeGreaterThan(2);
+    expect(most).toBeLessThan(20);
+    expect(ofOthers).toBeGreaterThan(2);
   });
 
   test("has one claim under way at a time, and never two whose tokens meet", async () => {

@@ -18,6 +18,7 @@ import { Slack } from "./slack.ts";
 import type { Slots } from "./slots.ts";
 import { startTimer } from "./timer.ts";
 import { Unanswered } from "./unanswered.ts";
+import { WholeClaims } from "./whole-claims.ts";
 import { ageOf, lookAgainInMs, youthLeftMs } from "./youth.ts";
 
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
@@ -46,6 +47,7 @@ export class ExchangeLoop {
   readonly #signal = new Signal();
   readonly #ahead = new AheadJobs();
   readonly #slack = new Slack();
+  readonly #wholeClaims = new WholeClaims();
   readonly #tokenNonce = randomBytes(16).toString("base64url");
   #settlements: Ended[] = [];
   readonly #underWay = new UnderWay();
@@ -271,6 +273,7 @@ export class ExchangeLoop {
     runs.makeRoom(nowMs);
     const room = runs.room(concurrency, slots.free, nowMs);
     this.#isHeldBack = room.isHeldBack && runs.size > 0;
+    if (slots.unheld > 0) this.#wholeClaims.note(nowMs);
     return this.#requestOf(slots.offers(room.room));
   }
 
@@ -313,8 +316,10 @@ export class ExchangeLoop {
   #claimAhead(beginning: number, nowMs: number, times = 1): void {
     const { slots, concurrency, isAttached } = this.#parts;
     if (!this.#mayHaveWork || this.#isClaiming || this.#isClosing || !isAttached()) return;
-    const wanted = this.#ahead.wanted(concurrency, beginning, nowMs, times);
     const hasSlack = this.#slack.isThere(nowMs);
+    // What is held begins, and the exchange that settles it finds slots and no claim under way.
+    if (slots.servesOthers(hasSlack) && this.#wholeClaims.isDue(nowMs)) return;
+    const wanted = this.#ahead.wanted(concurrency, beginning, nowMs, times);
     const claim = wanted > 0 ? this.#requestOf(slots.offersAhead(wanted, hasSlack)) : undefined;
     if (claim === undefined) return;
     this.#mayHaveOthers = slots.servesOthers(hasSlack);

@@ -40,6 +40,11 @@ export class Slots {
     return this.#free;
   }
 
+  /** Slots that nothing has: not even a job that was claimed ahead. At most 0: there are none. */
+  get unheld(): number {
+    return this.#free - this.#held;
+  }
+
   withdraw(type: string): void {
     this.#served.delete(type);
   }
@@ -106,7 +111,7 @@ export class Slots {
 
   /** What can be claimed, with so much room for workflow runs; `undefined`: nothing. */
   offers(roomForRuns: number): Offered | undefined {
-    const slots = this.#free - this.#held;
+    const slots = this.unheld;
     const capacity = Math.min(slots > 0 ? slots : roomForRuns, MAX_CLAIM_BATCH);
     return this.#offersOf(capacity, (type) => (type.workflow === undefined ? slots : roomForRuns));
   }
