@@ -306,11 +306,8 @@ export class ExchangeLoop {
 
   /** While a settlement is under way: claims what comes after what is held, so that the store has that to do next. */
   #claimFurther(): void {
-    // What others wait for, runs and limits without slack, is asked for by an exchange that finds no claim under way.
-    const nowMs = this.#parts.monotonicMs();
-    const { slots } = this.#parts;
-    if (this.#underWay.settlements === 0 || slots.servesOthers(this.#slack.isThere(nowMs))) return;
-    this.#claimAhead(0, nowMs, FURTHER_TIMES);
+    if (this.#underWay.settlements === 0) return;
+    this.#claimAhead(0, this.#parts.monotonicMs(), FURTHER_TIMES);
   }
 
   #claimAhead(beginning: number, nowMs: number, times = 1): void {
