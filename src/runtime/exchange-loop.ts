@@ -5,6 +5,7 @@ import type { ClaimRequest, ClaimedJob, ExchangeReply } from "../core/store.ts";
 import type { JobId } from "../core/ids.ts";
 import { AheadJobs } from "./ahead.ts";
 import { createBackoff } from "./backoff.ts";
+import { claimOf } from "./children.ts";
 import {
   type Ended,
   type ExchangeLoopParts,
@@ -12,7 +13,7 @@ import {
   UnderWay,
   countFresh,
 } from "./exchange-parts.ts";
-import { HELD_BACK_LOOK_MS, type Sent, claimOf } from "./held-runs.ts";
+import { HELD_BACK_LOOK_MS, type Sent } from "./held-runs.ts";
 import { Signal } from "./signal.ts";
 import { Slack } from "./slack.ts";
 import type { Slots } from "./slots.ts";

@@ -4,15 +4,9 @@ import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { type JsonText, type LogLevel, isTerminal } from "../core/job.ts";
 import { SlidingMap } from "../core/sliding-map.ts";
-import type {
-  Advance,
-  AdvanceOutcome,
-  AdvanceReply,
-  ChildJob,
-  Ending,
-  RunNews,
-} from "../core/run.ts";
+import type { Advance, AdvanceOutcome, AdvanceReply, ChildJob, RunNews } from "../core/run.ts";
 import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import { claimOf, endingOf, lengthOf } from "./children.ts";
 import { EarlyNews } from "./early-news.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
@@ -365,44 +359,5 @@ function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Rese
     ...word,
     ...(children === undefined ? {} : { children }),
     ...(after.length === 0 ? {} : { after }),
-  };
-}
-
-function lengthOf(outcome: SettleOutcome): number {
-  return outcome.kind === "succeeded" ? outcome.result.length : 0;
-}
-
-/** What a parent is told of a child that ended here: as the store will write it. */
-function endingOf(claimed: ClaimedJob, outcome: SettleOutcome, worker: string): Ending {
-  const base = {
-    attempts: outcome.kind === "cancelled" ? claimed.attempt - 1 : claimed.attempt,
-    worker,
-    startedAtMs: claimed.startedAtMs,
-    finishedAtMs: Date.now(),
-  };
-  if (outcome.kind === "succeeded") {
-    return { ...base, state: "succeeded", result: JSON.parse(outcome.result) as unknown };
-  }
-  const state = outcome.kind === "failed" ? "failed" : "cancelled";
-  return { ...base, state, ...("error" in outcome ? { error: outcome.error } : {}) };
-}
-
-/** A child as its parent's owner claims it, in the act that enqueued it. */
-export function claimOf(child: ChildJob, parent: JobId, nowMs: number): ClaimedJob {
-  return {
-    id: child.id,
-    type: child.type,
-    queue: child.queue,
-    input: child.input,
-    token: child.token ?? "",
-    attempt: 1,
-    crashes: 0,
-    enqueuedAtMs: nowMs,
-    dueAtMs: nowMs,
-    startedAtMs: nowMs,
-    tags: child.tags ?? [],
-    parent,
-    ...(child.retention === undefined ? {} : { retention: child.retention }),
-    ...(child.terms === undefined ? {} : { terms: child.terms }),
   };
 }
