@@ -4,6 +4,13 @@ import type { ClaimedJob } from "../core/store.ts";
 
 /** As many are claimed ahead as end here in this time: they begin before it is over. */
 const AHEAD_MS = 20;
+/**
+ * So many times its slots a worker holds or has asked for, where its jobs end fast: what begins next, and what the store
+ * claims while that is begun. Measured on SQLite and on Redis (disk of 0.1 ms, real-time priority): with one time the
+ * store had nothing to do for a fifth of the time, from the answer to a settlement until the next claim came; with two
+ * it processed 79,000 jobs/s instead of 65,000 and 134,000 instead of 115,000.
+ */
+export const FURTHER_TIMES = 2;
 /** Longest time that a job is held before it begins; then it is given back, so that an idle worker can have it. */
 export const LONGEST_HOLD_MS = 50;
 /** After jobs had to be given back nothing is claimed ahead for so long: the handlers have become slow. */

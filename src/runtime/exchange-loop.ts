@@ -1,19 +1,19 @@
 // The exchanges of a worker: one settles what ended and claims what fits, beside it one at most claims ahead.
-import { randomBytes } from "node:crypto";
-import type { AdvanceReply, ChildJob } from "../core/run.ts";
 import type { ClaimRequest, ClaimedJob, ExchangeReply } from "../core/store.ts";
 import type { JobId } from "../core/ids.ts";
-import { AheadJobs } from "./ahead.ts";
+import { AheadJobs, FURTHER_TIMES } from "./ahead.ts";
 import { createBackoff } from "./backoff.ts";
-import { claimOf } from "./children.ts";
+import { ClaimTokens } from "./claim-tokens.ts";
 import {
   type Ended,
   type ExchangeLoopParts,
   type Exchanged,
   UnderWay,
   countFresh,
+  toRequest,
 } from "./exchange-parts.ts";
-import { HELD_BACK_LOOK_MS, type Sent } from "./held-runs.ts";
+import { HELD_BACK_LOOK_MS } from "./held-runs.ts";
+import { ReservedSlots } from "./reserved-slots.ts";
 import { Signal } from "./signal.ts";
 import { Slack } from "./slack.ts";
 import type { Slots } from "./slots.ts";
@@ -24,13 +24,6 @@ import { ageOf, lookAgainInMs, youthLeftMs } from "./youth.ts";
 
 /** Most settlements in one exchange: bounds the message; the rest go with the next one. */
 const MAX_SETTLEMENTS = 1_000;
-/**
- * So many times its slots a worker holds or has asked for, where its jobs end fast: what begins next, and what the store
- * claims while that is begun. Measured on SQLite and on Redis (disk of 0.1 ms, real-time priority): with one time the
- * store had nothing to do for a fifth of the time, from the answer to a settlement until the next claim came; with two
- * it processed 79,000 jobs/s instead of 65,000 and 134,000 instead of 115,000.
- */
-const FURTHER_TIMES = 2;
 /** Tries to hand in the last settlements on the way out, before the store is given up; the lease ends them anyway. */
 const MAX_CLOSING_FAILURES = 5;
 
@@ -49,7 +42,8 @@ export class ExchangeLoop {
   readonly #ahead = new AheadJobs();
   readonly #slack = new Slack();
   readonly #wholeClaims = new WholeClaims();
-  readonly #tokenNonce = randomBytes(16).toString("base64url");
+  readonly #tokens = new ClaimTokens();
+  readonly #reserved: ReservedSlots;
   #settlements: Ended[] = [];
   readonly #underWay = new UnderWay();
   readonly #backoff = createBackoff();
@@ -58,13 +52,10 @@ export class ExchangeLoop {
     this.#settlements.push(...again.map((ended) => ({ ...ended, isSaidAgain: true as const })));
     this.#signal.notify();
   });
-  #nextToken = 1;
   /** Jobs asked for by the claim under way ahead of free slots. */
   #asked = 0;
   /** Fewer runs were asked for than the memory holds: some may only wait by and by. */
   #isHeldBack = false;
-  /** Slots that children may get by what is being gathered: the store has answered, or will by then, for who had them. */
-  #reservable = 0;
   #mayHaveWork = true;
   #bornAtMs = 0;
   /** The same of types that are not claimed ahead. */
@@ -75,6 +66,9 @@ export class ExchangeLoop {
 
   constructor(parts: ExchangeLoopParts) {
     this.#parts = parts;
+    this.#reserved = new ReservedSlots(parts.slots, this.#tokens, () => {
+      this.#mayHaveWork = true;
+    });
   }
 
   get isRunning(): boolean {
@@ -200,7 +194,7 @@ export class ExchangeLoop {
   async #exchange(exchanged: Exchanged): Promise<void> {
     this.#underWay.add(exchanged);
     try {
-      const replying = this.#send(exchanged);
+      const replying = this.#parts.store.exchange(toRequest(exchanged));
       // Once the settlements are on their way: the store goes on with it when it has settled them.
       queueMicrotask(() => this.#claimFurther());
       const reply = await replying;
@@ -238,8 +232,8 @@ export class ExchangeLoop {
   #gather(): Exchanged | undefined {
     if (!this.#underWay.mayAdd) return undefined;
     const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
-    this.#reservable = this.#unclaimed + countFresh(batch);
-    const words = this.#parts.runs.take(batch, (child) => this.#reserve(child));
+    this.#reserved.allow(this.#unclaimed + countFresh(batch));
+    const words = this.#parts.runs.take(batch, (child) => this.#reserved.reserve(child));
     if (this.#underWay.size > 0 && words.length === 0) return undefined;
     // One claim at a time: what a worker may be given depends on what it holds.
     const mayHave = (this.#mayHaveWork || this.#mayHaveOthers) && !this.#isClaiming;
@@ -250,20 +244,11 @@ export class ExchangeLoop {
     return { worker: this.#parts.workerId(), batch, words, claim };
   }
 
-  #send({ worker, batch, words, claim }: Exchanged): Promise<ExchangeReply> {
-    return this.#parts.store.exchange({
-      worker,
-      settlements: batch.map(({ settlement }) => settlement),
-      ...(words.length === 0 ? {} : { advances: words.map(({ advance }) => advance) }),
-      ...(claim === undefined ? {} : { claim }),
-    });
-  }
-
   #putBack({ worker, batch, words }: Exchanged): void {
     // Where the lease was lost meanwhile the claims are void, and so is what was to be said of them.
     if (worker === this.#parts.workerId()) this.#settlements = [...batch, ...this.#settlements];
     this.#parts.runs.putBack(words);
-    this.#unreserve(words, null);
+    this.#reserved.unreserve(words, null);
     this.#mayHaveWork = true;
   }
 
@@ -280,13 +265,10 @@ export class ExchangeLoop {
 
   #requestOf(offered: ReturnType<Slots["offers"]>): ClaimRequest | undefined {
     if (offered === undefined) return undefined;
-    const firstToken = this.#nextToken;
-    // No range is used twice, whatever becomes of the request.
-    this.#nextToken += offered.capacity;
     this.#mayHaveWork = false;
     const { labels } = this.#parts;
-    const age = ageOf(this.#youthLeftMs);
-    return { ...offered, labels, tokenNonce: this.#tokenNonce, firstToken, ...age };
+    const tokens = this.#tokens.range(offered.capacity);
+    return { ...offered, labels, ...tokens, ...ageOf(this.#youthLeftMs) };
   }
 
   get #youthLeftMs(): number {
@@ -375,7 +357,7 @@ export class ExchangeLoop {
       this.#parts.onSettled(ended, answer);
     }
     this.#ahead.noteEnded(batch.length, this.#parts.monotonicMs());
-    const handedOver = this.#unreserve(words, reply.advanced ?? []);
+    const handedOver = this.#reserved.unreserve(words, reply.advanced ?? []);
     if (handedOver.length > 0) this.#parts.begin(handedOver);
     for (const [index, word] of words.entries()) {
       this.#parts.runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
@@ -384,33 +366,6 @@ export class ExchangeLoop {
     // What was claimed under a lease that was lost meanwhile is void.
     this.#receive(worker === this.#parts.workerId() ? reply.claimed : []);
     this.#parts.onProgress();
-  }
-
-  /** Reserves a slot for a child that a run would hand to this worker. */
-  #reserve(child: ChildJob): string | null {
-    if (this.#reservable <= 0 || !this.#parts.slots.reserve(child)) return null;
-    this.#reservable -= 1;
-    this.#nextToken += 1;
-    return `${this.#tokenNonce}.${this.#nextToken - 1}`;
-  }
-
-  /** Gives up the reserved slots, and gives back the children that were handed over. */
-  #unreserve(words: readonly Sent[], replies: readonly AdvanceReply[] | null): ClaimedJob[] {
-    const handedOver: ClaimedJob[] = [];
-    for (const [index, { advance }] of words.entries()) {
-      const reply = replies?.[index];
-      for (const child of advance.children ?? []) {
-        if (child.token === undefined) continue;
-        this.#parts.slots.give(child.type);
-        if (reply?.accepted === true && reply.claimed.includes(child.id)) {
-          handedOver.push(claimOf(child, advance.id, reply.nowMs));
-        } else {
-          // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.
-          this.#mayHaveWork = true;
-        }
-      }
-    }
-    return handedOver;
   }
 
   #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {

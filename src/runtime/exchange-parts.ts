@@ -1,5 +1,12 @@
 // What the exchanges of a worker are made of: what goes into one, and what they need of their worker.
-import type { ClaimRequest, ClaimedJob, SettleReply, Settlement, Store } from "../core/store.ts";
+import type {
+  ClaimRequest,
+  ClaimedJob,
+  ExchangeRequest,
+  SettleReply,
+  Settlement,
+  Store,
+} from "../core/store.ts";
 import type { HeldRuns, Sent } from "./held-runs.ts";
 import type { Slots } from "./slots.ts";
 
@@ -40,6 +47,16 @@ export interface Exchanged {
   readonly batch: readonly Ended[];
   readonly words: readonly Sent[];
   readonly claim: ClaimRequest | undefined;
+}
+
+/** The same as the store is asked. */
+export function toRequest({ worker, batch, words, claim }: Exchanged): ExchangeRequest {
+  return {
+    worker,
+    settlements: batch.map(({ settlement }) => settlement),
+    ...(words.length === 0 ? {} : { advances: words.map(({ advance }) => advance) }),
+    ...(claim === undefined ? {} : { claim }),
+  };
 }
 
 /** How many were not said before. */
