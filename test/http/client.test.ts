@@ -101,5 +101,5 @@ test("a service that is not there is told as such", async () => {
     message: expect.stringContaining("can't be reached") as string,
   });
   await expect(gone.subscribe({}, () => {})).rejects.toMatchObject({ code: "SERVICE_UNREACHABLE" });
-  expect(() => createHttpOperations({ url: "nonsense" })).toThrow("expected one like");
+  expect(() => createHttpOperations({ url: "nonsense" })).toThrow("expected that of a service");
 });
