@@ -51,9 +51,10 @@ export function lastSaying(
   const guard = Buffer.from(`s${speaker.worker}\0${token}`);
   const base = { ...elsewhere, id, guard, entries };
   const decided = decideLast(speaker, read, advance);
-  // Refused by the script too, which says whether it is kept at all.
+  // Refused by the script too, which says whether it is kept at all. With its texts it could look like a word kept before.
   if (decided === null) {
-    return { advance, ending: null, word: { ...base, kind: "r", from: -1, known: null } };
+    const word: Word = { ...base, entries: [], kind: "r", from: -1, known: null };
+    return { advance, ending: null, word };
   }
   const isLetGo = next.kind === "release" && entries.length === 0;
   const isKept = decided.transition.kind === "changed";

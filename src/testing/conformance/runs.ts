@@ -57,6 +57,20 @@ export const runsTopic: Topic = {
       },
     },
     {
+      name: "refuse a last word that leaves some out, whatever the number of its texts",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        assert.ok((await say(world, owner, run, { entries: ['"a"'] })).accepted);
+        const next = { kind: "parked", delayMs: null, facts: 0 } as const;
+        for (const entries of [[], ['"b"', '"c"'], ['"b"', '"c"', '"d"']]) {
+          const late = await say(world, owner, run, { entries, next });
+          assert.deepEqual(late, { accepted: false, why: "stale" }, `with ${entries.length}`);
+        }
+        assert.deepEqual((await recordOfRun(world.store, run.id)).entries, ['"a"']);
+      },
+    },
+    {
       name: "refuse the word of a claim that was superseded, and of a job that is not kept",
       needs: NEEDS,
       async run(world) {
