@@ -4,8 +4,8 @@ import { defineJob } from "../core/define-job.ts";
 import { type Bench, makeId, openLoop } from "./exchange-loop.fixture.ts";
 
 describe("runs in memory", () => {
-  /** A loop whose store answers what runs say when it is told to, and three runs in its memory. */
-  async function openRuns(): Promise<{
+  /** A loop whose store answers what runs say when it is told to, and runs in its memory. */
+  async function openRuns(tokens: readonly string[]): Promise<{
     readonly bench: Bench;
     readonly said: string[][];
     readonly answers: PromiseWithResolvers<void>[];
@@ -25,7 +25,7 @@ describe("runs in memory", () => {
         return { settled: [], claimed: [], lookAgainInMs: null, advanced };
       },
     });
-    for (const token of ["a", "b", "c"]) {
+    for (const token of tokens) {
       const job = { id: makeId("flow"), type: "flow", queue: "flow", input: "null", tags: [] };
       const times = { enqueuedAtMs: 0, dueAtMs: 0, startedAtMs: 0 };
       bench.runs.begin({ ...job, ...times, token, attempt: 1, crashes: 0 }, FLOW);
@@ -44,7 +44,7 @@ describe("runs in memory", () => {
   const FLOW = defineJob({ name: "flow", run: () => null });
 
   test("say theirs while the store keeps what another said, in one exchange beside that", async () => {
-    const { said, answers, say } = await openRuns();
+    const { said, answers, say } = await openRuns(["a", "b", "c"]);
     const first = say(0);
     await expect.poll(() => said).toEqual([["a"]]);
     const second = say(1);
@@ -60,8 +60,17 @@ describe("runs in memory", () => {
     expect(await Promise.all([first, third])).toEqual([true, true]);
   });
 
+  test("say theirs in two halves where many speak at once, so that either has something to wait for", async () => {
+    const tokens = Array.from({ length: 40 }, (_, index) => `token-${index}`);
+    const { said, answers, say } = await openRuns(tokens);
+    const all = tokens.map((_, run) => say(run));
+    await expect.poll(() => said).toEqual([tokens.slice(0, 20), tokens.slice(20)]);
+    for (const answer of answers) answer.resolve();
+    expect(await Promise.all(all)).toEqual(tokens.map(() => true));
+  });
+
   test("say it again after a failure, once the store has answered for what was beside it", async () => {
-    const { said, answers, say } = await openRuns();
+    const { said, answers, say } = await openRuns(["a", "b", "c"]);
     const both = [say(0)];
     await expect.poll(() => said).toEqual([["a"]]);
     both.push(say(1));

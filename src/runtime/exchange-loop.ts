@@ -213,7 +213,7 @@ export class ExchangeLoop {
   /** Until all is answered, or runs have words that can go beside what is under way. */
   async #untilMore(): Promise<void> {
     while (this.#underWay.size > 0) {
-      if (this.#underWay.mayAdd && this.#parts.runs.hasWords) return;
+      if (this.#underWay.mayAdd && this.#parts.runs.words > 0) return;
       await this.#signal.wait(this.#parts.pollIntervalMs);
     }
   }
@@ -225,15 +225,18 @@ export class ExchangeLoop {
     // A look without a wake-up, in case one was lost.
     if (!isWoken) this.#mayHaveWork = true;
     // What is said in one turn of the loop goes with one exchange. A claim alone has nothing to wait for.
-    const hasWords = this.#settlements.length > 0 || this.#parts.runs.hasWords;
+    const hasWords = this.#settlements.length > 0 || this.#parts.runs.words > 0;
     if (hasWords) await new Promise(setImmediate);
   }
 
   #gather(): Exchanged | undefined {
     if (!this.#underWay.mayAdd) return undefined;
-    const batch = this.#settlements.slice(0, MAX_SETTLEMENTS);
+    const { runs } = this.#parts;
+    const partOf = this.#underWay.partOf(runs.words);
+    const settling = Math.min(partOf(this.#settlements.length), MAX_SETTLEMENTS);
+    const batch = this.#settlements.slice(0, settling);
     this.#reserved.allow(this.#unclaimed + countFresh(batch));
-    const words = this.#parts.runs.take(batch, (child) => this.#reserved.reserve(child));
+    const words = runs.take(partOf(runs.words), batch, (child) => this.#reserved.reserve(child));
     if (this.#underWay.size > 0 && words.length === 0) return undefined;
     // One claim at a time: what a worker may be given depends on what it holds.
     const mayHave = (this.#mayHaveWork || this.#mayHaveOthers) && !this.#isClaiming;

@@ -71,6 +71,13 @@ export function countFresh(ended: readonly Ended[]): number {
  * the store while their functions go on: a run of two steps took as long as both together.
  */
 const MAX_UNDER_WAY = 2;
+/**
+ * From so many words on, the first of the two carries half of what waits. What is said together is answered together,
+ * and functions that were answered together speak together again: a worker with runs of two steps had one exchange under
+ * way at a time although it might have two. With halves it ran 9,000 of them a second on Redis where it ran 5,300 to
+ * 7,200 (8,500 to 9,700 on SQLite where it ran 5,400 to 8,500; both under real-time priority).
+ */
+const LEAST_TO_HALVE = 32;
 
 /** Exchanges that settle or say something and that the store has yet to answer. */
 export class UnderWay {
@@ -85,6 +92,12 @@ export class UnderWay {
   /** Whether there may be one more. */
   get mayAdd(): boolean {
     return this.size === 0 || (this.size < MAX_UNDER_WAY && !this.hasFailed);
+  }
+
+  /** The part of what waits that the next exchange carries, where so many words of runs wait: all, or half. */
+  partOf(words: number): (waiting: number) => number {
+    const isHalf = this.size === 0 && words >= LEAST_TO_HALVE;
+    return (waiting) => (isHalf ? Math.ceil(waiting / 2) : waiting);
   }
 
   get hasClaim(): boolean {

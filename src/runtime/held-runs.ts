@@ -132,8 +132,9 @@ export class HeldRuns {
     return this.#runs.size;
   }
 
-  get hasWords(): boolean {
-    return this.#words.length > 0;
+  /** How many words wait for an exchange. */
+  get words(): number {
+    return this.#words.length;
   }
 
   countOf(type: string): number {
@@ -229,8 +230,9 @@ export class HeldRuns {
     if (!wasTold && isAccepted && isTerminal(outcome.kind as never)) this.#tell(claimed, outcome);
   }
 
-  /** The words for the next exchange, with the tokens of children that are to be handed over. */
+  /** At most so many words for the next exchange, with the tokens of children that are to be handed over. */
   take(
+    most: number,
     settlements: readonly { readonly claimed: ClaimedJob }[],
     reserve: Reserve,
   ): readonly Sent[] {
@@ -240,7 +242,7 @@ export class HeldRuns {
     const left: Said[] = [];
     for (const said of this.#words) {
       const after = [...said.entry.owner.ended];
-      const fits = taken.length < MAX_WORDS && after.every((id) => settles.has(id));
+      const fits = taken.length < Math.min(most, MAX_WORDS) && after.every((id) => settles.has(id));
       if (fits) taken.push({ said, advance: toAdvance(said, after, reserve) });
       else left.push(said);
     }
