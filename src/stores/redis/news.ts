@@ -3,7 +3,7 @@ import type { RunNews } from "../../core/run.ts";
 import type { WorkerListener } from "../../core/store.ts";
 import type { Context } from "./context.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { READ_UNHEARD } from "./scripts/runs.ts";
+import { READ_UNHEARD } from "./scripts/run-records.ts";
 import { Arguments, readId } from "./wire.ts";
 
 /** How often an owner of runs looks for what it was not told: messages can be lost. */

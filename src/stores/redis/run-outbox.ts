@@ -6,7 +6,7 @@ import type { News } from "./endings.ts";
 import { cancelJobs } from "./orders.ts";
 import { readJob } from "./outbox.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { TAKE_LEFT_BEHIND, TOLD_OF_ENDS } from "./scripts/runs.ts";
+import { TAKE_LEFT_BEHIND, TOLD_OF_ENDS } from "./scripts/run-records.ts";
 import { ENTRY, tellNews } from "./speaking.ts";
 import { Arguments, readId } from "./wire.ts";
 

@@ -13,7 +13,7 @@ import type { JobState } from "../../core/job.ts";
 import type { Context } from "./context.ts";
 import type { News } from "./endings.ts";
 import { type Extras, SYMBOLIC_NOW_MS } from "./records.ts";
-import { READ_RUN } from "./scripts/runs.ts";
+import { READ_RUN } from "./scripts/run-records.ts";
 import { newsByRoom, partsOf, speak } from "./speaking.ts";
 import { Arguments, readId } from "./wire.ts";
 
