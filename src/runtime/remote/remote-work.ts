@@ -1,5 +1,6 @@
 // The work of workers elsewhere: who they are, which jobs they hold, and what they say of them.
 import { randomBytes } from "node:crypto";
+import { claimedJobOf } from "../../core/claimed-job.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
@@ -279,23 +280,12 @@ function prefixOf(holder: string): string {
 
 function claimedOf(record: JobRecord, token: string): ClaimedJob {
   const { id, type, queue, input, crashes, enqueuedAtMs, dueAtMs, tags, terms, parent } = record;
-  const startedAtMs = record.startedAtMs ?? dueAtMs;
+  const times = { enqueuedAtMs, dueAtMs, startedAtMs: record.startedAtMs ?? dueAtMs };
   const attempt = record.attempts + 1;
-  return {
-    id,
-    type,
-    queue,
-    input,
-    token,
-    attempt,
-    crashes,
-    enqueuedAtMs,
-    dueAtMs,
-    startedAtMs,
-    tags,
-    ...(terms === undefined ? {} : { terms }),
-    ...(parent === undefined ? {} : { parent }),
-  };
+  return claimedJobOf(
+    { id, type, queue, input, token, attempt, crashes, ...times, tags },
+    { terms, parent },
+  );
 }
 
 function cancelled(reason: string): MillraceError {
