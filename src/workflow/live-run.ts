@@ -186,8 +186,8 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   }
 
   async take(scope: Scope, draft: Draft): Promise<unknown> {
-    if (this.#isOver) return new Promise(() => {});
     if (this.#last !== null) throw misused(`${draft.name}: the run that it belongs to has ended`);
+    if (this.#isOver) return new Promise(() => {});
     const refusal = this.#broken ?? scope.error;
     if (refusal !== null) throw refusal;
     this.#stall.stop();

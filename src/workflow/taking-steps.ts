@@ -23,6 +23,7 @@ import {
 } from "./steps.ts";
 
 type LocalBody = (local: LocalStep) => unknown;
+type Branch = (step: Steps) => Promise<unknown>;
 
 /** What taking steps needs of a run. */
 export interface StepTaker {
@@ -46,6 +47,17 @@ export function createSteps(taker: StepTaker, scope: Scope): Steps {
   return new StepCalls(taker, scope) as { readonly [Name in keyof Steps]: unknown } as Steps;
 }
 
+/**
+ * Whether the function awaits a step is its own affair: one that it began and left fails into its record. Node would end
+ * the process for a rejection that nobody looks at, and with it everything that runs beside.
+ */
+function mayBeLeft<Value>(step: Promise<Value>): Promise<Value> {
+  step.catch(ignore);
+  return step;
+}
+
+const ignore = (): void => {};
+
 /** The calls that a function makes; each can be taken out of it. A class: see RunEars. */
 class StepCalls {
   readonly #taker: StepTaker;
@@ -56,12 +68,45 @@ class StepCalls {
     this.#scope = scope;
   }
 
-  readonly run = async (
+  readonly run = (
+    name: string,
+    body: LocalBody,
+    options?: LocalStepOptions<never>,
+  ): Promise<unknown> => mayBeLeft(this.#run(name, body, options));
+
+  readonly job = (
+    type: AnyJobType,
+    input: unknown,
+    options?: JobStepOptions<never>,
+  ): Promise<unknown> => mayBeLeft(this.#job(type, input, options));
+
+  readonly map = (
+    type: AnyJobType,
+    inputs: readonly unknown[],
+    options?: MapOptions<never>,
+  ): Promise<readonly StepOutcome<unknown>[]> => mayBeLeft(this.#map(type, inputs, options));
+
+  readonly race = (branches: readonly Branch[]): Promise<unknown> =>
+    mayBeLeft(race(this.#taker, this.#scope, branches));
+
+  readonly sleep = (duration: Duration): Promise<void> => mayBeLeft(this.#sleep(duration));
+
+  readonly sleepUntil = (time: Date | number | string): Promise<void> =>
+    mayBeLeft(this.#sleepUntil(time));
+
+  readonly waitForSignal = (name: string, options?: SignalOptions<unknown>): Promise<unknown> =>
+    mayBeLeft(this.#waitForSignal(name, options));
+
+  readonly now = (): number => this.#taker.nowMs();
+  readonly random = (): number => this.#taker.chance.random();
+  readonly uuid = (): string => this.#taker.chance.uuid();
+
+  async #run(
     name: string,
     body: LocalBody,
     { retry, undo }: LocalStepOptions<never> = {},
-  ): Promise<unknown> =>
-    this.#taker.take(this.#scope, {
+  ): Promise<unknown> {
+    return this.#taker.take(this.#scope, {
       name: checkStepName(name),
       work: {
         kind: "local",
@@ -71,40 +116,40 @@ class StepCalls {
       },
       undo,
     });
+  }
 
-  readonly job = async (
+  async #job(
     type: AnyJobType,
     input: unknown,
-    options?: JobStepOptions<never>,
-  ): Promise<unknown> => this.#taker.take(this.#scope, this.#draft(type, input, options));
+    options: JobStepOptions<never> | undefined,
+  ): Promise<unknown> {
+    return this.#taker.take(this.#scope, this.#draft(type, input, options));
+  }
 
-  readonly map = async (
+  async #map(
     type: AnyJobType,
     inputs: readonly unknown[],
-    options?: MapOptions<never>,
-  ): Promise<readonly StepOutcome<unknown>[]> =>
-    mapOver(inputs, options, (input) => {
+    options: MapOptions<never> | undefined,
+  ): Promise<readonly StepOutcome<unknown>[]> {
+    return mapOver(inputs, options, (input) => {
       const draft = this.#draft(type, input, withoutConcurrency(options));
       return this.#taker.take(this.#scope, { ...draft, isPassive: true });
     });
+  }
 
-  readonly race = async (
-    branches: readonly ((step: Steps) => Promise<unknown>)[],
-  ): Promise<unknown> => race(this.#taker, this.#scope, branches);
-
-  readonly sleep = async (duration: Duration): Promise<void> => {
+  async #sleep(duration: Duration): Promise<void> {
     const durationMs = parseDuration(duration, "sleep");
     await this.#taker.take(this.#scope, sleepUntil("sleep", this.#taker.clockMs() + durationMs));
-  };
+  }
 
-  readonly sleepUntil = async (time: Date | number | string): Promise<void> => {
+  async #sleepUntil(time: Date | number | string): Promise<void> {
     await this.#taker.take(this.#scope, sleepUntil("sleep until", readTime(time)));
-  };
+  }
 
-  readonly waitForSignal = async (
+  async #waitForSignal(
     name: string,
     { timeout, schema }: SignalOptions<unknown> = {},
-  ): Promise<unknown> => {
+  ): Promise<unknown> {
     const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
     return this.#taker.take(this.#scope, {
       name: checkName(name, "signal"),
@@ -115,11 +160,7 @@ class StepCalls {
           validate(schema, payload, `payload of the signal ${name}`, "INVALID_INPUT"),
       },
     });
-  };
-
-  readonly now = (): number => this.#taker.nowMs();
-  readonly random = (): number => this.#taker.chance.random();
-  readonly uuid = (): string => this.#taker.chance.uuid();
+  }
 
   #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft {
     const { name = type.name, undo, ...options } = given;

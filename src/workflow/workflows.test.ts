@@ -1,5 +1,5 @@
 // Workflows as their user sees them: steps in sequence and in parallel, time, signals, failure.
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { defineJob } from "../core/define-job.ts";
 import type { MillraceError } from "../core/errors.ts";
 import { StepError, defineWorkflow } from "./index.ts";
@@ -188,6 +188,42 @@ describe("steps", () => {
   });
 });
 
+describe("steps that the function began and left", () => {
+  test.each(["returns", "throws"])(
+    "end with the run, and never the process, where it %s",
+    async (how) => {
+      const unseen: unknown[] = [];
+      const keep = (error: unknown): void => void unseen.push(error);
+      const standing = process.listeners("unhandledRejection");
+      process.removeAllListeners("unhandledRejection").on("unhandledRejection", keep);
+      onTestFinished(() => {
+        process.removeAllListeners("unhandledRejection");
+        for (const each of standing) process.on("unhandledRejection", each);
+      });
+      const careless = defineWorkflow({
+        name: "careless",
+        run: async ({ step }) => {
+          void step.sleep("1h");
+          void step.waitForSignal("never");
+          void step.job(hang, null);
+          void step.race([(inner) => inner.sleep("1h")]);
+          void step.job(fail, null);
+          const left = step.run("left", () => Promise.reject(new Error("left")));
+          await step.run("awaited", () => 1);
+          if (how === "throws") throw new Error("enough");
+          return typeof left;
+        },
+      });
+      const mill = await working([hang, fail, careless]);
+      const receipt = await mill.enqueue(careless, null);
+      const ended = await mill.wait(receipt.id, PATIENCE);
+      expect(ended?.state).toBe(how === "throws" ? "failed" : "succeeded");
+      await new Promise(setImmediate);
+      expect(unseen).toEqual([]);
+    },
+  );
+});
+
 describe("time and signals", () => {
   test("a sleep, a signal that comes, and one that does not come in time", async () => {
     const patient = defineWorkflow({
@@ -263,6 +299,25 @@ describe("what a workflow function must not do", () => {
       await expect(receipt.result(PATIENCE)).rejects.toThrow("no step");
     },
   );
+
+  test("take a step once its run has ended: the step says so", async () => {
+    const taken = Promise.withResolvers<Promise<unknown>>();
+    const after = Promise.withResolvers<void>();
+    const late = defineWorkflow({
+      name: "late",
+      run: ({ step }) => {
+        taken.resolve(after.promise.then(() => step.job(add, { a: 1, b: 1 })));
+      },
+    });
+    const mill = await working([add, late]);
+    const receipt = await mill.enqueue(late, null);
+    await receipt.result(PATIENCE);
+    after.resolve();
+    await expect(taken.promise.then((step) => step)).rejects.toMatchObject({
+      code: "WORKFLOW_MISUSED",
+      message: expect.stringContaining("has ended"),
+    });
+  });
 
   test("be without a function, or have a version that is no number", () => {
     expect(() => defineWorkflow({ name: "w", version: 0, run })).toThrow("version");
