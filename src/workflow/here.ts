@@ -1,7 +1,7 @@
 // A job type's handler called as a function, for runs that stay on their host.
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
-import { validate } from "../runtime/index.ts";
+import { startTimer, validate } from "../runtime/index.ts";
 import type { Telling } from "./run-log.ts";
 import type { LocalStep } from "./steps.ts";
 
@@ -58,14 +58,11 @@ function limited(
 ): { readonly signal: AbortSignal; readonly cancel: () => void } {
   if (timeoutMs === undefined) return { signal: outer, cancel: () => {} };
   const controller = new AbortController();
-  const timer = setTimeout(() => {
+  const cancel = startTimer(timeoutMs, () => {
     const message = `the try took longer than its timeout of ${timeoutMs} ms`;
     controller.abort(new MillraceError("JOB_TIMEOUT", { message }));
-  }, timeoutMs);
-  return {
-    signal: AbortSignal.any([outer, controller.signal]),
-    cancel: () => clearTimeout(timer),
-  };
+  });
+  return { signal: AbortSignal.any([outer, controller.signal]), cancel };
 }
 
 async function whenAborted(signal: AbortSignal): Promise<never> {

@@ -2,7 +2,7 @@
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import { toJson } from "../core/limits.ts";
 import { FatalError, RetryAfterError } from "../core/outcomes.ts";
-import { startTimer } from "../runtime/index.ts";
+import { maskError, startTimer } from "../runtime/index.ts";
 import type { LocalEnd, Work } from "./operation.ts";
 
 /** Time that a function gets to end after its signal, before its step counts as failed. */
@@ -55,7 +55,8 @@ export function startLocalWork(parts: LocalWorkParts): LocalWork {
   const fail = (error: unknown): void => {
     const isFinal = error instanceof FatalError || controller.signal.aborted;
     if (isFinal || attempts >= work.retry.attempts) {
-      end({ error: toErrorRecord(error) });
+      // As of a job elsewhere: what is recorded of an error, and told to the function, shows no secret of its input.
+      end({ error: maskError(toErrorRecord(error), work.secretsOf?.() ?? []) });
       return;
     }
     const delayMs =

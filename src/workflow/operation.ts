@@ -22,6 +22,8 @@ export type Work =
       readonly retry: RetryPolicy;
       /** Whether its result is handed on as it is, and not as JSON gives it back. */
       readonly isHandedOn: boolean;
+      /** What its errors must not show, where it is a job type's handler. */
+      readonly secretsOf?: () => readonly string[];
     }
   | { readonly kind: "sleep"; readonly untilMs: number }
   | {

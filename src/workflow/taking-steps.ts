@@ -3,6 +3,7 @@ import type { AnyJobType } from "../core/define-job.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
+import { collectSecrets } from "../core/redaction.ts";
 import { readRetryPolicy } from "../core/retry.ts";
 import { underTerms, writeTerms } from "../core/terms.ts";
 import type { EnqueueOptions } from "../runtime/index.ts";
@@ -196,6 +197,9 @@ function jobWork(
     },
     retry: own.retry,
     isHandedOn: true,
+    ...(type.redactedPaths.length === 0
+      ? {}
+      : { secretsOf: () => collectSecrets(input, type.redact) }),
   };
 }
 

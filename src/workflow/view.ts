@@ -2,7 +2,7 @@
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { type JobRecord, isTerminal } from "../core/job.ts";
-import { collectSecrets } from "../core/redaction.ts";
+import { collectSecrets, maskValue } from "../core/redaction.ts";
 import type { Redactor } from "../core/redaction.ts";
 import type { Ending } from "../core/run.ts";
 import type { RunView, StepState, StepView } from "../runtime/index.ts";
@@ -44,13 +44,15 @@ export function viewRun(parts: RunParts): RunView {
   const redact = redactorOf(job.type);
   const input = JSON.parse(job.input) as unknown;
   const secrets = collectSecrets(input, redact);
+  // What the run's input hides is hidden in what its steps got and came to as well, whatever their types say.
+  const steps = viewSteps(parts, items).map((step) => hideIn(step, secrets));
   return {
     id: job.id,
     type: job.type,
     version: start?.version ?? null,
     state: job.state,
     input: redact(input),
-    result: job.result === null ? null : redact(JSON.parse(job.result)),
+    result: job.result === null ? null : maskValue(redact(JSON.parse(job.result)), secrets),
     // One that was retried by hand and goes on has left its error behind.
     error: job.error === null || !isTerminal(job.state) ? null : maskError(job.error, secrets),
     worker: job.worker,
@@ -63,10 +65,24 @@ export function viewRun(parts: RunParts): RunView {
         ? null
         : { at: iso(job.cancelRequest.atMs), reason: job.cancelRequest.reason },
     parent: job.parent ?? null,
-    steps: viewSteps(parts, items),
+    steps,
     undone: end?.undone ?? [],
-    notUndone: end?.notUndone ?? [],
+    notUndone: (end?.notUndone ?? []).map((each) => ({
+      ...each,
+      error: maskError(each.error, secrets),
+    })),
     notUndoneCount: end?.notUndoneCount ?? end?.notUndone.length ?? 0,
+  };
+}
+
+function hideIn(step: StepView, secrets: readonly string[]): StepView {
+  if (secrets.length === 0) return step;
+  const { input, output, error } = step;
+  return {
+    ...step,
+    input: maskValue(input, secrets),
+    output: maskValue(output, secrets),
+    error: error === null ? null : maskError(error, secrets),
   };
 }
 

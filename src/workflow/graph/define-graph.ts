@@ -59,18 +59,30 @@ export function defineGraph<InputSchema extends StandardSchemaV1 = StandardSchem
   });
 }
 
+/** What can be said of the workflow that runs graphs which come as data. */
+export type GraphsOptions = Pick<
+  WorkflowOptions<StandardSchemaV1<PostedGraph, PostedGraph>, unknown>,
+  "redact" | "deadline" | "retention"
+>;
+
 /**
  * The workflow that runs graphs which come as data. Types that `jobs` does not have run wherever they are known.
  *
+ * @param options - `redact` masks what every graph is given, by paths of `{ graph, input }` and of what it comes to:
+ * the types of the steps mask no more than their steps
  * @example
- * await openMillrace({ jobs: [...jobs, graphs(jobs)] });
+ * await openMillrace({ jobs: [...jobs, graphs(jobs, { redact: ["*.card"] })] });
  */
-export function graphs(jobs: readonly AnyJobType[]): WorkflowType<PostedGraph, PostedGraph> {
+export function graphs(
+  jobs: readonly AnyJobType[],
+  options: GraphsOptions = {},
+): WorkflowType<PostedGraph, PostedGraph> {
   const types = byName(jobs);
   // A graph was planned when it was posted; a run that is replayed plans it again.
   const planOf = ({ graph, queues }: PostedGraph): GraphPlan =>
     planGraph(graph, (name) => types.has(name) || Object.hasOwn(queues, name));
   return defineWorkflow<StandardSchemaV1<PostedGraph, PostedGraph>>({
+    ...options,
     name: GRAPH_WORKFLOW,
     run: async ({ input: posted, step }) =>
       runGraph({

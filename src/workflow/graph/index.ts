@@ -1,6 +1,7 @@
 // The door of graphs: workflows as data.
 export {
   type GraphOptions,
+  type GraphsOptions,
   type PostedGraph,
   GRAPH_WORKFLOW,
   defineGraph,
