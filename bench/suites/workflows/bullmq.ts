@@ -1,7 +1,7 @@
 // The subject `bullmq`: flows, in which a parent waits for its children.
 import { type FlowJob, FlowProducer, Worker } from "bullmq";
 import type { Run } from "../../harness/index.ts";
-import { CONCURRENCY, StartCounter } from "../../harness/workload.ts";
+import { CONCURRENCY, StartCounter, processCounts } from "../../harness/workload.ts";
 import type { WorkflowSubject } from "./subject.ts";
 
 const QUEUE = "flow";
@@ -16,8 +16,8 @@ function jobOf(name: string, children: readonly FlowJob[] = []): FlowJob {
 }
 
 /** Flows a second, all added before the clock starts. */
-async function paceOfFlows(run: Run, measured: number, flow: () => FlowJob): Promise<number> {
-  const counts = { warmUp: Math.ceil(measured / 10), measured };
+async function paceOfFlows(run: Run, flow: () => FlowJob): Promise<number> {
+  const counts = processCounts(run);
   const connection = connectionOf(run);
   const producer = new FlowProducer({ connection });
   const total = counts.warmUp + counts.measured;
@@ -41,8 +41,7 @@ async function paceOfFlows(run: Run, measured: number, flow: () => FlowJob): Pro
 }
 
 export const subject: WorkflowSubject = {
-  twoStep: (run) =>
-    paceOfFlows(run, run.isQuick ? 500 : 5_000, () => jobOf("root", [jobOf("first")])),
+  twoStep: (run) => paceOfFlows(run, () => jobOf("root", [jobOf("first")])),
   async fanOut(run, _keeper, count) {
     const connection = connectionOf(run);
     const producer = new FlowProducer({ connection });

@@ -143,8 +143,9 @@ export const subject: WorkflowSubject = {
     await mill.stop();
     return pace;
   },
-  twoStep: (run, keeper) => paceOfRuns(run, keeper, twoStep, counts(run, 10_000)),
-  twoStepFunctions: (run, keeper) => paceOfRuns(run, keeper, twoStepFunctions, counts(run, 10_000)),
+  // As many as plain jobs, beside which they are judged: the code of both is hot by then.
+  twoStep: (run, keeper) => paceOfRuns(run, keeper, twoStep, processCounts(run)),
+  twoStepFunctions: (run, keeper) => paceOfRuns(run, keeper, twoStepFunctions, processCounts(run)),
   async chain(run, keeper) {
     await using mill = await open(urlOf(run, keeper), [chain, step]);
     await mill.start();
