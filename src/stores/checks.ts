@@ -243,8 +243,9 @@ export const check = {
     return request;
   },
   limits: (query: LimitQuery): LimitQuery => {
-    most(query.keys?.length ?? 0, MAX_IDS, "keys");
-    if (query.keys !== undefined && query.queue === undefined) {
+    const count = query.keys?.length ?? 0;
+    most(count, MAX_IDS, "keys");
+    if (count > 0 && query.queue === undefined) {
       wrong("keys", query.keys, "the queue that they are of");
     }
     return query;

@@ -242,6 +242,11 @@ describe("time and signals", () => {
     await mill.runs.signal(receipt.id, "go", { n: 1 });
     expect(await receipt.result(PATIENCE)).toEqual([{ n: 1 }, "WAIT_TIMEOUT"]);
     await expect(mill.runs.signal(receipt.id, "go")).rejects.toMatchObject({ code: "WRONG_STATE" });
+    const plain = await mill.enqueue(add, { a: 1, b: 1 });
+    await expect(mill.runs.get(plain.id)).rejects.toMatchObject({
+      code: "WRONG_STATE",
+      message: expect.stringContaining("no workflow run") as string,
+    });
   });
 
   test("the first branch of a race wins, and what the others had under way is cancelled", async () => {

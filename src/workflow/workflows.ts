@@ -5,7 +5,7 @@ import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
 import { checkName, toJson } from "../core/limits.ts";
 import type { Room, RoomParts, RunDriver, RunOperations } from "../runtime/index.ts";
-import { isWorkflow } from "./define-workflow.ts";
+import { WORKFLOW_LAUNCHER, isWorkflow } from "./define-workflow.ts";
 import { createDriver } from "./driver.ts";
 import { readRecord } from "./reading.ts";
 import { openJobs, viewRun } from "./view.ts";
@@ -37,6 +37,7 @@ export function createWorkflows(parts: RoomParts): Workflows {
         const [job] = await store.get({ ids: [id] });
         const record = job === undefined || job === null ? null : await readRecord(store, id);
         if (job === undefined || job === null || record === null) return null;
+        if (record.entries.length === 0) await checkIsRun(parts, job);
         const { ids, types } = openJobs(record);
         const redactorOf = await parts.redactorsOf([job.type, ...types]);
         return viewRun({ job, record, jobs: await jobsOf(parts, ids), redactorOf });
@@ -55,7 +56,7 @@ export function createWorkflows(parts: RoomParts): Workflows {
           throw new MillraceError("JOB_NOT_FOUND", { message: `no run ${id} is kept` });
         }
         throw new MillraceError("WRONG_STATE", {
-          message: `the run ${id} has ${state}: it takes no signal any more`,
+          message: `the run ${id} ${state === "cancelled" ? "was cancelled" : `has ${state}`}: it takes no signal any more`,
           details: { jobId: id, state },
         });
       },
@@ -63,11 +64,22 @@ export function createWorkflows(parts: RoomParts): Workflows {
   };
 }
 
+/** A run that has begun has a record; of one that has not, the store's list of types knows what it is. */
+async function checkIsRun({ store }: RoomParts, { id, type }: JobRecord): Promise<void> {
+  const types = await store.types();
+  const launcher = types.find(({ name }) => name === type)?.launcher ?? WORKFLOW_LAUNCHER;
+  if (launcher === WORKFLOW_LAUNCHER) return;
+  throw new MillraceError("WRONG_STATE", {
+    message: `the job ${id} is no workflow run: its type ${type} is a plain job`,
+    details: { jobId: id, type },
+  });
+}
+
 function checkCapability({ store }: RoomParts, types: readonly AnyJobType[]): void {
   const workflow = types.find(isWorkflow);
   if (workflow === undefined || store.capabilities.has("workflows")) return;
   throw new MillraceError("UNSUPPORTED", {
-    message: `${workflow.name} is a workflow, and this store can't keep runs; use the SQLite store, or another that has the capability "workflows"`,
+    message: `${workflow.name} is a workflow, and this store can't keep runs; use SQLite, Redis, or another store that has the capability "workflows"`,
     details: { type: workflow.name, capability: "workflows" },
   });
 }

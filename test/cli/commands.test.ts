@@ -113,6 +113,8 @@ describe.each(WAYS)("against %s", (where) => {
     const why = await ask("why", jobs[0]?.id ?? "");
     expect(why.out).toMatch(/^It is due in .*; none of 1 worker takes jobs of type Sleep/);
     expect((await ask("cancel", "--tag", tag)).out).toBe("3 cancelled\n");
+    const again = await ask("cancel", "--tag", tag, "--dry-run");
+    expect(again.out).toMatch(/^0 would be cancelled/);
     expect((await ask("dead", "list", "--tag", tag)).out).toBe("no jobs\n");
     const bare = await ask("remove");
     expect(bare).toMatchObject({ code: 2, err: expect.stringContaining("--all") as string });

@@ -23,6 +23,22 @@ describe.each(WAYS)("limits against %s", (where) => {
     expect(reset.out).toBe("no limits\n");
   });
 
+  test("of all queues are listed where none is named", async () => {
+    await ask("limits", "set", "flow", "--concurrency", "3");
+    expect(await ask("limits")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/\nflow\s+queue\s+3/) as string,
+    });
+    await ask("limits", "reset", "flow");
+  });
+
+  test("of a name that nobody declares are set, and told to hold nothing back", async () => {
+    const set = await ask("limits", "set", "flow", "--name", "custmer", "--concurrency", "2");
+    expect(set).toMatchObject({ code: 0, err: expect.stringContaining("custmer") as string });
+    expect(set.err).toContain("no job counts under it");
+    await ask("limits", "reset", "flow", "--name", "custmer");
+  });
+
   test("that can't be read are refused", async () => {
     expect(await ask("limits", "set", "flow", "--rate", "fast")).toMatchObject({ code: 2 });
   });

@@ -1,6 +1,12 @@
 // `millrace limits`: what holds over all workers, and changes of it while work goes on.
 import type { Command } from "commander";
-import { type LimitRecord, MillraceError, type Rate, formatDuration } from "../../core/index.ts";
+import {
+  type LimitRecord,
+  MillraceError,
+  QUEUE_LIMIT,
+  type Rate,
+  formatDuration,
+} from "../../core/index.ts";
 import type { LimitChangeOptions } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, print, printJson, table } from "../output.ts";
@@ -54,7 +60,9 @@ function registerSet(limits: Command): void {
   withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
     await using connection = await connect(options);
     await connection.operations.setLimit(queue, { ...readChange(options), by: whoami() });
-    show(await connection.operations.limits({ queue }), options);
+    const records = await connection.operations.limits({ queue });
+    show(records, options);
+    warnOfNoEffect(records, queue, options);
   });
 }
 
@@ -74,6 +82,21 @@ function registerReset(limits: Command): void {
     });
     show(await connection.operations.limits({ queue }), options);
   });
+}
+
+/** A limit of a key counts the jobs whose type declares its name: a mistyped one holds nothing back. */
+function warnOfNoEffect(
+  records: readonly LimitRecord[],
+  queue: string,
+  { name: asked }: LimitOptions,
+): void {
+  const isDeclared = records.some(({ name, declared }) => name === asked && declared !== null);
+  if (asked === undefined || asked === QUEUE_LIMIT || isDeclared) return;
+  const names = records.filter(({ declared }) => declared !== null).map(({ name }) => name);
+  const known = names.length === 0 ? "none" : names.map(clean).join(", ");
+  console.error(
+    `no job type of ${clean(queue)} declares a limit ${clean(asked)}, so no job counts under it yet; declared: ${known}`,
+  );
 }
 
 function readChange({ name, concurrency, rate }: LimitOptions): LimitChangeOptions {

@@ -43,6 +43,7 @@ const CANCEL: OrderCommand = {
   example: 'cancel --type mail --tag campaign-7 --reason "wrong list"',
   options: (command) => command.option("--reason <text>", "why, kept with the job"),
   order: ({ reason }) => ({ kind: "cancel", ...(reason === undefined ? {} : { reason }) }),
+  states: ["scheduled", "ready", "running", "waiting"],
 };
 const RETRY: OrderCommand = {
   name: "retry",
@@ -59,6 +60,7 @@ const REMOVE: OrderCommand = {
   done: "removed",
   example: "remove --state succeeded --ended-before 7d",
   order: () => ({ kind: "remove" }),
+  states: ["scheduled", "ready", "waiting", "succeeded", "failed", "cancelled"],
 };
 const MOVE: OrderCommand = {
   name: "requeue",
