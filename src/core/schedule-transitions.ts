@@ -1,6 +1,12 @@
 // The life of a schedule as pure functions: (schedule, command, time) -> the schedule changed, or a rejection.
 import type { JobId } from "./ids.ts";
-import type { NewSchedule, ScheduleRecord, SchedulePause, TickCommand } from "./schedule-record.ts";
+import type {
+  NewSchedule,
+  ScheduleChange,
+  SchedulePause,
+  ScheduleRecord,
+  TickCommand,
+} from "./schedule-record.ts";
 import type { Tick } from "./schedule.ts";
 import type { NewJob } from "./store.ts";
 
@@ -70,9 +76,38 @@ export function resumeSchedule(
   return { ...known, paused: null, next, revision: known.revision + 1, changedAtMs: nowMs };
 }
 
+/** The name of the schedule that a change is about. */
+export function nameOfChange(change: ScheduleChange): string {
+  return change.kind === "put" ? change.schedule.name : change.name;
+}
+
+/** The schedule after a change: the very record where nothing differs, `null` where there is none or it is removed. */
+export function changeSchedule(
+  known: ScheduleRecord | null,
+  change: ScheduleChange,
+  nowMs: number,
+): ScheduleRecord | null {
+  if (change.kind === "put") return putSchedule(known, change.schedule, nowMs);
+  if (known === null) return null;
+  switch (change.kind) {
+    case "pause":
+      return pauseSchedule(known, change, nowMs);
+    case "resume":
+      return resumeSchedule(known, change.next, nowMs);
+    case "remove":
+      return null;
+  }
+}
+
+/** When a schedule's next tick fires; `null`: it is paused, or over. */
+export function firesAtMs({ paused, next }: ScheduleRecord): number | null {
+  return paused === null && next !== null ? next.fireAtMs : null;
+}
+
 /** Whether a schedule's next tick fires by now. */
 export function isScheduleDue(schedule: ScheduleRecord, nowMs: number): boolean {
-  return schedule.paused === null && schedule.next !== null && schedule.next.fireAtMs <= nowMs;
+  const fireAtMs = firesAtMs(schedule);
+  return fireAtMs !== null && fireAtMs <= nowMs;
 }
 
 /** What a tick makes of its schedule: the record, and the jobs to enqueue with it. */

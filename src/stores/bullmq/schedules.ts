@@ -10,11 +10,12 @@ import type {
   TickReply,
 } from "../../core/schedule-record.ts";
 import {
-  pauseSchedule,
-  putSchedule,
-  resumeSchedule,
+  changeSchedule,
+  firesAtMs,
+  nameOfChange,
   tickSchedule,
 } from "../../core/schedule-transitions.ts";
+import { cutSchedulePage } from "../schedule-page.ts";
 import { checkJob } from "./abilities.ts";
 import { type Context, findJobs, typesNamed } from "./context.ts";
 import { addJob } from "./enqueue.ts";
@@ -38,10 +39,10 @@ export async function changeSchedules(
 
 function changeOne({ link }: Context, change: ScheduleChange): Promise<ScheduleChangeReply> {
   const { keys } = link;
-  const name = change.kind === "put" ? change.schedule.name : change.name;
+  const name = nameOfChange(change);
   return link.guard("schedule", async (turn) => {
     const known = await watchSchedule(turn, keys, name);
-    const changed = decide(known, change, Date.now());
+    const changed = changeSchedule(known, change, Date.now());
     if (changed === known) return { isChanged: false, schedule: changed };
     return turn.commit((writes) => writeSchedule(writes, keys, name, changed), {
       isChanged: true,
@@ -56,31 +57,13 @@ async function watchSchedule(turn: Turn, keys: Keys, name: string): Promise<Sche
   return text === null ? null : (readUnbounded(text as string) as ScheduleRecord);
 }
 
-/** The record after a change; `null` for one that is to be removed. */
-function decide(
-  known: ScheduleRecord | null,
-  change: ScheduleChange,
-  nowMs: number,
-): ScheduleRecord | null {
-  if (change.kind === "put") return putSchedule(known, change.schedule, nowMs);
-  if (known === null) return null;
-  switch (change.kind) {
-    case "pause":
-      return pauseSchedule(known, change, nowMs);
-    case "resume":
-      return resumeSchedule(known, change.next, nowMs);
-    case "remove":
-      return null;
-  }
-}
-
 function writeSchedule(
   writes: Writes,
   keys: Keys,
   name: string,
   record: ScheduleRecord | null,
 ): void {
-  const fireAtMs = record === null || record.paused !== null ? null : record.next?.fireAtMs;
+  const fireAtMs = record === null ? null : firesAtMs(record);
   if (record === null) {
     writes.add("DEL", keys.schedule(name));
     writes.add("ZREM", keys.scheduleNames, name);
@@ -88,7 +71,7 @@ function writeSchedule(
     writes.add("SET", keys.schedule(name), writeUnbounded(record));
     writes.add("ZADD", keys.scheduleNames, 0, name);
   }
-  if (fireAtMs == null) writes.add("ZREM", keys.dueSchedules, name);
+  if (fireAtMs === null) writes.add("ZREM", keys.dueSchedules, name);
   else writes.add("ZADD", keys.dueSchedules, fireAtMs, name);
 }
 
@@ -100,20 +83,10 @@ export async function readSchedules(context: Context, query: ScheduleQuery): Pro
     const schedules = await readNamed(context, query.names);
     return { nowMs, schedules, lookAgainInMs: null };
   }
-  const { filter, limit, cursor } = query;
   const { link } = context;
-  const from = cursor === undefined ? "-" : `(${cursor}`;
-  const range = [link.keys.scheduleNames, from, "+"] as const;
-  const [names] = await link.read([["ZRANGEBYLEX", ...range]]);
-  const fitting = (await readNamed(context, names as readonly string[])).filter(
-    ({ job }) =>
-      (filter.type === undefined || filter.type === job.type) &&
-      (filter.queue === undefined || filter.queue === job.queue),
-  );
-  const schedules = fitting.slice(0, limit);
-  const last = schedules.at(-1);
-  const page = { nowMs, schedules, lookAgainInMs: null };
-  return fitting.length > limit && last !== undefined ? { ...page, cursor: last.name } : page;
+  const from = query.cursor === undefined ? "-" : `(${query.cursor}`;
+  const [names] = await link.read([["ZRANGEBYLEX", link.keys.scheduleNames, from, "+"]]);
+  return cutSchedulePage(await readNamed(context, names as readonly string[]), query, nowMs);
 }
 
 async function readNamed(

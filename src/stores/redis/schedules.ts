@@ -1,9 +1,9 @@
 // Schedules: one record each in the directory's slot. A tick moves its schedule on and writes its jobs to the outbox.
 import { isTerminal } from "../../core/job.ts";
 import {
-  pauseSchedule,
-  putSchedule,
-  resumeSchedule,
+  changeSchedule,
+  firesAtMs,
+  nameOfChange,
   tickSchedule,
 } from "../../core/schedule-transitions.ts";
 import type {
@@ -17,6 +17,7 @@ import type {
 } from "../../core/schedule-record.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { cutSchedulePage } from "../schedule-page.ts";
 import { type Context, storeNowMs } from "./context.ts";
 import { deliver, readJob, writeEntry, writeJob } from "./outbox.ts";
 import { findJobs } from "./reading.ts";
@@ -44,10 +45,10 @@ export async function changeSchedules(
 }
 
 async function changeOne(context: Context, change: ScheduleChange): Promise<ScheduleChangeReply> {
-  const name = change.kind === "put" ? change.schedule.name : change.name;
+  const name = nameOfChange(change);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const known = await find(context, name);
-    const changed = decide(known.record, change);
+    const changed = changeSchedule(known.record, change, SYMBOLIC_NOW_MS);
     if (changed === known.record) return { isChanged: false, schedule: changed };
     if (!(await write(context, name, known, changed, []))) continue;
     if (changed === null) return { isChanged: true, schedule: known.record };
@@ -62,20 +63,6 @@ function busy(name: string): MillraceError {
   });
 }
 
-/** The record after a change; `null` for one that is to be removed. */
-function decide(known: ScheduleRecord | null, change: ScheduleChange): ScheduleRecord | null {
-  if (change.kind === "put") return putSchedule(known, change.schedule, SYMBOLIC_NOW_MS);
-  if (known === null) return null;
-  switch (change.kind) {
-    case "pause":
-      return pauseSchedule(known, change, SYMBOLIC_NOW_MS);
-    case "resume":
-      return resumeSchedule(known, change.next, SYMBOLIC_NOW_MS);
-    case "remove":
-      return null;
-  }
-}
-
 /** Schedules by name, page by page, or those that are due. */
 export async function readSchedules(context: Context, query: ScheduleQuery): Promise<SchedulePage> {
   if (query.kind === "due") return readDue(context, query.limit);
@@ -86,20 +73,12 @@ export async function readSchedules(context: Context, query: ScheduleQuery): Pro
     return { nowMs, schedules, lookAgainInMs: null };
   }
   const all = (await context.link.command("hvals", [context.directory.schedules])) as string[];
-  const { filter, limit, cursor = "" } = query;
-  const fitting = all
+  const { cursor = "" } = query;
+  const behind = all
     .map(decode)
-    .filter(
-      ({ name, job }) =>
-        name > cursor &&
-        (filter.type === undefined || filter.type === job.type) &&
-        (filter.queue === undefined || filter.queue === job.queue),
-    )
+    .filter(({ name }) => name > cursor)
     .sort((left, right) => (left.name < right.name ? -1 : 1));
-  const schedules = fitting.slice(0, limit);
-  const last = schedules.at(-1);
-  const page = { nowMs, schedules, lookAgainInMs: null };
-  return fitting.length > limit && last !== undefined ? { ...page, cursor: last.name } : page;
+  return cutSchedulePage(behind, query, nowMs);
 }
 
 async function readDue(context: Context, limit: number): Promise<SchedulePage> {
@@ -187,7 +166,7 @@ async function write(
   entries: readonly { readonly job: NewJob; readonly nonce: Buffer }[],
 ): Promise<boolean> {
   const { directory, link } = context;
-  const fireAtMs = after === null || after.paused !== null ? null : (after.next?.fireAtMs ?? null);
+  const fireAtMs = after === null ? null : firesAtMs(after);
   const args = new Arguments()
     .text(name)
     .text(before.text)

@@ -1,9 +1,9 @@
 // Schedules: one row each, changed by the pure transitions; a tick and its jobs are one transaction.
 import { isTerminal } from "../../core/job.ts";
 import {
-  pauseSchedule,
-  putSchedule,
-  resumeSchedule,
+  changeSchedule,
+  firesAtMs,
+  nameOfChange,
   tickSchedule,
 } from "../../core/schedule-transitions.ts";
 import type {
@@ -36,31 +36,13 @@ export function changeSchedules(
   changes: readonly ScheduleChange[],
 ): ScheduleChangeReply[] {
   return changes.map((change) => {
-    const name = change.kind === "put" ? change.schedule.name : change.name;
+    const name = nameOfChange(change);
     const known = find(context, name);
-    const changed = decide(known, change, context.nowMs);
+    const changed = changeSchedule(known, change, context.nowMs);
     if (changed === null) remove(context, name);
     else if (changed !== known) write(context, changed);
     return { isChanged: changed !== known, schedule: changed ?? known };
   });
-}
-
-/** The record after a change; `null` for one that is to be removed. */
-function decide(
-  known: ScheduleRecord | null,
-  change: ScheduleChange,
-  nowMs: number,
-): ScheduleRecord | null {
-  if (change.kind === "put") return putSchedule(known, change.schedule, nowMs);
-  if (known === null) return null;
-  switch (change.kind) {
-    case "pause":
-      return pauseSchedule(known, change, nowMs);
-    case "resume":
-      return resumeSchedule(known, change.next, nowMs);
-    case "remove":
-      return null;
-  }
 }
 
 /** Schedules by name, page by page, or those that are due. */
@@ -158,7 +140,7 @@ function write(context: Context, record: ScheduleRecord): void {
     name,
     job.type,
     job.queue,
-    record.paused === null ? (record.next?.fireAtMs ?? null) : null,
+    firesAtMs(record),
     JSON.stringify({ job: mapJob(job, encodeRetention), spec }),
     JSON.stringify(life),
   );

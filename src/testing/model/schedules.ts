@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import { isTerminal } from "../../core/job.ts";
 import {
+  changeSchedule,
   isScheduleDue,
-  pauseSchedule,
-  putSchedule,
-  resumeSchedule,
+  nameOfChange,
   tickSchedule,
 } from "../../core/schedule-transitions.ts";
 import type {
@@ -26,25 +25,13 @@ export function changeModelSchedules(
   nowMs: number,
 ): readonly ScheduleChangeReply[] {
   return changes.map((change) => {
-    const name = change.kind === "put" ? change.schedule.name : change.name;
+    const name = nameOfChange(change);
     const known = schedules.get(name) ?? null;
-    const changed = decide(known, change, nowMs);
+    const changed = changeSchedule(known, change, nowMs);
     if (changed === null) schedules.delete(name);
     else schedules.set(name, changed);
     return { isChanged: changed !== known, schedule: changed ?? known };
   });
-}
-
-function decide(
-  known: ScheduleRecord | null,
-  change: ScheduleChange,
-  nowMs: number,
-): ScheduleRecord | null {
-  if (change.kind === "put") return putSchedule(known, change.schedule, nowMs);
-  if (known === null || change.kind === "remove") return null;
-  return change.kind === "pause"
-    ? pauseSchedule(known, change, nowMs)
-    : resumeSchedule(known, change.next, nowMs);
 }
 
 /** Fires one tick of the model. */
