@@ -59,16 +59,35 @@ end
 
 local states, overtaken = {}, {}
 local ready, later = {}, {}
+-- What is written once at the end: places of the index, of jobs under their keys, fields of the shards.
+local index, keyed_members, of_shard = {}, {}, {}
+local function add_index(member)
+  local n = #index
+  index[n + 1], index[n + 2] = '0', member
+end
+local function write_field(key, field, value)
+  local fields = of_shard[key]
+  if not fields then fields = {} of_shard[key] = fields end
+  local n = #fields
+  fields[n + 1], fields[n + 2] = field, value
+end
+local function write_all()
+  for key, fields in pairs(of_shard) do in_parts('HSET', key, fields) end
+  in_parts('ZADD', KEYED, keyed_members)
+  in_parts('ZADD', INDEX, index)
+  if limits then limits.seat() end
+end
 local function add_timed(id, lane, due6)
-  call('ZADD', TIMED, 0, lane .. due6 .. id)
-  call('ZADD', INDEX, 0, 'Bt' .. id)
+  call('ZADD', TIMED, '0', lane .. due6 .. id)
+  add_index('Bt' .. id)
 end
 
 -- A job with keys that may start now waits in its group. Gives back whether that is in the ring: one that a limit holds
 -- wakes nobody.
 local function add_keyed(id, lane, due6, keys)
-  call('ZADD', KEYED, 0, lane .. keys .. '\\0' .. due6 .. id)
-  call('ZADD', INDEX, 0, 'Bt' .. id)
+  local n = #keyed_members
+  keyed_members[n + 1], keyed_members[n + 2] = '0', lane .. keys .. '\\0' .. due6 .. id
+  add_index('Bt' .. id)
   return limits.enter(lane, keys)
 end
 local function may_come_in(id, keyed)
@@ -133,6 +152,31 @@ for _ = 1, group_count do
   at = first + (with_events and 3 or 2) * n - 1
 end
 
+-- Reads at once what is kept of the special jobs already, and where the groups are that some of them come into.
+local kept, groups = {}, {}
+local function read_specials(at)
+  local ids_of, names = {}, {}
+  for _ = 1, special_count do
+    local id, lane, keyed = ARGV[at + 1], sub(lanes[tonumber(ARGV[at + 2])] or '', 1, 2), ARGV[at + 11 + ARGV[at + 7]]
+    local key = shard_of(id)
+    local ids = ids_of[key]
+    if not ids then ids = {} ids_of[key] = ids end
+    ids[#ids + 1] = id
+    if keyed ~= '' then
+      local keys = sub(keyed, string.find(keyed, '%z') + 1)
+      groups[keyed] = keys
+      names[#names + 1] = lane .. keys
+    end
+    at = at + 11 + ARGV[at + 7]
+  end
+  for key, ids in pairs(ids_of) do
+    local records = read_fields(key, ids)
+    for k = 1, #ids do kept[ids[k]] = records[k] end
+  end
+  if limits and names[1] then limits.foresee(names) end
+end
+read_specials(at)
+
 for _ = 1, special_count do
   local id, entry, due, flags = ARGV[at + 1], lanes[tonumber(ARGV[at + 2])], ARGV[at + 3], tonumber(ARGV[at + 4])
   local expires_after, extras, tag_count = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
@@ -142,7 +186,7 @@ for _ = 1, special_count do
   local keyed = ARGV[tags_at + tag_count + 4]
   at = tags_at + tag_count + 4
   local key = shard_of(id)
-  local record = call('HGET', key, id)
+  local record = kept[id]
   if record then states[#states + 1] = state_of(id, record)
   elseif draining and parent == '' then states[#states + 1] = 'd'
   elseif keyed ~= '' and not may_come_in(id, keyed) then states[#states + 1] = 'x'
@@ -151,18 +195,20 @@ for _ = 1, special_count do
     local due6 = pack('>I6', due_at)
     local lane = sub(entry, 1, 2)
     local expires_at = expires_after ~= '' and due_at + tonumber(expires_after) or nil
+    record = 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input
+    -- The same id may come again in this call.
+    kept[id] = record
+    write_field(key, id, record)
     if extras ~= '' then
       if expires_at then extras = string.gsub(extras, '\\1%d*\\2', string.format('%d', expires_at)) end
-      call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input, id .. 'x', extras)
-    else
-      call('HSET', key, id, 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input)
+      write_field(key, id .. 'x', extras)
     end
     local is_claimable = due_at <= now
-    if keyed ~= '' and is_claimable then is_claimable = add_keyed(id, lane, due6, sub(keyed, string.find(keyed, '%z') + 1))
+    if keyed ~= '' and is_claimable then is_claimable = add_keyed(id, lane, due6, groups[keyed])
     else add_timed(id, lane, due6) end
-    if parent ~= '' then call('HSET', key, id .. 'k', parent .. '\\0\\0\\0\\0-') end
+    if parent ~= '' then write_field(key, id .. 'k', parent .. '\\0\\0\\0\\0-') end
     if expires_at then call('ZADD', TIMERS, expires_at, 'x' .. id) end
-    for k = 1, tag_count do call('ZADD', INDEX, 0, 'G' .. ARGV[tags_at + k] .. '\\0' .. id) end
+    for k = 1, tag_count do add_index('G' .. ARGV[tags_at + k] .. '\\0' .. id) end
     if with_events then tell(event) end
     states[#states + 1] = due_at <= now and 'R' or 'S'
     -- A job for later is told to one idle worker too when it is the lane's next: it must look again earlier.
@@ -173,11 +219,12 @@ for _ = 1, special_count do
   end
 end
 
+write_all()
 local reply = { now, followed, table.concat(states) .. table.concat(overtaken) }
 publish_told()
 -- Where the whole queue is full nobody is woken: an end does that.
 local whole = limits and limits.bounds.queue and limits.queue_gate()
-if whole and whole.concurrency and whole.count >= whole.concurrency then ready = {} end
+if whole and whole.bound.concurrency and whole.count >= whole.bound.concurrency then ready = {} end
 for lane, jobs in pairs(ready) do wake(lane, jobs) end
 for lane, jobs in pairs(later) do wake(lane, jobs) end
 remember(nonce, reply[3], arrived)

@@ -235,11 +235,11 @@ if limits then
   kept_back = math.max(0, left - room)
   left = left - kept_back
 end
-local run_pairs = {}
+local run_pairs, run_parts = {}, 0
 local function take(id, record, lane, read, known_kin)
   local flags = byte(record, 2)
   local extras, kin = read or '', ''
-  if flags ~= 0 then
+  if flags ~= 0 and not (read and flags == EXTRAS) then
     if has(flags, KIN) then kin = known_kin or call('HGET', shard_of(id), id .. 'k') end
     extras = read or has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
     -- A new try begins without the progress of the last one.
@@ -249,14 +249,15 @@ local function take(id, record, lane, read, known_kin)
     end
   end
   give(id, record, kin .. extras, token)
-  local n = #run_pairs
-  run_pairs[n + 1] = id
-  local stamp_of_lane = lane.stamp
-  if not stamp_of_lane then
-    stamp_of_lane = lane.number .. now6 .. claim
-    lane.stamp = stamp_of_lane
+  local stamps = lane.stamps
+  if not stamps then stamps = {} lane.stamps = stamps end
+  local stamp = stamps[flags]
+  if not stamp then
+    stamp = string.char(flags) .. lane.number .. now6 .. claim
+    stamps[flags] = stamp
   end
-  run_pairs[n + 2] = string.char(flags) .. stamp_of_lane .. token
+  run_pairs[run_parts + 1], run_pairs[run_parts + 2] = id, stamp .. token
+  run_parts = run_parts + 2
   if with_events then
     local attempts = extras ~= '' and cjson.decode(extras).a or 0
     tell(id_text(id) .. lane.event .. (attempts + 1) .. '}')

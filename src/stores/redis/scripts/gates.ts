@@ -1,5 +1,6 @@
 // Gates and groups in Lua: what runs under each key of a limit, and where jobs with keys wait for their turn.
 import { FIXED_KEYS } from "../layout.ts";
+import { ROOM } from "./gate-room.ts";
 
 /*
  * A gate is one key of one limit (`limit \1 key`), or the whole queue (`queue`). A group is all jobs of one lane with
@@ -29,8 +30,6 @@ import { FIXED_KEYS } from "../layout.ts";
  * one field more in a command that it makes anyway.
  */
 
-/** Steps in which a window of starts is kept, as in core's `noteStarts`. */
-const STEPS_PER_WINDOW = 200;
 /** Fields of one command: a script can't unpack many more. */
 const CHUNK = 1_000;
 /** Gates opened by time, and jobs that fell due put under their keys, in one call: they hold the server for some ms. */
@@ -39,136 +38,90 @@ const MAX_OPENED = 1_000;
 /** Entries looked at by one sweep: all of them in their turn. */
 const LOOKED_AT = 200;
 
-const WINDOW = `
-  -- Drops what counts no more; starts far in the future are of a clock that was wrong.
-  local function trim(gate)
-    if gate.trimmed then return end
-    gate.trimmed = true
-    local starts, total, from, last = gate.starts, gate.total, 1, #gate.starts
-    while from < last do
-      local at_ms, count = struct.unpack('>I6I4', starts, from)
-      if at_ms > now - gate.per then break end
-      total, from = total - count, from + 10
-    end
-    while last > from do
-      local at_ms, count = struct.unpack('>I6I4', starts, last - 9)
-      if at_ms <= now + gate.per then break end
-      total, last = total - count, last - 10
-    end
-    if from > 1 or last < #starts then gate.starts, gate.total = sub(starts, from, last), total end
-  end
-  -- How many more may start, and, where none may for a time, when.
-  local function room_at(gate)
-    local room = math.huge
-    if gate.concurrency then
-      room = gate.concurrency - gate.count
-      if room <= 0 then return 0 end
-    end
-    if gate.held > now then return 0, gate.held end
-    if not gate.rate then return room end
-    trim(gate)
-    local free = gate.rate - gate.total
-    if free > 0 then return math.min(room, free) end
-    -- Where a lower limit was set, several entries must leave the window before there is room.
-    local used = gate.total
-    for at = 1, #gate.starts, 10 do
-      local at_ms, count = struct.unpack('>I6I4', gate.starts, at)
-      used = used - count
-      if used < gate.rate then return 0, math.max(now + 1, at_ms + gate.per) end
-    end
-    return 0, now + gate.per
-  end
-  -- Jobs start: a rate counts them.
-  local function start(gate, count)
-    if count == 0 then return end
-    gate.count = gate.count + count
-    if gate.name ~= 'queue' or gate.rate then dirty[gate.name] = gate end
-    if not gate.rate then return end
-    trim(gate)
-    local step, starts = math.max(1, floor(gate.per / ${STEPS_PER_WINDOW})), gate.starts
-    if gate.rate <= ${STEPS_PER_WINDOW} then step = 1 end
-    local at_ms, before
-    if starts ~= '' then at_ms, before = struct.unpack('>I6I4', starts, #starts - 9) end
-    if at_ms and floor(at_ms / step) == floor(now / step) then
-      gate.starts = sub(starts, 1, #starts - 10) .. pack('>I6I4', math.max(at_ms, now), before + count)
-    else gate.starts = starts .. pack('>I6I4', now, count) end
-    gate.total = gate.total + count
-  end
-`;
-
 const GATES = `
   local function gate_of(name, value)
-    local own = bounds[sub(name, 1, (string.find(name, '\\1', 1, true) or 0) - 1)] or UNBOUNDED
     local count, held, opens, parked, total, starts = 0, 0, 0, 0, 0, ''
     if value then
-      count, held, opens, parked, total = struct.unpack('>I4I6I6BI4', value)
-      starts = sub(value, 22)
+      count, held, opens, parked, total = parse('>I4I6I6BI4', value)
+      if #value > 21 then starts = sub(value, 22) end
     end
-    -- All fields at once: a table that grows is made anew several times.
-    local gate = { name = name, count = count, held = held, opens = opens, parked = parked, total = total, starts = starts,
-      concurrency = own[1], rate = own[2], per = own[3], trimmed = false }
+    -- All fields at once, for a table that grows is made anew several times; and eight, for with one more it takes twice
+    -- the room.
+    local gate = { name = name, bound = bounds[sub(name, 1, (find(name, '\\1', 1, true) or 0) - 1)] or UNBOUNDED, count = count,
+      held = held, opens = opens, parked = parked, total = total, starts = starts }
     gates[name] = gate
     return gate
   end
   local function gate_at(name) return gates[name] or gate_of(name, call('HGET', GATES, 'g' .. name)) end
-  -- Calls a variadic command on the values of a list, in parts.
-  local function in_parts(command, key, values)
-    for from = 1, #values, ${CHUNK} do call(command, key, unpack(values, from, math.min(#values, from + ${CHUNK - 1}))) end
-  end
-  local function read_fields(fields)
-    if not fields[${CHUNK + 1}] then return fields[1] and call('HMGET', GATES, unpack(fields)) or {} end
-    local values = {}
-    for from = 1, #fields, ${CHUNK} do
-      local to = math.min(#fields, from + ${CHUNK - 1})
-      local part = call('HMGET', GATES, unpack(fields, from, to))
-      for k = from, to do values[k] = part[k - from + 1] end
-    end
-    return values
-  end
   local names_of = {}
-  local function split(keys)
+  -- The names of the gates in keys, where they are several. Of a single key, which is the usual case, no list is made.
+  local function several(keys)
+    if not find(keys, '\\1', find(keys, '\\1', 1, true) + 1, true) then return nil end
     local names = names_of[keys]
-    if names then return names end
-    if not string.find(keys, '\\1', string.find(keys, '\\1', 1, true) + 1, true) then names = { keys }
-    else
+    if not names then
       names = {}
       for name in string.gmatch(keys, '[^\\1]+\\1[^\\1]+') do names[#names + 1] = name end
+      names_of[keys] = names
     end
-    names_of[keys] = names
     return names
   end
+  local function split(keys) return several(keys) or { keys } end
   -- Reads the gates of many groups at once.
   local function load_gates(list_of_keys)
-    local fields, names = {}, {}
-    for _, keys in ipairs(list_of_keys) do
-      for _, name in ipairs(split(keys)) do
-        if gates[name] == nil then
-          gates[name] = false
-          names[#names + 1] = name
-          fields[#fields + 1] = 'g' .. name
-        end
+    local fields, names, n = {}, {}, 0
+    local function ask(name)
+      if gates[name] == nil then
+        gates[name] = false
+        n = n + 1
+        names[n], fields[n] = name, 'g' .. name
       end
     end
-    local values = read_fields(fields)
-    for k, name in ipairs(names) do gate_of(name, values[k]) end
+    for k = 1, #list_of_keys do
+      local keys = list_of_keys[k]
+      local own = gates[keys] == nil and several(keys)
+      if own then
+        for _, name in ipairs(own) do ask(name) end
+      else ask(keys) end
+    end
+    local values = read_fields(GATES, fields)
+    for k = 1, n do gate_of(names[k], values[k]) end
   end
+  -- The gate of a single key, or else those of several, in a list: it has no name. They have been read.
+  local function gates_of(keys)
+    local own = gates[keys]
+    if own then return own end
+    own = {}
+    for k, name in ipairs(several(keys)) do own[k] = gates[name] end
+    return own
+  end
+  -- What is kept of gates by how many run under them, where nothing else is to be remembered.
+  local of_count = {}
   -- Writes what changed; a gate that is shut until a time notes it, so that somebody looks again.
   local function save()
-    local write, drop = {}, {}
+    local write, drop, written, dropped = {}, {}, 0, 0
     for name, gate in pairs(dirty) do
-      local room, opens = room_at(gate)
-      if room <= 0 and opens and opens ~= gate.opens then
-        if gate.opens > 0 then call('ZREM', TURNS, 'O' .. pack('>I6', gate.opens) .. name) end
-        call('ZADD', TURNS, 0, 'O' .. pack('>I6', opens) .. name)
-        gate.opens = opens
-      end
       local count = name == 'queue' and 0 or gate.count
-      if count == 0 and gate.held <= now and gate.opens == 0 and gate.parked == 0 and gate.starts == '' then
-        drop[#drop + 1] = 'g' .. name
+      local is_plain = gate.opens == 0 and gate.held == 0 and gate.starts == '' and gate.total == 0 and gate.parked == 0
+      if not is_plain or gate.bound.rate then
+        local room, opens = room_at(gate)
+        if room <= 0 and opens and opens ~= gate.opens then
+          if gate.opens > 0 then call('ZREM', TURNS, 'O' .. pack('>I6', gate.opens) .. name) end
+          call('ZADD', TURNS, '0', 'O' .. pack('>I6', opens) .. name)
+          gate.opens = opens
+          is_plain = false
+        end
+      end
+      if count == 0 and (is_plain or gate.held <= now and gate.opens == 0 and gate.parked == 0 and gate.starts == '') then
+        dropped = dropped + 1
+        drop[dropped] = 'g' .. name
       else
-        local n = #write
-        write[n + 1] = 'g' .. name
-        write[n + 2] = pack('>I4I6I6BI4', count, gate.held, gate.opens, gate.parked, gate.total) .. gate.starts
+        local value = is_plain and of_count[count]
+        if not value then
+          value = pack('>I4I6I6BI4', count, gate.held, gate.opens, gate.parked, gate.total) .. gate.starts
+          if is_plain then of_count[count] = value end
+        end
+        write[written + 1], write[written + 2] = 'g' .. name, value
+        written = written + 2
       end
     end
     dirty = {}
@@ -182,7 +135,7 @@ const GROUPS = `
   local function unpark(member, at)
     local lane, turn, keys = sub(member, at, at + 1), sub(member, at + 2, at + 7), sub(member, at + 8)
     call('ZREM', TURNS, member)
-    call('ZADD', TURNS, 0, 'R' .. lane .. turn .. keys)
+    call('ZADD', TURNS, '0', 'R' .. lane .. turn .. keys)
     call('HSET', GATES, 'r' .. lane .. keys, turn)
     freed[lane] = (freed[lane] or 0) + 1
     return keys, turn
@@ -240,24 +193,30 @@ const GROUPS = `
   -- Jobs run no longer: they leave their gates. Gives back those that stand for new ones.
   local function leave(ids)
     local fields = {}
-    for k, id in ipairs(ids) do fields[k] = 'u' .. id end
-    local all, left, gone, standing = {}, {}, {}, {}
-    for k, value in ipairs(read_fields(fields)) do
+    for k = 1, #ids do fields[k] = 'u' .. ids[k] end
+    local all, left, gone, standing, n = {}, {}, {}, {}, 0
+    local values = read_fields(GATES, fields)
+    for k = 1, #ids do
+      local value = values[k]
       if value then
-        gone[#gone + 1] = fields[k]
-        left[#left + 1] = sub(value, 2)
+        n = n + 1
+        gone[n], left[n] = fields[k], sub(value, 2)
         if byte(value) == 43 then standing[#standing + 1] = ids[k] end
       end
     end
-    if not gone[1] then return standing end
+    if n == 0 then return standing end
     in_parts('HDEL', GATES, gone)
     load_gates(left)
-    for _, keys in ipairs(left) do
-      for _, name in ipairs(split(keys)) do
-        local gate = gates[name]
-        gate.count = math.max(0, gate.count - 1)
-        dirty[name] = gate
-        if gate.parked == 1 then all[name] = gate end
+    local function leave_gate(gate)
+      gate.count = math.max(0, gate.count - 1)
+      dirty[gate.name] = gate
+      if gate.parked == 1 then all[gate.name] = gate end
+    end
+    for k = 1, n do
+      local own = gates_of(left[k])
+      if own.name then leave_gate(own)
+      else
+        for _, gate in ipairs(own) do leave_gate(gate) end
       end
     end
     for _, gate in pairs(all) do
@@ -265,18 +224,41 @@ const GROUPS = `
     end
     return standing
   end
-  -- A job with keys is ready: its group is in the ring, or where it is parked. Gives back whether it is in the ring.
+  -- Reads at once where groups are, by their names: lane and keys.
+  local function foresee(names)
+    local fields = {}
+    for k = 1, #names do fields[k] = 'r' .. names[k] end
+    local entries = read_fields(GATES, fields)
+    for k = 1, #names do places[names[k]] = entries[k] end
+  end
+  -- A job with keys is ready: its group is in the ring, or where it is parked. Gives back whether it is in the ring: there
+  -- it is once all of a call are seated.
   local function enter(lane, keys)
     local name = lane .. keys
     if entered[name] ~= nil then return entered[name] end
-    local entry = call('HGET', GATES, 'r' .. name)
-    if not entry then
-      local turn = pack('>I6', call('HINCRBY', GATES, 'turn', 1))
-      call('ZADD', TURNS, 0, 'R' .. lane .. turn .. keys)
-      call('HSET', GATES, 'r' .. name, turn)
+    local place = places[name]
+    if place == nil then place = call('HGET', GATES, 'r' .. name) end
+    if not place then
+      comers[#comers + 1] = lane
+      comers[#comers + 1] = keys
     end
-    entered[name] = not entry or #entry == 6
+    entered[name] = not place or #place == 6
     return entered[name]
+  end
+  -- Gives those that came into the ring their turns.
+  local function seat()
+    local count = #comers / 2
+    if count == 0 then return end
+    local turn, members, fields = call('HINCRBY', GATES, 'turn', count) - count, {}, {}
+    for k = 1, 2 * count, 2 do
+      turn = turn + 1
+      local lane, keys, turn6 = comers[k], comers[k + 1], pack('>I6', turn)
+      members[k], members[k + 1] = '0', 'R' .. lane .. turn6 .. keys
+      fields[k], fields[k + 1] = 'r' .. lane .. keys, turn6
+    end
+    comers = {}
+    in_parts('ZADD', TURNS, members)
+    in_parts('HSET', GATES, fields)
   end
   -- A new job chooses, for each of its keys (a letter each: w wait, d drop the new one, c cancel the oldest), what
   -- becomes of it where as many stand as may run. Gives back nil if it is to be dropped, else what it overtakes: id and
@@ -284,7 +266,7 @@ const GROUPS = `
   local function choose(choices, keys)
     local overtaken = {}
     for k, name in ipairs(split(keys)) do
-      local choice, most = sub(choices, k, k), gate_at(name).concurrency
+      local choice, most = sub(choices, k, k), gate_at(name).bound.concurrency
       if choice ~= 'w' and most then
         local prefix = 'S' .. name
         local over = call('ZLEXCOUNT', TURNS, '[' .. prefix .. '\\0', '(' .. prefix .. '\\1') - most + 1
@@ -298,7 +280,7 @@ const GROUPS = `
   end
   local function stand(id, choices, keys)
     for k, name in ipairs(split(keys)) do
-      if sub(choices, k, k) ~= 'w' then call('ZADD', TURNS, 0, 'S' .. name .. '\\0' .. id) end
+      if sub(choices, k, k) ~= 'w' then call('ZADD', TURNS, '0', 'S' .. name .. '\\0' .. id) end
     end
   end
   local function keys_of(id, key)
@@ -315,12 +297,29 @@ const GROUPS = `
 
 /** For scripts that claim, settle, keep or sweep, after WAKING: `open_limits` makes `limits` of the entry `G`. */
 export const LIMITS: string = `
-local function open_limits(text)
-  local bounds, gates, dirty, freed, entered, UNBOUNDED = {}, {}, {}, {}, {}, {}
-  for name, concurrency, most, per in string.gmatch(text, '([^\\1\\n]+)\\1(%d*)\\1(%d*)\\1(%d*)\\n') do
-    bounds[name] = { tonumber(concurrency), tonumber(most), tonumber(per) }
+-- Calls a variadic command on the values of a list, in parts.
+local function in_parts(command, key, values)
+  for from = 1, #values, ${CHUNK} do call(command, key, unpack(values, from, math.min(#values, from + ${CHUNK - 1}))) end
+end
+-- Reads fields of a hash, in parts.
+local function read_fields(key, fields)
+  if not fields[${CHUNK + 1}] then return fields[1] and call('HMGET', key, unpack(fields)) or {} end
+  local values = {}
+  for from = 1, #fields, ${CHUNK} do
+    local to = math.min(#fields, from + ${CHUNK - 1})
+    local part = call('HMGET', key, unpack(fields, from, to))
+    for k = from, to do values[k] = part[k - from + 1] end
   end
-${WINDOW}${GATES}${GROUPS}
+  return values
+end
+local function open_limits(text)
+  local bounds, gates, dirty, freed, entered, trimmed, UNBOUNDED = {}, {}, {}, {}, {}, {}, {}
+  local places, comers = {}, {}
+  local find, parse, INFINITE = string.find, struct.unpack, math.huge
+  for name, concurrency, most, per in string.gmatch(text, '([^\\1\\n]+)\\1(%d*)\\1(%d*)\\1(%d*)\\n') do
+    bounds[name] = { concurrency = tonumber(concurrency), rate = tonumber(most), per = tonumber(per) }
+  end
+${ROOM}${GATES}${GROUPS}
   -- The whole queue: how many run in it is known by themselves.
   local function queue_gate()
     local gate = gate_at('queue')
@@ -336,7 +335,7 @@ ${WINDOW}${GATES}${GROUPS}
       or call('ZRANGEBYLEX', TURNS, '[R' .. lane, '[R' .. lane .. '\\255', 'LIMIT', 0, 1)[1] ~= nil
   end
   local was_full
-  if bounds.queue and bounds.queue[1] then was_full = queue_gate().count >= bounds.queue[1] end
+  if bounds.queue and bounds.queue.concurrency then was_full = queue_gate().count >= bounds.queue.concurrency end
   -- Places that became free and that the caller did not take: others are told.
   local function wake_freed()
     for lane, groups in pairs(freed) do
@@ -365,7 +364,7 @@ ${WINDOW}${GATES}${GROUPS}
       if kind == 'u' and call('HEXISTS', RUNNING, sub(field, 2)) == 0 then orphans[#orphans + 1] = sub(field, 2)
       elseif kind == 'g' then
         local gate = gate_at(sub(field, 2))
-        if gate.rate then trim(gate) else gate.starts, gate.total = '', 0 end
+        if gate.bound.rate then trim(gate) else gate.starts, gate.total = '', 0 end
         if gate.count == 0 and gate.starts == '' then dirty[gate.name] = gate end
       end
     end
@@ -373,9 +372,9 @@ ${WINDOW}${GATES}${GROUPS}
     save()
     wake_freed()
   end
-  limits = { in_parts = in_parts, bounds = bounds, gates = gates, room_at = room_at, start = start, gate_at = gate_at, load_gates = load_gates,
-    split = split, save = save, unpark_next = unpark_next, unpark_all = unpark_all, open_gates = open_gates, open_due = open_due,
-    next_opening = next_opening, leave = leave, choose = choose, stand = stand, enter = enter, keys_of = keys_of,
+  limits = { bounds = bounds, gates = gates, room_at = room_at, start = start, gate_at = gate_at, load_gates = load_gates,
+    gates_of = gates_of, save = save, unpark_next = unpark_next, unpark_all = unpark_all, open_gates = open_gates, open_due = open_due,
+    next_opening = next_opening, leave = leave, choose = choose, stand = stand, foresee = foresee, enter = enter, seat = seat, keys_of = keys_of,
     hold = hold, queue_gate = queue_gate, wake_freed = wake_freed, upkeep = upkeep,
     change = function(gate) dirty[gate.name] = gate end }
 end

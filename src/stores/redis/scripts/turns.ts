@@ -8,58 +8,59 @@ const MAX_PUT_ASIDE = 1_000;
 const LEAST_PROMOTED = 1_000;
 
 const GROUPS = `
+  -- Of a number that a command is given the server makes a text with all its digits, which takes longer than the text.
+  local TEXTS = { '1', '2' }
   -- A group is known by its entry in the ring. Each text that is made costs as much as a small command: its turn and its
   -- name are made where they are needed.
-  local function group_of(cursor, entry, keys)
-    -- All fields at once: a table that grows is made anew several times. Of its job: id and order, rank, list.
-    local group = { lane = cursor.number, keys = keys, entry = entry, gates = false, heads = false, at = 0,
-      drained = false, last = false, record = false, extras = false, touched = false, member = false, id = false,
-      order = false, rank = 0, list = 0 }
-    cursor.known[keys] = group
+  local function group_of(entry, keys)
+    -- All fields at once: a table that grows is made anew several times. Of its first job: id (order), record (0: not
+    -- read), extras.
+    local group = { keys = keys, entry = entry, gates = false, heads = false, at = 0, drained = false, record = 0, extras = false,
+      touched = false, order = false, rank = 0 }
     return group
-  end
-  local function gates_of(group)
-    local own = group.gates
-    if own then return own end
-    own = {}
-    for k, name in ipairs(limits.split(group.keys)) do own[k] = gates[name] end
-    group.gates = own
-    return own
   end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
-    local own = gates_of(group)
+    local own = group.gates
+    if not own then own = limits.gates_of(group.keys) group.gates = own end
+    if own.name then
+      if room_at(own) <= 0 then return own end
+      return nil
+    end
     for k = 1, #own do
       if room_at(own[k]) <= 0 then return own[k] end
     end
   end
-  local function read_heads(group, most)
-    local from = group.last and '(' .. group.last or '[' .. group.lane .. group.keys .. '\\0'
-    local heads = call('ZRANGEBYLEX', KEYED, from, '(' .. group.lane .. group.keys .. '\\1', 'LIMIT', 0, most + 1)
-    group.drained = #heads <= most
-    if not group.drained then heads[#heads] = nil end
-    group.heads, group.at = heads, 1
-    group.last = heads[#heads] or group.last
+  local function read_heads(cursor, group, most)
+    local heads, lane, keys = group.heads, cursor.number, group.keys
+    local from = heads and heads[1] and '(' .. heads[#heads] or '[' .. lane .. keys .. '\\0'
+    heads = call('ZRANGEBYLEX', KEYED, from, '(' .. lane .. keys .. '\\1', 'LIMIT', '0', TEXTS[most + 1] or most + 1)
+    local is_last = heads[most + 1] == nil
+    if not is_last then heads[most + 1] = nil end
+    group.drained, group.heads, group.at = is_last, heads, 1
   end
   -- Reads the first jobs of groups that may start, their records with a command a shard.
   local function read_records(groups)
     local by_shard = {}
-    for _, group in ipairs(groups) do
+    for k = 1, #groups do
+      local group = groups[k]
       local member = group.heads[1]
       if member then
         local id = sub(member, -16)
         local key = shard_of(id)
         local asked = by_shard[key]
-        if not asked then asked = { groups = {}, fields = {} } by_shard[key] = asked end
-        local n = #asked.groups
-        asked.groups[n + 1] = group
-        asked.fields[2 * n + 1], asked.fields[2 * n + 2] = id, id .. 'x'
+        if not asked then asked = { groups = {}, fields = {}, count = 0 } by_shard[key] = asked end
+        local n, fields = asked.count + 1, asked.fields
+        asked.count, asked.groups[n] = n, group
+        fields[2 * n - 1], fields[2 * n] = id, id .. 'x'
+        group.order = id
       end
     end
     for key, asked in pairs(by_shard) do
-      local values = call('HMGET', key, unpack(asked.fields))
-      for k, group in ipairs(asked.groups) do
-        group.record, group.extras, group.member = values[2 * k - 1], values[2 * k], group.heads[1]
+      local values, own = call('HMGET', key, unpack(asked.fields)), asked.groups
+      for k = 1, asked.count do
+        local group = own[k]
+        group.record, group.extras = values[2 * k - 1], values[2 * k]
       end
     end
   end
@@ -74,25 +75,28 @@ const GROUPS = `
       end
     end
     cursor.dry = #members < want
-    local fresh, list_of_keys = {}, {}
-    for _, member in ipairs(members) do
+    local fresh, list_of_keys, found, unparked = {}, {}, 0, cursor.unparked
+    for k = 1, #members do
+      local member = members[k]
       local keys = sub(member, 10)
-      if not cursor.known[keys] then
-        fresh[#fresh + 1] = group_of(cursor, member, keys)
-        list_of_keys[#fresh] = keys
+      if not unparked[keys] then
+        found = found + 1
+        fresh[found], list_of_keys[found] = group_of(member, keys), keys
       end
     end
     if members[1] then cursor.after = '(' .. members[#members] end
     limits.load_gates(list_of_keys)
     local queue, n = cursor.queue, #cursor.queue
     -- Where there are few groups each has more than one turn.
-    local most = cursor.dry and math.ceil(left / math.max(1, n - cursor.first + 1 + #fresh + #cursor.served)) or 1
-    local may_start = {}
-    for k, group in ipairs(fresh) do
+    local most = cursor.dry and math.ceil(left / math.max(1, n - cursor.first + 1 + found + #cursor.served)) or 1
+    local may_start, open = {}, 0
+    for k = 1, found do
+      local group = fresh[k]
       queue[n + k] = group
       if not shut_gate(group) then
-        read_heads(group, most)
-        may_start[#may_start + 1] = group
+        read_heads(cursor, group, most)
+        open = open + 1
+        may_start[open] = group
       end
     end
     read_records(may_start)
@@ -111,34 +115,41 @@ const RING = `
   -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
   local function place(cursor, group, turn, shut)
     out[#out + 1] = group.entry
-    local field = 'r' .. group.lane .. group.keys
+    local field = 'r' .. cursor.number .. group.keys
     if not turn then
       gone[#gone + 1] = field
       return
     end
     fields[#fields + 1] = field
     if shut then
-      put[#put + 1], put[#put + 2] = 0, 'P' .. shut.name .. '\\0' .. cursor.number .. turn .. group.keys
+      put[#put + 1], put[#put + 2] = '0', 'P' .. shut.name .. '\\0' .. cursor.number .. turn .. group.keys
       fields[#fields + 1] = turn .. shut.name
       if shut.parked == 0 then
         shut.parked = 1
         limits.change(shut)
       end
     else
-      put[#put + 1], put[#put + 2] = 0, 'R' .. cursor.number .. turn .. group.keys
+      put[#put + 1], put[#put + 2] = '0', 'R' .. cursor.number .. turn .. group.keys
       fields[#fields + 1] = turn
     end
   end
+  local function unpark_behind(cursor, gate)
+    local keys, turn = limits.unpark_next(gate, cursor.number)
+    if not keys then return end
+    limits.load_gates({ keys })
+    -- Where it is in the ring is read yet, maybe.
+    cursor.unparked[keys] = true
+    table.insert(cursor.queue, cursor.first, group_of('R' .. cursor.number .. turn .. keys, keys))
+  end
   -- Others that wait where a group stood are let go, if there is room left.
   local function pass_on(cursor, group, shut)
-    for _, gate in ipairs(gates_of(group)) do
-      if gate ~= shut and gate.parked == 1 and room_at(gate) > 0 then
-        local keys, turn = limits.unpark_next(gate, cursor.number)
-        if keys and not cursor.known[keys] then
-          limits.load_gates({ keys })
-          table.insert(cursor.queue, cursor.first, group_of(cursor, 'R' .. cursor.number .. turn .. keys, keys))
-        end
-      end
+    local own = group.gates
+    if own.name then
+      if own.parked == 1 and own ~= shut and room_at(own) > 0 then unpark_behind(cursor, own) end
+      return
+    end
+    for _, gate in ipairs(own) do
+      if gate ~= shut and gate.parked == 1 and room_at(gate) > 0 then unpark_behind(cursor, gate) end
     end
   end
   local put_aside = 0
@@ -177,7 +188,10 @@ export const CLAIM_TURNS: string = `
 local look_at_once = false
 local function claim_turns()
   local gates, room_at = limits.gates, limits.room_at
-  local under, keyed, index, expired = {}, {}, {}, 0
+  local under, passed, keyed, index, turns, expired = {}, 0, {}, {}, 0, 0
+  local find = string.find
+  -- Whether jobs of several lanes are compared.
+  local is_one_of_many = lanes[2] ~= nil
 ${GROUPS}${RING}
   -- Jobs of a lane that fell due come under their keys.
   local function promote(lane)
@@ -190,32 +204,32 @@ ${GROUPS}${RING}
       local id = sub(member, 9)
       local keys = limits.keys_of(id, shard_of(id))
       if keys then
-        members[#members + 1], members[#members + 2] = 0, lane .. keys .. '\\0' .. sub(member, 3)
+        members[#members + 1], members[#members + 2] = '0', lane .. keys .. '\\0' .. sub(member, 3)
         limits.enter(lane, keys)
       end
     end
-    limits.in_parts('ZADD', KEYED, members)
-    limits.in_parts('ZREM', TIMED, due)
+    limits.seat()
+    in_parts('ZADD', KEYED, members)
+    in_parts('ZREM', TIMED, due)
   end
   -- The job of a group whose turn it is; nil: it has none.
-  local function job_of(group, head_start)
+  local function job_of(cursor, group)
     while true do
-      if not group.heads or (group.at > #group.heads and not group.drained) then read_heads(group, 1) end
+      if not group.heads or (group.at > #group.heads and not group.drained) then read_heads(cursor, group, 1) end
       local member = group.heads[group.at]
       if not member then return nil end
-      if group.id and group.member then return group end
-      local id = sub(member, -16)
-      if not group.member then
+      if group.record == 0 then
+        local id = sub(member, -16)
         local read = call('HMGET', shard_of(id), id, id .. 'x')
-        group.record, group.extras, group.member = read[1], read[2], member
+        group.order, group.record, group.extras = id, read[1], read[2]
       end
-      if group.record and not is_expired(id, group.record) then
-        group.id, group.order, group.rank = id, id, struct.unpack('>I6', member, #member - 21) - head_start
+      if group.record and not is_expired(group.order, group.record) then
+        if is_one_of_many then group.rank = struct.unpack('>I6', member, #member - 21) - cursor.lane.head_start end
         return group
       end
       keyed[#keyed + 1] = member
       expired = expired + 1
-      group.at, group.member = group.at + 1, false
+      group.at, group.record = group.at + 1, 0
     end
   end
   local function head(cursor)
@@ -225,22 +239,28 @@ ${GROUPS}${RING}
       local group = next_group(cursor)
       if not group then return nil end
       local shut = shut_gate(group)
-      local job = not shut and job_of(group, cursor.lane.head_start)
+      local job = not shut and job_of(cursor, group)
       if job then return job end
       leave_ring(cursor, group, shut)
     end
     look_at_once = true
   end
-  local function pass(id, group, is_standing)
-    for _, gate in ipairs(gates_of(group)) do limits.start(gate, 1) end
-    under[#under + 1], under[#under + 2] = 'u' .. id, (is_standing and '+' or '-') .. group.keys
+  local function pass(id, keys, own, is_standing)
+    if own.name then limits.start(own, 1)
+    else
+      for _, gate in ipairs(own) do limits.start(gate, 1) end
+    end
+    under[passed + 1], under[passed + 2] = 'u' .. id, (is_standing and '+' or '-') .. keys
+    passed = passed + 2
   end
   local function take_turn(cursor, group)
-    keyed[#keyed + 1] = group.member
-    index[#index + 1] = 'Bt' .. group.id
-    take(group.id, group.record, cursor.lane, group.extras or '')
-    pass(group.id, group, string.find(group.extras or '', '"O":', 1, true))
-    group.touched, group.member, group.id, group.at = true, false, false, group.at + 1
+    local id, extras = group.order, group.extras or ''
+    turns = turns + 1
+    keyed[#keyed + 1] = group.heads[group.at]
+    index[turns] = 'Bt' .. id
+    take(id, group.record, cursor.lane, extras)
+    pass(id, group.keys, group.gates, find(extras, '"O":', 1, true))
+    group.touched, group.record, group.at = true, 0, group.at + 1
     cursor.first = cursor.first + 1
     cursor.last = group
     cursor.served[#cursor.served + 1] = group
@@ -250,7 +270,7 @@ ${GROUPS}${RING}
     local group = { keys = limits.keys_of(job.id, shard_of(job.id)) }
     limits.load_gates({ group.keys })
     if shut_gate(group) then return end
-    if accept(job) then pass(job.id, group, true) end
+    if accept(job) then pass(job.id, group.keys, group.gates, true) end
   end
   local rings = {}
   for _, lane in ipairs(lanes) do
@@ -258,7 +278,7 @@ ${GROUPS}${RING}
       if timed then promote(lane.number) end
       local begun = call('HGET', GATES, 'c' .. lane.number) or nil
       rings[#rings + 1] = { lane = lane, number = lane.number, begun = begun, queue = {}, first = 1, served = {}, done = {},
-        known = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
+        unparked = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
     end
   end
   -- Where expired ones were in the way, there may be others behind them.
@@ -285,13 +305,13 @@ ${GROUPS}${RING}
     if not put_away() or left == 0 then break end
   end
   for _, cursor in ipairs(rings) do close(cursor) end
-  limits.in_parts('ZREM', KEYED, keyed)
-  limits.in_parts('ZREM', INDEX, index)
-  limits.in_parts('HSET', GATES, under)
-  limits.in_parts('ZREM', TURNS, out)
-  limits.in_parts('ZADD', TURNS, put)
-  limits.in_parts('HSET', GATES, fields)
-  limits.in_parts('HDEL', GATES, gone)
+  in_parts('ZREM', KEYED, keyed)
+  in_parts('ZREM', INDEX, index)
+  in_parts('HSET', GATES, under)
+  in_parts('ZREM', TURNS, out)
+  in_parts('ZADD', TURNS, put)
+  in_parts('HSET', GATES, fields)
+  in_parts('HDEL', GATES, gone)
   if expired > 0 then call('HINCRBY', META, 'X', expired) end
   return left == 0
 end
