@@ -10,6 +10,7 @@ import { promote } from "../../core/transitions.ts";
 import { type Claiming, type OpenLane, claimReady } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
+import { Endings } from "./endings.ts";
 import { openDue } from "./openings.ts";
 import type { Lane } from "./lanes.ts";
 import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./limits.ts";
@@ -29,10 +30,11 @@ export interface ExchangeResult {
 
 /** Settles and claims. */
 export function exchange(context: Context, request: ExchangeRequest): ExchangeResult {
+  const endings = new Endings(request.worker, request.advances ?? []);
   const settled = request.settlements.map((settlement) =>
-    settle(context, request.worker, settlement),
+    settle(context, request.worker, settlement, endings),
   );
-  const done = { settled, ...advance(context, request, settled) };
+  const done = { settled, ...advance(context, request, settled, endings) };
   // Without a lease nothing may be claimed: nobody would notice its end.
   const workerNo = request.claim === undefined ? null : findWorkerNumber(context, request.worker);
   if (request.claim === undefined || workerNo === null) {
@@ -77,6 +79,7 @@ function advance(
   context: Context,
   { worker, settlements, advances }: ExchangeRequest,
   settled: readonly SettleReply[],
+  endings: Endings,
 ): Pick<ExchangeReply, "advanced"> {
   if (advances === undefined || advances.length === 0) return {};
   const refused = new Set<string>();
@@ -84,7 +87,7 @@ function advance(
     const id = settlements[index]?.id;
     if (!reply.accepted && id !== undefined) refused.add(id);
   }
-  return { advanced: advanceRuns(context, worker, advances, refused) };
+  return { advanced: advanceRuns(context, { worker, refused, endings }, advances) };
 }
 
 function earlier(left: number | null, right: number | null): number | null {

@@ -65,6 +65,11 @@ export function tellRun(
   return state;
 }
 
+/** Keeps a fact for a run of which it is known that it is kept and not over. */
+export function putFact({ connection, namespace }: Context, run: JobId, fact: RunFact): void {
+  connection.run(PUT, namespace, run, fact.key, BigInt(FACT[fact.kind]), fact.body);
+}
+
 /** Tells a run by its own owner, in one statement. `null` where that does not fit: nothing was changed then. */
 function tellOwn(context: Context, run: JobId, fact: RunFact, by: string): JobState | null {
   const known = context.held.find(run);

@@ -8,6 +8,7 @@ import { changeJobs } from "./orders.ts";
 import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { countEntries } from "./entries.ts";
+import type { Endings } from "./endings.ts";
 import { ENTRY, FACT_KINDS } from "./facts.ts";
 import { EXTRA } from "./extras.ts";
 import { HandOver } from "./hand-over.ts";
@@ -25,22 +26,28 @@ const ADD_ENTRY = `INSERT OR IGNORE INTO runs SELECT namespace, id, ?, ${ENTRY},
 const PUT_ENTRY = "INSERT INTO runs VALUES (?, unhex(?, '-'), ?, ?, ?)";
 const COUNT_FACTS = `SELECT count(*) FROM runs WHERE namespace = ? AND run = unhex(?, '-') AND key > x''`;
 
-/** Keeps what runs say in one exchange. `refused`: jobs of which its settlement was not accepted. */
-export function advanceRuns(
-  context: Context,
-  worker: string,
-  advances: readonly Advance[],
-  refused: ReadonlySet<JobId>,
-): AdvanceReply[] {
-  const turn: Turn = { worker, refused, handOver: new HandOver(context, worker) };
-  return advances.map((advance) => advanceRun(context, turn, advance));
+/** What comes before the advances of one exchange. */
+export interface Settled {
+  readonly worker: string;
+  /** Jobs of which its settlement was not accepted. */
+  readonly refused: ReadonlySet<JobId>;
+  /** Ends that runs are to be told with what they say. */
+  readonly endings: Endings;
 }
 
 /** What the advances of one exchange share. */
-interface Turn {
-  readonly worker: string;
-  readonly refused: ReadonlySet<JobId>;
+interface Turn extends Settled {
   readonly handOver: HandOver;
+}
+
+/** Keeps what runs say in one exchange. */
+export function advanceRuns(
+  context: Context,
+  settled: Settled,
+  advances: readonly Advance[],
+): AdvanceReply[] {
+  const turn: Turn = { ...settled, handOver: new HandOver(context, settled.worker) };
+  return advances.map((advance) => advanceRun(context, turn, advance));
 }
 
 function advanceRun(context: Context, turn: Turn, advance: Advance): AdvanceReply {
@@ -48,12 +55,16 @@ function advanceRun(context: Context, turn: Turn, advance: Advance): AdvanceRepl
   const held = heldRow(context, turn.worker, advance);
   if (held !== undefined && !isRefused(advance, turn.refused)) {
     if (next.kind === "running" || next.kind === "waiting") {
-      if (goOn(context, advance, held)) return accepted(context, turn, advance);
-    } else if (next.kind === "succeeded" && endPlain(context, turn.worker, advance, next, held)) {
+      if (goOn(context, advance, held)) {
+        turn.endings.keep(context, id);
+        return accepted(context, turn, advance);
+      }
+    } else if (next.kind === "succeeded" && endPlain(context, turn, advance, next, held)) {
       return accepted(context, turn, advance);
     }
     context.held.forget(id);
   }
+  turn.endings.tellAfterAll(context, id);
   return advanceByRow(context, turn, advance);
 }
 
@@ -152,7 +163,7 @@ const PLAIN_RESULT_LENGTH = 512;
 /** Success of a run that nobody waits for and nobody cancelled. `false` where that does not fit: nothing was changed. */
 function endPlain(
   context: Context,
-  worker: string,
+  { worker, endings }: Turn,
   advance: Advance,
   { result, retention }: Extract<Advance["next"], { kind: "succeeded" }>,
   { lane, state }: HeldRow,
@@ -162,12 +173,14 @@ function endPlain(
   const isRemoved = retention.ageMs === 0 || retention.count === 0;
   if (isRemoved) {
     if (connection.run(REMOVE_ENDED, namespace, id, token, state, from) === 0) return false;
+    endings.drop(id);
     connection.run(REMOVE_RECORD, namespace, id);
   } else {
     if (result.length > PLAIN_RESULT_LENGTH) return false;
     const kept = [worker, result, nowMs, nowMs + retention.ageMs, from + entries.length];
     const isKept = connection.run(KEEP_ENDED, ...kept, namespace, id, token, state, from) === 1;
     if (!isKept) return false;
+    endings.keep(context, id);
     putEntries(context, advance);
     counts.add(lane.no, STATE.succeeded, 1);
   }

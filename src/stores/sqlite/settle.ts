@@ -1,12 +1,11 @@
 // Settling: how a try's end is kept. The usual end, success without anything to keep, is one statement.
-import type { JobId } from "../../core/ids.ts";
-import { type JobRecord, type JobState, type JsonText, isTerminal } from "../../core/job.ts";
-import { writeEnding } from "../../core/run.ts";
+import { type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
 import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts";
 import { type Transition, isHeld, settle as decide } from "../../core/transitions.ts";
 import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { tellParent, tellRun } from "./facts.ts";
+import type { Endings } from "./endings.ts";
+import { tellParent } from "./facts.ts";
 import { leaveGates } from "./gates.ts";
 import { endFlow } from "./keyed.ts";
 import type { Lane } from "./lanes.ts";
@@ -47,10 +46,15 @@ const REMOVE_STEP = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-')
 const PLAIN_RESULT_LENGTH = 512;
 
 /** Settles the end of one try. */
-export function settle(context: Context, worker: string, settlement: Settlement): SettleReply {
+export function settle(
+  context: Context,
+  worker: string,
+  settlement: Settlement,
+  endings: Endings,
+): SettleReply {
   const known = context.claims.take(settlement.token);
   return (
-    settlePlain(context, { worker, known }, settlement) ??
+    settlePlain(context, { worker, known, endings }, settlement) ??
     settleByRecord(context, worker, settlement)
   );
 }
@@ -59,6 +63,8 @@ interface Claimant {
   readonly worker: string;
   /** The lane, where this process made the claim and remembers it. */
   readonly known: Lane | undefined;
+  /** By which the runs of children hear of their ends. */
+  readonly endings: Endings;
 }
 
 /** Success without last words, in one statement. `null` where that does not fit: nothing was changed then. */
@@ -114,7 +120,7 @@ function settleKeyed(
 
 function removePlain(
   context: Context,
-  { worker, known }: Claimant,
+  { known, endings }: Claimant,
   { id, token }: Settlement,
   result: string,
 ): Lane | null {
@@ -122,7 +128,8 @@ function removePlain(
   if (known !== undefined && connection.run(REMOVE_PLAIN, namespace, id, token) === 1) return known;
   const step = context.claims.takeStep(token);
   if (step !== undefined && connection.run(REMOVE_STEP, namespace, id, token) === 1) {
-    tellSucceeded(context, step.parent, id, { worker, ...step }, result);
+    const { attempt, startedAtMs } = step;
+    endings.tell(context, step.parent, { child: id, attempt, startedAtMs, result });
     return step.lane;
   }
   const row = connection.first(REMOVE_SUCCEEDED, namespace, id, token);
@@ -132,27 +139,11 @@ function removePlain(
   const parent = parentOf(row[3]);
   if (parent !== undefined) {
     const attempt = Number(row[4]) + 1;
-    tellSucceeded(context, parent, id, { worker, attempt, startedAtMs: Number(row[5]) }, result);
+    endings.tell(context, parent, { child: id, attempt, startedAtMs: Number(row[5]), result });
   }
   endFlow(context, lane, id, Number(row[1]), uniqueOf(row[2]));
   if (row[6] !== null) leaveGates(context, Number(row[6]));
   return lane;
-}
-
-function tellSucceeded(
-  context: Context,
-  parent: JobId,
-  id: JobId,
-  by: { readonly worker: string; readonly attempt: number; readonly startedAtMs: number },
-  result: JsonText,
-): void {
-  const { worker, attempt: attempts, startedAtMs } = by;
-  const finishedAtMs = context.nowMs;
-  const body = writeEnding(
-    { state: "succeeded", attempts, worker, startedAtMs, finishedAtMs },
-    result,
-  );
-  tellRun(context, parent, { key: id, kind: "ended", body }, worker);
 }
 
 function keepPlain(

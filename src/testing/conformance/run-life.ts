@@ -145,6 +145,44 @@ export const runLifeTopic: Topic = {
       },
     },
     {
+      name: "are told of what ends beside their words, whatever becomes of the words",
+      needs: NEEDS,
+      async run(world) {
+        const nobody = step(world).id;
+        const gone = { id: nobody, token: "none.1", outcome: outcomes.succeeded("1") };
+        const words: readonly (readonly [boolean, Partial<Advance>])[] = [
+          [true, { entries: ["2"] }],
+          [true, { next: { kind: "running" } }],
+          [true, { next: { kind: "parked", delayMs: null, facts: 1 } }],
+          [true, { next: outcomes.succeeded("1") as Advance["next"] }],
+          [false, { from: 7, entries: ["2"] }],
+          [false, { token: "none.2", entries: ["2"] }],
+          [false, { entries: ["2"], after: [nobody] }],
+          [false, { next: outcomes.succeeded("1", REMOVE_AT_ONCE) as Advance["next"], from: 7 }],
+        ];
+        for (const [accepted, said] of words) {
+          const { owner, run } = await beginRun(world);
+          await say(world, owner, run, { entries: ["1"], children: [step(world)] });
+          const { id, token } = await owner.claimOne({ offers: [offerOf("step")] });
+          const outcome = outcomes.succeeded("1", REMOVE_AT_ONCE);
+          const usual = { from: 1, entries: [], next: { kind: "waiting" } } as const;
+          const reply = await world.store.exchange({
+            worker: owner.id,
+            settlements: [{ id, token, outcome }, gone],
+            advances: [{ id: run.id, token: run.token, ...usual, ...said }],
+          });
+          assert.equal(reply.settled[0]?.accepted, true);
+          assert.equal(reply.advanced?.[0]?.accepted, accepted);
+          const { facts } = await recordOfRun(world.store, run.id);
+          assert.deepEqual(
+            facts.map(({ key }) => key),
+            [id],
+          );
+          assertFields(endingIn(facts[0] as RunFact), { state: "succeeded", result: 1 });
+        }
+      },
+    },
+    {
       name: "cancel what they have no need of any more",
       needs: NEEDS,
       async run(world) {
