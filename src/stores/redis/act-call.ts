@@ -233,7 +233,7 @@ function readAct(act: Act, { worker }: Actor, reply: readonly unknown[]): Acted 
     }
   }
   const handed = act.keeps.flatMap(({ room, groups }) =>
-    handedOver(room, groups, partOf(parts, room), worker),
+    handedOver(room, groups, partOf(parts, room), { worker, isFirst: true }),
   );
   return { replies, undecided, answers, handed };
 }

@@ -122,7 +122,7 @@ async function keepPart(
     const args = new Arguments().raw(nonce).raw(takeArrived(room));
     writeChildren(args, room, groups, { ...keeping, owner: isHanded ? owner : null });
     const reply = await send(context, room, args, nonce, (late) =>
-      keeping.giveBack(handedOver(room, groups, late, owner?.worker ?? "")),
+      keeping.giveBack(handedOver(room, groups, late, { worker: owner?.worker ?? "" })),
     );
     if (reply[0] === -1) {
       // Somebody began to follow: the script wants the events too, and wrote nothing yet.
@@ -130,7 +130,7 @@ async function keepPart(
       continue;
     }
     room.isFollowed = reply[1] === 1;
-    return handedOver(room, groups, reply, owner?.worker ?? "");
+    return handedOver(room, groups, reply, { worker: owner?.worker ?? "" });
   }
 }
 
@@ -214,12 +214,15 @@ export function writeChildren(
 
 const HANDED_OVER = "H";
 
+/** Who claims children, and whether they were made by the call that handed them over. */
+type HandedTo = Pick<Held, "worker" | "isFirst">;
+
 /** The claims of children that were handed over. */
 export function handedOver(
   room: OpenRoom,
   groups: readonly Group[],
   reply: readonly unknown[],
-  worker: string,
+  to: HandedTo,
 ): readonly Held[] {
   const letters = String(reply[2]);
   if (!letters.includes(HANDED_OVER)) return [];
@@ -228,7 +231,8 @@ export function handedOver(
   let place = 0;
   for (const { lane, children } of groups) {
     for (const child of children) {
-      if (letters[place] === HANDED_OVER) held.push(claimOf(room, lane, child, worker, nowMs));
+      if (letters[place] === HANDED_OVER)
+        held.push(claimOf(room, lane, child, { ...to, startedAtMs: nowMs }));
       place += 1;
     }
   }
@@ -239,9 +243,9 @@ function claimOf(
   room: OpenRoom,
   lane: LaneDefinition,
   child: Child,
-  worker: string,
-  nowMs: number,
+  by: HandedTo & Pick<Held, "startedAtMs">,
 ): Held {
+  const { startedAtMs: nowMs } = by;
   const input = Buffer.from(child.input);
   const record = Buffer.alloc(HEAD_BYTES + input.length);
   record.write("L");
@@ -253,8 +257,8 @@ function claimOf(
   idBytes(child.parent).copy(kin);
   kin.write("-", KIN_BYTES - 1);
   return {
+    ...by,
     room,
-    worker,
     token: child.token ?? "",
     // Its number is the room's business: a claim is settled by its job and token.
     lane: { ...lane, number: record.subarray(3, 5), slot: 0 },
@@ -262,6 +266,5 @@ function claimOf(
     record,
     extras: "",
     kin,
-    startedAtMs: nowMs,
   };
 }

@@ -26,6 +26,8 @@ export interface Held {
   /** Empty where no workflow run is concerned. */
   readonly kin: Buffer;
   readonly startedAtMs: number;
+  /** It was handed over by the act that made its job: this is the first claim of it, and so its first end. */
+  readonly isFirst?: true;
 }
 
 /** Reads a claimed job out of the reply of an exchange. */

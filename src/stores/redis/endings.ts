@@ -57,9 +57,13 @@ export function successEnding(
   return { run, text };
 }
 
-/** An ending as scripts take it. */
-export function endingBytes({ run, text }: Ending): Buffer {
-  return Buffer.concat([idBytes(run), Buffer.from(text)]);
+const HAS_ENDED = Buffer.from("f");
+const OF_JOB = Buffer.from("e");
+
+/** The ending of a job as scripts take it. `isFirst`: it can't have ended before. */
+export function endingBytes(child: Uint8Array, { run, text }: Ending, isFirst: boolean): Buffer {
+  const first = Buffer.from(isFirst ? "1" : "0");
+  return Buffer.concat([first, idBytes(run), HAS_ENDED, child, OF_JOB, Buffer.from(text)]);
 }
 
 /** The news of a job that ended at a time of the store. */

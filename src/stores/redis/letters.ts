@@ -12,11 +12,18 @@ export type HeldClaims = Pick<ReadonlyMap<string, Held>, "get">;
 /** What a plain settlement comes to. */
 export const SUCCEEDED: SettleReply = { accepted: true, state: "succeeded" };
 
+/** What a run is told of a step, and whether that is the first end of it. */
+interface StepEnd {
+  readonly ending: Ending;
+  readonly child: Buffer;
+  readonly isFirst: boolean;
+}
+
 /** Settlements as a script takes them: its letters are those of the plain ones, then of the moves. */
 export interface Settling {
   readonly plain: readonly Settlement[];
   /** What runs are told of the last of the plain ones. */
-  readonly steps: readonly Ending[];
+  readonly steps: readonly StepEnd[];
   readonly moves: readonly Move[];
   readonly other: readonly Settlement[];
   /** What becomes of the others; one without a move is decided when its job was read. */
@@ -68,23 +75,24 @@ function sortSettlements(
   settlements: readonly Settlement[],
 ): {
   readonly plain: readonly Settlement[];
-  readonly steps: readonly Ending[];
+  readonly steps: readonly StepEnd[];
   readonly other: readonly Settlement[];
 } {
   const plain: Settlement[] = [];
   const ofSteps: Settlement[] = [];
-  const steps: Ending[] = [];
+  const steps: StepEnd[] = [];
   const other: Settlement[] = [];
   for (const settlement of settlements) {
     if (!isPlainSettlement(settlement)) {
       other.push(settlement);
       continue;
     }
-    const ending = plainEnding(held.get(settlement.token), settlement);
-    if (ending === null) plain.push(settlement);
+    const claim = held.get(settlement.token);
+    const ending = plainEnding(claim, settlement);
+    if (claim === undefined || ending === null) plain.push(settlement);
     else {
       ofSteps.push(settlement);
-      steps.push(ending);
+      steps.push({ ending, child: claim.id, isFirst: claim.isFirst === true });
     }
   }
   return { plain: ofSteps.length === 0 ? plain : [...plain, ...ofSteps], steps, other };

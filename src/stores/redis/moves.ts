@@ -18,7 +18,7 @@ import {
 import type { OpenRoom } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
 import { tellNews } from "./speaking.ts";
-import type { Arguments } from "./wire.ts";
+import { type Arguments, idBytes } from "./wire.ts";
 
 /** A decision about a job, ready to be carried out. */
 export interface Move {
@@ -118,7 +118,7 @@ const NO_ENDING = Buffer.alloc(0);
 /** What the run that made the job is told, where this is its end. */
 function endingArgument({ job, transition }: Move): Buffer {
   const ending = endingBy(job.record, transition);
-  return ending === null ? NO_ENDING : endingBytes(ending);
+  return ending === null ? NO_ENDING : endingBytes(idBytes(job.record.id), ending, false);
 }
 
 /** A handler pushes back on its queue, or on a key of its job: on others it is not heard. */

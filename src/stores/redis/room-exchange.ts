@@ -175,7 +175,7 @@ function newsIn(
   const nowMs = Number(reply[0]);
   const news = [...newsOfMoves(room, moves, letters.slice(plain.length), nowMs)];
   const first = plain.length - steps.length;
-  for (const [index, ending] of steps.entries()) {
+  for (const [index, { ending }] of steps.entries()) {
     const id = plain[first + index]?.id;
     if (id === undefined || letters[first + index] !== "a") continue;
     news.push(newsOf(ending, id, room, nowMs));
@@ -290,7 +290,7 @@ export function writeExchange(
       args.text(plainEvents(settlement, type, room.queue));
     }
   }
-  for (const ending of steps) args.raw(endingBytes(ending));
+  for (const { child, ending, isFirst } of steps) args.raw(endingBytes(child, ending, isFirst));
   for (const move of moves) writeMove(args, move);
   if (claim !== undefined) writeClaim(args, sending, claim, hasEvents);
 }

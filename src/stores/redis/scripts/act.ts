@@ -6,6 +6,8 @@ import { speakParts } from "./runs.ts";
 import { type Script, bodyOf, script } from "./script.ts";
 
 const KEYS_A_ROOM = roomOf("", "", 0).keys.length;
+/** Values that Lua puts on its stack at once: it has room for 8,000. */
+const MOST_UNPACKED = 5_000;
 
 /*
  * Three scripts after each other, each on a room of its own. What one finds out the next is told here, where it would
@@ -35,18 +37,24 @@ local exchange_count, speech_count, keep_count = tonumber(ARGV[1]), tonumber(ARG
 local links, routes = ARGV[4], ARGV[5]
 local first_keep = exchange_count + speech_count
 local calls = {}
+-- Copied by unpack, where it can: one by one an argument took several times as long.
+local function slice(from, count)
+  if count <= ${MOST_UNPACKED} then return { unpack(ARGV, from, from + count - 1) } end
+  local args = {}
+  for n = 1, count do args[n] = ARGV[from + n - 1] end
+  return args
+end
 local at = 6
 for k = 1, first_keep + keep_count do
-  local of = { keys = {}, args = {} }
   local before = (tonumber(ARGV[at]) - 1) * ${KEYS_A_ROOM}
-  for n = 1, ${KEYS_A_ROOM} do of.keys[n] = KEYS[before + n] end
+  local of = { keys = { unpack(KEYS, before + 1, before + ${KEYS_A_ROOM}) } }
   local count = tonumber(ARGV[at + 1])
   at = at + 2
   if k > first_keep then
     of.said_in = ARGV[at]
     at = at + 1
   end
-  for n = 1, count do of.args[n] = ARGV[at + n - 1] end
+  of.args = slice(at, count)
   at = at + count
   calls[k] = of
 end
@@ -74,10 +82,10 @@ local ended = {}
 for k = 1, speech_count do ended[k] = {} end
 local function pass(endings)
   for k = 1, #endings, 2 do
-    local id, value = string.sub(endings[k], 2), endings[k + 1]
-    local of_speech = ended[speech_of[id] or 1]
+    local row = endings[k]
+    local of_speech = ended[speech_count > 1 and speech_of[string.sub(row, 18, 33)] or 1]
     local n = #of_speech
-    of_speech[n + 1], of_speech[n + 2], of_speech[n + 3] = string.sub(value, 7, 22), id, string.sub(value, 23)
+    of_speech[n + 1], of_speech[n + 2] = row, endings[k + 1]
   end
 end
 local reply = { 1 }

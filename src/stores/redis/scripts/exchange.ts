@@ -21,7 +21,7 @@ import { CLAIM_TURNS } from "./turns.ts";
  * arguments: nonce, nonces of replies that arrived, worker, 1 when events come with the plain settlements, number of
  *   plain settlements, of moves, of plain settlements that end a step of a workflow run, which come last; then, for
  *   plain settlements (succeeded, nothing to keep): ids, claims (worker, zero byte, token), events, and what runs are
- *   told (move.ts); the moves (move.ts); then, if something is to be claimed: capacity,
+ *   told (argument 17 in move.ts); the moves (move.ts); then, if something is to be claimed: capacity,
  *   version of the lanes that the caller knows, prefix and first number of tokens, ms of a lease that may be made
  *   anew or "", 1 when this worker is in the idle registry, its free slots in all, "" or, when it takes
  *   jobs that are handed to it, "+" and the token of the one that it heard of last, number of lanes, of offers; each lane: number, list, head
@@ -70,7 +70,8 @@ local function settle_plain()
     local id, run = ARGV[at + k - 1], runs[k]
     local flags = run and byte(run, 1)
     local is_step = k > plain_count - step_count
-    if not run or sub(run, 10) ~= ARGV[at + plain_count + k - 1] then
+    local its_claim = ARGV[at + plain_count + k - 1]
+    if not run or #run ~= #its_claim + 9 or find(run, its_claim, 10, true) ~= 10 then
       letters[k] = call('HEXISTS', shard_of(id), id) == 1 and 's' or 'g'
     elseif has(flags, KIN) and not is_step and sub(call('HGET', shard_of(id), id .. 'k'), 1, 16) ~= NOBODY then
       -- Its settler did not know that a run waits for it.
@@ -78,7 +79,7 @@ local function settle_plain()
     else
       letters[k] = 'a'
       ended[#ended + 1] = id
-      if is_step then note_ending(id, ARGV[endings_at + k - 1]) end
+      if is_step then note_ending(ARGV[endings_at + k - 1]) end
       if flags == 0 or flags == KIN then
         local burst = floor(byte(id, 6) / 32)
         local group = flags == 0 and by_shard or steps

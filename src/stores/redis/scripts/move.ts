@@ -23,7 +23,8 @@ export const MOVE_ARGUMENTS = 18;
  *  14 worker that is told of a cancel request, or ""
  *  15 reason of it
  *  16 log lines, a JSON list of texts, or ""
- *  17 what the run that made it is told of its end: the run's id and the text; or ""
+ *  17 what the run that made it is told of its end: 1 where it can't have ended before, else 0, the row (runs.ts), in
+ *     whose text "\\1ms\\2" stands for a time as above; or ""
  *  18 ms for which its handler pushed back, space, the gate that is shut; or ""
  * result: a letter: a moved, s stale, g gone, c changed meanwhile.
  */
@@ -31,12 +32,23 @@ export const MOVE = `
 local function stamp(text)
   return (string.gsub(text, '\\1(%-?%d+)\\2', function(ms) return string.format('%d', now + ms) end))
 end
+local now_text = string.format('%d', now)
 local woken = {}
--- Ends of jobs that workflow runs made: kept until they are told where the run is.
-local endings = {}
-local function note_ending(id, ending)
-  endings[#endings + 1] = 'f' .. id
-  endings[#endings + 1] = now6 .. stamp(ending)
+-- Ends of jobs that workflow runs made: kept until they are told where the run is. Each as the row that the run's
+-- record will have, and whether the job can't have ended before.
+local endings, ending_count = {}, 0
+local function note_ending(ending)
+  -- What is before the text are ids, in which any bytes may be.
+  local from = find(ending, '\\1', 36, true)
+  local to = from and find(ending, '\\2', from, true)
+  local row
+  if not to then row = sub(ending, 2)
+  else
+    local ms = sub(ending, from + 1, to - 1)
+    row = sub(ending, 2, from - 1) .. (ms == '0' and now_text or string.format('%d', now + ms)) .. sub(ending, to + 1)
+  end
+  endings[ending_count + 1], endings[ending_count + 2] = row, byte(ending, 1) == 49
+  ending_count = ending_count + 2
 end
 -- A workflow run leaves its owner.
 local function leave_owner(id, key)
@@ -46,11 +58,15 @@ local function leave_owner(id, key)
   call('HSET', key, id .. 'k', sub(kin, 1, 20) .. 'r')
 end
 local quiet_about_later = false
+-- Whether a guard names the claim of a running entry.
+local function is_claim(run, guard)
+  return #run == #guard + 8 and find(guard, sub(run, 10), 2, true) == 2
+end
 -- Why a move may not be made, if so.
 local function refusal(guard, record, run)
   if not record then return 'g' end
   if sub(guard, 1, 1) == 's' then
-    if not run or sub(run, 10) ~= sub(guard, 2) then return 's' end
+    if not run or not is_claim(run, guard) then return 's' end
     if has(byte(run, 1), CANCEL) then return 'c' end
   elseif sub(record, 1, 17) .. (run or '') ~= sub(guard, 2) then return 'c' end
 end
@@ -96,7 +112,7 @@ local function move(at, instead, found)
     if has(old, KIN) then leave_owner(id, key) end
   else leave_place(id, record, key) end
   tell(ARGV[at + 10])
-  if ARGV[at + 16] ~= '' then note_ending(id, ARGV[at + 16]) end
+  if ARGV[at + 16] ~= '' then note_ending(ARGV[at + 16]) end
   if place == 'G' then
     purge(id, old, key)
     return 'a'
@@ -159,6 +175,12 @@ end
 /** Keeps the ends of jobs until they are told where their runs are. */
 export const KEEP_ENDINGS = `
 local function keep_endings()
-  if endings[1] then call('HSET', OUTBOX, unpack(endings)) end
+  if ending_count == 0 then return end
+  local write = {}
+  for k = 1, ending_count, 2 do
+    local row = endings[k]
+    write[k], write[k + 1] = 'f' .. sub(row, 18, 33), now6 .. sub(row, 1, 16) .. sub(row, 35)
+  end
+  call('HSET', OUTBOX, unpack(write))
 end
 `;

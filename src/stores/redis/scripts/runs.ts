@@ -43,6 +43,14 @@ end
 local ENDED = { S = 'S', F = 'F', C = 'C' }
 -- What is known of runs: read of all of them together, and written together in the end, where nothing is moved before.
 local looked_at = {}
+local function read_all(key, fields, found, name)
+  for first = 1, #fields, 2000 do
+    for k, value in ipairs(call('HMGET', key, unpack(fields, first, math.min(first + 1999, #fields)))) do
+      if value then found[first + k - 1][name] = value end
+    end
+  end
+end
+-- What runs has a record, which may be long: it is read where it is asked for.
 local function look_at_all(ids)
   local by_shard = {}
   for first = 1, #ids, 1000 do
@@ -50,28 +58,30 @@ local function look_at_all(ids)
     for k, run in ipairs(call('HMGET', RUNNING, unpack(ids, first, last))) do
       local id = ids[first + k - 1]
       local key = shard_of(id)
-      looked_at[id] = { key = key, run = run }
-      local fields = by_shard[key]
-      if not fields then fields = {} by_shard[key] = fields end
-      fields[#fields + 1] = id
-      fields[#fields + 1] = id .. 'k'
-    end
-  end
-  for key, fields in pairs(by_shard) do
-    for first = 1, #fields, 2000 do
-      local last = math.min(first + 1999, #fields)
-      local got = call('HMGET', key, unpack(fields, first, last))
-      for k = 1, #got, 2 do
-        local found = looked_at[fields[first + k - 1]]
-        found.record, found.kin = got[k], got[k + 1] or NO_KIN
-        if not found.record then found.run = false end
+      local found = { key = key, run = run, record = false, kin = NO_KIN, told = false }
+      looked_at[id] = found
+      local shard = by_shard[key]
+      if not shard then shard = { n = 0, kins = {}, found = {}, waiting = {}, waiting_found = {} } by_shard[key] = shard end
+      local n = shard.n + 1
+      shard.n, shard.kins[n], shard.found[n] = n, id .. 'k', found
+      if not run then
+        local m = #shard.waiting + 1
+        shard.waiting[m], shard.waiting_found[m] = id, found
       end
     end
+  end
+  for key, shard in pairs(by_shard) do
+    read_all(key, shard.kins, shard.found, 'kin')
+    read_all(key, shard.waiting, shard.waiting_found, 'record')
   end
 end
 local function look_at(id)
   look_at_all({ id })
   return looked_at[id]
+end
+local function with_record(id, found)
+  if not found.record then found.record = call('HGET', found.key, id) end
+  return found
 end
 local later = {}
 local function write_later(key, field, value)
@@ -80,7 +90,7 @@ local function write_later(key, field, value)
   fields[#fields + 1] = field
   fields[#fields + 1] = value
 end
-local rows, waiting, waiting_no_more = {}, {}, {}
+local rows, row_count, waiting, waiting_no_more = {}, 0, {}, {}
 local removed, removed_of = {}, {}
 local function put_in_parts(command, key, list)
   for first = 1, #list, 2000 do call(command, key, unpack(list, first, math.min(first + 1999, #list))) end
@@ -92,52 +102,71 @@ local function write_now()
   put_in_parts('ZADD', INDEX, waiting)
   put_in_parts('HDEL', RUNNING, removed)
   for key, fields in pairs(removed_of) do put_in_parts('HDEL', key, fields) end
-  later, rows, waiting, waiting_no_more, removed, removed_of = {}, {}, {}, {}, {}, {}
+  later, rows, row_count, waiting, waiting_no_more, removed, removed_of = {}, {}, 0, {}, {}, {}, {}
 end
+-- A score that is a text: Lua would print a number.
 local function put_row(row)
-  rows[#rows + 1] = 0
-  rows[#rows + 1] = row
+  rows[row_count + 1], rows[row_count + 2] = '0', row
+  row_count = row_count + 2
+end
+-- The last fact that each run was told in this call is not written before it is known that the run goes on.
+local told_here = {}
+local function put_told(found)
+  if not found.told then return end
+  put_row(found.told)
+  found.told = false
 end
 local told_rows = {}
+local function is_known(row)
+  local start = sub(row, 1, 33)
+  if told_rows[start] then return true end
+  told_rows[start] = true
+  return call('ZRANGEBYLEX', RUNS, '[' .. start, '[' .. start .. '\\255', 'LIMIT', '0', '1')[1] ~= nil
+end
+-- Row: see above. is_first: that it was told it before can't be.
 -- A letter: g gone, S F C it has ended, u running, w waiting, r ready, s scheduled.
-local function tell_run(id, fact, kind, body)
+local function tell_run(id, row, is_first)
   local found = looked_at[id] or look_at(id)
   local key, record, kin, run = found.key, found.record, found.kin, found.run
-  if not record then return 'g' end
-  local place = sub(record, 1, 1)
-  if not run and ENDED[place] then return place end
+  if not run and not record then return 'g' end
   local state
   if run then state = sub(kin, 21) == 'w' and 'w' or 'u'
-  elseif place == 'P' then state = 'w'
-  else state = place == 'T' and sub(record, 12, 17) > now6 and 's' or 'r' end
-  local row = id .. 'f' .. fact
-  if told_rows[row] or call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1] then return state end
-  told_rows[row] = true
-  put_row(row .. kind .. body)
+  else
+    local place = sub(record, 1, 1)
+    if ENDED[place] then return place end
+    if place == 'P' then state = 'w'
+    else state = place == 'T' and sub(record, 12, 17) > now6 and 's' or 'r' end
+  end
+  if not is_first and is_known(row) then return state end
+  if found.told then put_row(found.told) else told_here[#told_here + 1] = found end
+  found.told = row
   if sub(kin, 21) == '-' then
     found.kin = sub(kin, 1, 20) .. 't'
     write_later(key, id .. 'k', found.kin)
   end
-  local lane = sub(record, 4, 5)
+  local lane
   if run then
+    lane = sub(run, 2, 3)
     if not has(byte(run, 1), KIN) then
       found.run = string.char(byte(run, 1) + KIN) .. sub(run, 2)
       write_later(RUNNING, id, found.run)
     end
-    local owner = string.match(run, '^([^%z]*)', 10)
-    if owner ~= by then
+    if by == '' or find(run, by, 10, true) ~= 10 or byte(run, 10 + #by) ~= 0 then
+      local owner, fact = string.match(run, '^([^%z]*)', 10), sub(row, 18, 33)
       put_row('\\255' .. owner .. '\\0' .. id .. fact)
       local of_owner = news[owner] or {}
       news[owner] = of_owner
-      of_owner[#of_owner + 1] = id .. fact .. kind .. pack('>I4', #body) .. body
+      of_owner[#of_owner + 1] = id .. fact .. sub(row, 34, 34) .. pack('>I4', #row - 34) .. sub(row, 35)
     end
   else
+    lane = sub(record, 4, 5)
     if not has(byte(record, 2), KIN) then
       record = sub(record, 1, 1) .. string.char(byte(record, 2) + KIN) .. sub(record, 3)
       write_later(key, id, record)
       found.record = record
     end
     if (state == 'w' or state == 's') and sub(kin, 17, 20) ~= '\\0\\0\\0\\0' then
+      put_told(found)
       write_now()
       make_ready(id, record, key)
       state = 'r'
@@ -177,16 +206,16 @@ end
 local function go_on(id, guard, from, next_state, is_refused, first, count)
   local found = looked_at[id] or look_at(id)
   local run = found.run
-  if not run or sub(run, 10) ~= sub(guard, 2) then return found.record and 's' or 'g' end
+  if not run or not is_claim(run, guard) then return (run or found.record) and 's' or 'g' end
   local kin = found.kin
-  local kept = struct.unpack('>I4', sub(kin, 17, 20))
+  local kept = struct.unpack('>I4', kin, 17)
   if count > 0 and kept == from + count then return 'k' end
   if kept ~= from then return 's' end
   if is_refused then return 'f' end
   put_entries(id, from, first, count)
   local before = sub(kin, 21)
   if next_state == 'w' and before ~= 'w' then
-    waiting[#waiting + 1] = 0
+    waiting[#waiting + 1] = '0'
     waiting[#waiting + 1] = 'Bw' .. id
   elseif next_state ~= 'w' and before == 'w' then waiting_no_more[#waiting_no_more + 1] = 'Bw' .. id end
   local flags = forget_expiry(id, byte(run, 1))
@@ -197,8 +226,11 @@ local function go_on(id, guard, from, next_state, is_refused, first, count)
   return 'a'
 end
 local function remove_run(id, found)
-  if sub(found.kin, 21) == 'w' then waiting_no_more[#waiting_no_more + 1] = 'Bw' .. id end
-  call('ZREMRANGEBYLEX', RUNS, '[' .. id .. 'e', '(' .. id .. 'g')
+  local state = sub(found.kin, 21)
+  if state == 'w' then waiting_no_more[#waiting_no_more + 1] = 'Bw' .. id end
+  found.told = false
+  -- One that neither spoke nor was told anything has no rows.
+  if state ~= '-' then call('ZREMRANGEBYLEX', RUNS, '[' .. id .. 'e', '(' .. id .. 'g') end
   removed[#removed + 1] = id
   local fields = removed_of[found.key]
   if not fields then fields = {} removed_of[found.key] = fields end
@@ -208,15 +240,20 @@ end
 local function last_word(id, guard, from, known, is_refused, first, count, at)
   local found = looked_at[id] or look_at(id)
   local run = found.run
-  local refused = refusal(guard, found.record, run)
+  if byte(guard, 1) ~= 115 then with_record(id, found) end
+  local refused = refusal(guard, found.record or run, run)
   if refused then return refused end
   local kin = found.kin
-  local kept = struct.unpack('>I4', sub(kin, 17, 20))
+  local kept = struct.unpack('>I4', kin, 17)
   -- Who gives a run back without a word need not know how far it was.
   if from ~= '' and kept ~= tonumber(from) then return 's' end
   if is_refused then return 'f' end
   looked_at[id] = nil
   local instead = {}
+  if known ~= '' and found.told then
+    put_told(found)
+    write_now()
+  end
   if known ~= '' and call('ZLEXCOUNT', RUNS, '[' .. id .. 'f', '(' .. id .. 'g') > tonumber(known) then
     -- It was told something that its owner has not heard of.
     instead = { place = 'T', due = '+0' }
@@ -226,9 +263,11 @@ local function last_word(id, guard, from, known, is_refused, first, count, at)
     -- The usual end: nothing is kept of it but its record.
     remove_run(id, found)
     tell(ARGV[at + 10])
-    if ARGV[at + 16] ~= '' then note_ending(id, ARGV[at + 16]) end
+    if ARGV[at + 16] ~= '' then note_ending(ARGV[at + 16]) end
     return 'a'
   end
+  if not with_record(id, found).record then return 'g' end
+  put_told(found)
   if count > 0 then
     put_entries(id, kept, first, count)
     if not has(flags, KIN) then flags = flags + KIN end
@@ -275,14 +314,18 @@ for k = 1, advance_count do
   at = parts_at + 1 + 2 * tonumber(ARGV[parts_at]) + (ARGV[at + 3] == 'm' and ${MOVE_ARGUMENTS} or 0)
 end
 for k = 1, fact_count do name(ARGV[facts_at + 4 * (k - 1)]) end
-for k = 1, #ended_here, 3 do name(ended_here[k]) end
+local told_to = {}
+for k = 1, #ended_here, 2 do
+  told_to[k] = sub(ended_here[k], 1, 16)
+  name(told_to[k])
+end
 look_at_all(runs)
 for k = 1, fact_count do
   at = facts_at + 4 * (k - 1)
-  letters[k] = tell_run(ARGV[at], ARGV[at + 1], ARGV[at + 2], stamp(ARGV[at + 3]))
+  letters[k] = tell_run(ARGV[at], ARGV[at] .. 'f' .. ARGV[at + 1] .. ARGV[at + 2] .. stamp(ARGV[at + 3]))
 end
--- What ended in the same act: run, child and text.
-for k = 1, #ended_here, 3 do tell_run(ended_here[k], ended_here[k + 1], 'e', ended_here[k + 2]) end
+-- What ended in the same act: its row, and whether it can't have ended before.
+for k = 1, #ended_here, 2 do tell_run(told_to[k], ended_here[k], ended_here[k + 1]) end
 local targets = {}
 for k = 1, target_count do targets[k] = { kind = ARGV[targets_at + k - 1] } end
 local function take_word(k)
@@ -307,6 +350,7 @@ end
 for k = 1, advance_count do if ARGV[places[k] + 3] ~= 'm' then take_word(k) end end
 write_now()
 for k = 1, advance_count do if ARGV[places[k] + 3] == 'm' then take_word(k) end end
+for _, found in ipairs(told_here) do put_told(found) end
 write_now()
 for k, target in ipairs(targets) do
   if target[1] then call('HSET', OUTBOX, target.kind .. nonce .. string.char(k), now6 .. '[' .. table.concat(target, ',') .. ']') end

@@ -65,7 +65,7 @@ function withSource(name: string, kind: ScriptKind, source: string): Script {
 
 /** Names of the keys, the server's time, and where a job's record is. */
 export const PRELUDE: string = `
-local call, sub, byte, floor, pack = redis.call, string.sub, string.byte, math.floor, struct.pack
+local call, sub, byte, find, floor, pack = redis.call, string.sub, string.byte, string.find, math.floor, struct.pack
 local META, TIMED, RUNNING, TIMERS, INDEX, IDLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local RUNS, OUTBOX = KEYS[7], KEYS[8]
 local KEYED, TURNS, GATES = KEYS[${FIRST_LIMIT_KEY}], KEYS[${FIRST_LIMIT_KEY + 1}], KEYS[${FIRST_LIMIT_KEY + 2}]
