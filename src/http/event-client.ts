@@ -56,6 +56,7 @@ export async function followEvents(
         // A cut connection or a service that is away: connect again, the resume tells what was lost.
       }
       body = undefined;
+      if (ended.signal.aborted) return;
       if (lastEventId === undefined) onGap("the connection to the service was cut");
       await sleep(retryMs, undefined, { signal: ended.signal }).catch(() => {});
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);

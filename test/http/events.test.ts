@@ -106,6 +106,18 @@ test("a stream that comes back from another life is told of the gap", async () =
   expect(first?.kind).toBe("gap");
 });
 
+test("a subscription that its owner ends tells no gap, whether or not anything came", async () => {
+  const client = createHttpOperations({ url: service.url });
+  const gaps: string[] = [];
+  const following = await client.subscribe(
+    { type: "echo" },
+    () => {},
+    (reason) => gaps.push(reason),
+  );
+  await following[Symbol.asyncDispose]();
+  expect(gaps).toEqual([]);
+});
+
 test("the client follows over a restart of the service, and says that it may have missed some", async () => {
   const port = await freePort();
   const first = await startService({ port });
