@@ -54,12 +54,13 @@ const READS: { readonly [Name in Method]?: Handler<Name> } = {
 const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   enqueue: ({ context }, { jobs }) => packEnqueue(enqueue(context, jobs)),
   exchange: (session, request) => {
-    const result = exchange(session.context, unpackRequest(request));
+    const asked = unpackRequest(request);
+    const result = exchange(session.context, asked);
     const { claim } = request;
     if (claim !== undefined) {
       session.afterCommit.push(() => session.attachments.note(request.worker, claim, result));
     }
-    return packExchange(result.reply);
+    return packExchange(result.reply, asked.advances);
   },
   report: ({ context }, { reports }) => reports.map((said) => report(context, said)),
   signal: ({ context }, { signals }) => signal(context, signals),

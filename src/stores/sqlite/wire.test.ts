@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Advance, AdvanceReply } from "../../core/run.ts";
 import type { ExchangeReply, ExchangeRequest, NewJob, Settlement } from "../../core/store.ts";
 import {
   countSettlements,
@@ -35,14 +36,60 @@ describe("an exchange", () => {
   const request = { worker: "w", settlements: [] } satisfies ExchangeRequest;
 
   it("comes out as it went in, with what runs say and without", () => {
-    const advance = { id: "r", token: "t", from: 1, entries: ['["\ud800"]'] };
-    const word = { ...advance, children: jobs, cancels: ["c"], next: { kind: "running" } } as const;
-    for (const given of [request, { ...request, advances: [word] }]) {
-      expect(unpackRequest(packRequest(given))).toEqual(given);
-    }
-    expect(packRequest({ ...request, advances: [word] }).advances?.weight).toBe(3);
+    expect(unpackRequest(structuredClone(packRequest(request)))).toEqual(request);
+    const said = { ...request, advances: words };
+    expect(unpackRequest(structuredClone(packRequest(said)))).toEqual(said);
+    expect(packRequest(said).advances?.weight).toBe(8);
   });
 });
+
+const retention = { ageMs: Number.POSITIVE_INFINITY, count: 0 };
+const nothing = { entries: [], children: [], cancels: [], after: [] };
+/** Words of runs that have little in common. */
+const words: readonly Advance[] = [
+  {
+    ...nothing,
+    id: "a",
+    token: "t.1",
+    from: 0,
+    entries: ['["\ud800"]'],
+    next: { kind: "running" },
+  },
+  {
+    ...nothing,
+    id: "b",
+    token: "t.2",
+    from: 1,
+    entries: ["1", "2"],
+    children: [
+      { id: "b1", type: "t", queue: "q", input: "{}", token: "t.9" },
+      { id: "b2", type: "u", queue: "q", input: "1", delayMs: 5, isAgain: true },
+    ],
+    cancels: ["c"],
+    next: { kind: "waiting" },
+  },
+  {
+    ...nothing,
+    id: "d",
+    token: "t.3",
+    from: 2,
+    after: ["e", "f"],
+    next: { kind: "succeeded", result: '"done"', retention },
+  },
+  { ...nothing, id: "g", token: "t.4", from: 3, next: { kind: "parked", delayMs: null, facts: 2 } },
+  {
+    ...nothing,
+    id: "h",
+    token: "t.5",
+    from: 4,
+    children: [
+      { id: "h1", type: "t", queue: "q", input: "2" },
+      { id: "h2", type: "t", queue: "r", input: "3", token: "t.8" },
+      { id: "h3", type: "t", queue: "q", input: "4", token: "t.7" },
+    ],
+    next: { kind: "succeeded", result: "null", retention: { ageMs: 1, count: 2 } },
+  },
+];
 
 describe("the reply to an exchange", () => {
   const job = {
@@ -110,6 +157,23 @@ describe("the reply to an exchange", () => {
     ];
     const plain: ExchangeReply = { settled: [], claimed, lookAgainInMs: 1 };
     expect(unpackExchange(structuredClone(packExchange(plain)), request)).toEqual(plain);
+  });
+});
+
+describe("the answers to what runs say", () => {
+  it("come out as they went in, with the children that owners shall run", () => {
+    const advanced: readonly AdvanceReply[] = [
+      { accepted: false, why: "stale" },
+      { accepted: true, claimed: ["b1"], nowMs: 7 },
+      { accepted: false, why: "gone" },
+      { accepted: false, why: "refused" },
+      { accepted: true, claimed: ["h2", "h3"], nowMs: 7 },
+    ];
+    const reply: ExchangeReply = { settled: [], claimed: [], lookAgainInMs: null, advanced };
+    const packed = structuredClone(packExchange(reply, words));
+    expect(unpackExchange(packed, { worker: "w", settlements: [], advances: words })).toEqual(
+      reply,
+    );
   });
 });
 

@@ -12,6 +12,14 @@ import type {
   SettleReply,
   Settlement,
 } from "../../core/store.ts";
+import {
+  type PackedAdvanced,
+  type PackedAdvances,
+  packAdvanced,
+  packAdvances,
+  unpackAdvanced,
+  unpackAdvances,
+} from "./wire-runs.ts";
 
 /** A digit a job where all are new: the number of its state. Else the replies as they are. */
 export type PackedEnqueue = string | readonly EnqueueReply[];
@@ -41,22 +49,16 @@ interface PackedSuccesses {
   readonly retention: Retention;
 }
 
-/**
- * An exchange on its way to the thread, with what runs say as text: as objects the words of a run of two steps take the
- * thread 20 µs to read, as text 7.
- */
+/** An exchange on its way to the thread. */
 export type PackedRequest = Omit<ExchangeRequest, "settlements" | "advances"> & {
   readonly settlements: PackedSuccesses | readonly Settlement[];
-  readonly advances?: { readonly text: string; readonly weight: number };
+  readonly advances?: PackedAdvances;
 };
 
-/** The weight is how much there is to write: see group.ts. */
 export function packRequest({ settlements, advances, ...rest }: ExchangeRequest): PackedRequest {
   const packed = { ...rest, settlements: packSuccesses(settlements) ?? settlements };
   if (advances === undefined || advances.length === 0) return packed;
-  let weight = 0;
-  for (const { entries, children } of advances) weight += entries.length + (children?.length ?? 0);
-  return { ...packed, advances: { text: JSON.stringify(advances), weight } };
+  return { ...packed, advances: packAdvances(advances) };
 }
 
 function packSuccesses(settlements: readonly Settlement[]): PackedSuccesses | null {
@@ -79,7 +81,7 @@ export function unpackRequest(packed: PackedRequest): ExchangeRequest {
   const { settlements, advances, ...rest } = packed;
   const request = { ...rest, settlements: unpackSettlements(settlements) };
   if (advances === undefined) return request;
-  return { ...request, advances: JSON.parse(advances.text) as readonly Advance[] };
+  return { ...request, advances: unpackAdvances(advances) };
 }
 
 function unpackSettlements(packed: PackedRequest["settlements"]): readonly Settlement[] {
@@ -130,13 +132,17 @@ export interface PackedExchange {
   readonly claimed: PackedPlainClaims | readonly PackedClaim[];
   readonly startedAtMs: number;
   readonly lookAgainInMs: number | null;
-  readonly advanced?: ExchangeReply["advanced"];
+  readonly advanced?: PackedAdvanced;
 }
 
 const STALE = "s";
 const GONE = "g";
 
-export function packExchange(reply: ExchangeReply): PackedExchange {
+/** `advances`: what its request said of runs. */
+export function packExchange(
+  reply: ExchangeReply,
+  advances: readonly Advance[] = [],
+): PackedExchange {
   let settled = "";
   for (const each of reply.settled) {
     if (each.accepted) settled += JOB_STATES.indexOf(each.state);
@@ -147,7 +153,7 @@ export function packExchange(reply: ExchangeReply): PackedExchange {
     claimed: packPlainClaims(reply.claimed) ?? reply.claimed.map(packClaim),
     startedAtMs: reply.claimed[0]?.startedAtMs ?? 0,
     lookAgainInMs: reply.lookAgainInMs,
-    ...(reply.advanced === undefined ? {} : { advanced: reply.advanced }),
+    ...(reply.advanced === undefined ? {} : { advanced: packAdvanced(reply.advanced, advances) }),
   };
 }
 
@@ -209,6 +215,7 @@ const NO_TAGS: readonly string[] = [];
 
 export function unpackExchange(packed: PackedExchange, request: ExchangeRequest): ExchangeReply {
   const { tokenNonce = "", firstToken = 0 } = request.claim ?? {};
+  const { advanced } = packed;
   return {
     settled: Array.from(packed.settled, (sign, index): SettleReply => {
       if (sign === STALE) return { accepted: false, why: "stale" };
@@ -217,7 +224,9 @@ export function unpackExchange(packed: PackedExchange, request: ExchangeRequest)
     }),
     claimed: unpackClaims(packed, (index) => `${tokenNonce}.${firstToken + index}`),
     lookAgainInMs: packed.lookAgainInMs,
-    ...(packed.advanced === undefined ? {} : { advanced: packed.advanced }),
+    ...(advanced === undefined
+      ? {}
+      : { advanced: unpackAdvanced(advanced, request.advances ?? []) }),
   };
 }
 
