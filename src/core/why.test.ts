@@ -41,6 +41,7 @@ function facts(job: Partial<NewJob> = {}, more: Partial<WaitFacts> = {}): WaitFa
     limits: [],
     place: { ahead: 0, company: null },
     perWorker: null,
+    openSteps: [],
     pace: 0,
     nowMs: NOW,
     ...more,
@@ -191,6 +192,17 @@ test("a job that runs says where, and a job that ended that it did", () => {
     sentenceOf({ ...base, job }, explainWait({ ...base, job }));
   expect(say(running)).toBe("It has run on w1 for 5s.");
   expect(say(asked)).toBe("It has run on w1 for 5s, and was asked to stop.");
+  const openSteps = [
+    { step: 2, name: "charge", kind: "job", jobId: id, untilMs: null },
+    { step: 3, name: "approved", kind: "signal", jobId: null, untilMs: NOW },
+    { step: 4, name: "sleep", kind: "sleep", jobId: null, untilMs: NOW },
+    { step: 5, name: "count", kind: "local", jobId: null, untilMs: null },
+  ] as const;
+  const run = { ...base, openSteps, job: { ...base.job, state: "waiting" } } as const;
+  expect(sentenceOf(run, explainWait(run))).toBe(
+    `It is a workflow run that waits for step 2 (charge, job ${id}), and for the signal approved until 2001-09-09T01:46:40.000Z, and until 2001-09-09T01:46:40.000Z, and 1 other step.`,
+  );
+  expect(explainWait(run)).toMatchObject([{ kind: "waiting-for-steps", count: 4 }]);
   expect(say({ ...base.job, state: "failed" })).toBe("It has ended: it failed for good.");
   expect(say({ ...base.job, state: "waiting" })).toContain("workflow run");
 });

@@ -1,8 +1,25 @@
 // Why a job is not running: the reasons, from what is known of it, its queue, the workers and the limits.
 import { formatDuration } from "./duration.ts";
+import type { JobId } from "./ids.ts";
 import type { JobRecord } from "./job.ts";
 import { type LimitRecord, QUEUE_LIMIT } from "./flow.ts";
 import type { JobPlace, QueueRecord, WorkerRecord } from "./store.ts";
+
+/** A step of a run that has not ended. */
+export interface OpenStep {
+  readonly step: number;
+  readonly name: string;
+  readonly kind: "job" | "local" | "sleep" | "signal";
+  /** Of a job: ask why it waits itself. */
+  readonly jobId: JobId | null;
+  /** Of a sleep or a wait with a timeout: until when, in milliseconds since 1970. */
+  readonly untilMs: number | null;
+}
+
+/** Open steps told of one run. */
+const MAX_TOLD_STEPS = 10;
+/** Of these, in the sentence. */
+const MAX_SAID_STEPS = 3;
 
 /** What holds a job back. Data for programs; {@link sentenceOf} says it in words. */
 export type WaitReason =
@@ -13,8 +30,12 @@ export type WaitReason =
       readonly forMs: number;
       readonly isCancelling: boolean;
     }
-  /** A workflow run that waits for its steps, for time or for a signal. */
-  | { readonly kind: "waiting-for-steps" }
+  /** A workflow run that waits for its steps, for time or for a signal: the first ten, of `count`. */
+  | {
+      readonly kind: "waiting-for-steps";
+      readonly steps: readonly OpenStep[];
+      readonly count: number;
+    }
   | {
       readonly kind: "paused";
       readonly queue: string;
@@ -81,6 +102,8 @@ export interface WaitFacts {
     readonly most: number;
     readonly running: ReadonlyMap<string, number>;
   } | null;
+  /** Of a run that waits: its steps that have not ended. */
+  readonly openSteps: readonly OpenStep[];
   /** Tries of the queue that ended in the last minutes, per millisecond; 0 where that is not known. */
   readonly pace: number;
   readonly nowMs: number;
@@ -94,7 +117,11 @@ export function explainWait(facts: WaitFacts): readonly WaitReason[] {
     const isCancelling = job.cancelRequest !== null;
     return [{ kind: "running", worker: job.worker ?? "unknown", forMs, isCancelling }];
   }
-  if (job.state === "waiting") return [{ kind: "waiting-for-steps" }];
+  if (job.state === "waiting") {
+    const { openSteps } = facts;
+    const steps = openSteps.slice(0, MAX_TOLD_STEPS);
+    return [{ kind: "waiting-for-steps", steps, count: openSteps.length }];
+  }
   const isDue = job.state === "ready" || (job.state === "scheduled" && job.dueAtMs <= nowMs);
   if (!isDue && job.state !== "scheduled") return [];
   const reasons: WaitReason[] = [];
@@ -195,6 +222,23 @@ export function sentenceOf(
   return `${[first.charAt(0).toUpperCase() + first.slice(1), ...others].join("; ")}.`;
 }
 
+function stepsClause({
+  steps,
+  count: all,
+}: Extract<WaitReason, { kind: "waiting-for-steps" }>): string {
+  if (all === 0) return "for its steps, for time or for a signal";
+  const said = steps.slice(0, MAX_SAID_STEPS).map(stepClause);
+  const others = all > said.length ? [count(all - said.length, "other step")] : [];
+  return [...said, ...others].join(", and ");
+}
+
+function stepClause({ step, name, kind, jobId, untilMs }: OpenStep): string {
+  const until = untilMs === null ? "" : ` until ${new Date(untilMs).toISOString()}`;
+  if (kind === "sleep") return until.trimStart();
+  if (kind === "signal") return `for the signal ${name}${until}`;
+  return `for step ${step} (${name}${jobId === null ? "" : `, job ${jobId}`})`;
+}
+
 function clauseOf(reason: WaitReason, nowMs: number): string {
   switch (reason.kind) {
     case "running": {
@@ -202,7 +246,7 @@ function clauseOf(reason: WaitReason, nowMs: number): string {
       return `it has run on ${reason.worker} for ${formatDuration(reason.forMs)}${asked}`;
     }
     case "waiting-for-steps":
-      return "it is a workflow run that waits for its steps, for time or for a signal";
+      return `it is a workflow run that waits ${stepsClause(reason)}`;
     case "paused": {
       const why = reason.reason === "" ? "" : ` (${reason.reason})`;
       const since = formatDuration(Math.max(0, nowMs - reason.atMs));

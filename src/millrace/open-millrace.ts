@@ -24,6 +24,7 @@ export async function openMillrace(options: MillraceOptions = {}): Promise<Millr
       rooms: [workflows.room, schedules.room, figures.room],
       calls: { schedules: schedules.calls, figures: figures.calls, runs: workflows.calls },
       runs: workflows.runs,
+      openSteps: workflows.openSteps,
     };
   });
 }

@@ -63,6 +63,9 @@ interface Ground extends OpenedStore {
   readonly values: LargeValues;
 }
 
+/** Where no room knows of runs. */
+const noSteps = async (): Promise<readonly never[]> => [];
+
 async function assemble<Calls extends object>(
   ground: Ground,
   options: MillraceOptions,
@@ -83,7 +86,7 @@ async function assemble<Calls extends object>(
     await makeKnown(store, types);
   };
   const enqueuing = createEnqueuing({ store, registry, results, values, register });
-  const { rooms, calls, runs } = openRooms({
+  const { rooms, calls, runs, openSteps } = openRooms({
     store,
     logger,
     values,
@@ -96,7 +99,7 @@ async function assemble<Calls extends object>(
   for (const room of rooms) room.register(registry.all());
   await declaredTypes.follow();
   return {
-    ...createOperations({ store, registry, results }),
+    ...createOperations({ store, registry, results, openSteps: openSteps ?? noSteps }),
     ...enqueuing.calls,
     ...calls,
     remote: remote.calls,

@@ -7,7 +7,7 @@ import { MAX_LOG_LINES, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { Store } from "../core/store.ts";
 import { createLimitOperations } from "./limit-operations.ts";
 import type { EventFilter, EventView, JobQuery, JobView, Operations } from "./millrace.ts";
-import { createOrdering } from "./ordering.ts";
+import { type OrderingParts, createOrdering } from "./ordering.ts";
 import type { Registry } from "./registry.ts";
 import type { Results } from "./results.ts";
 import { readSelection } from "./selecting.ts";
@@ -21,13 +21,14 @@ export interface OperationParts {
   readonly store: Store;
   readonly registry: Registry;
   readonly results: Results;
+  readonly openSteps: OrderingParts["openSteps"];
 }
 
 /** Makes the operations, enqueuing aside. */
 export function createOperations(
   parts: OperationParts,
 ): Omit<Operations, "enqueueEntries" | "figures" | "schedules" | "runs"> {
-  const { store, registry, results } = parts;
+  const { store, registry, results, openSteps } = parts;
   const view = async (records: readonly JobRecord[]): Promise<readonly JobView[]> => {
     await learnTypes(
       parts,
@@ -64,7 +65,7 @@ export function createOperations(
       store.cancel({ ids: checkIds(ids), reason: options.reason ?? "cancelled by request" }),
     retry: async (ids) => store.retry({ ids: checkIds(ids) }),
     remove: async (ids) => store.remove({ ids: checkIds(ids) }),
-    ...createOrdering({ store, view, checkIds }),
+    ...createOrdering({ store, view, checkIds, openSteps }),
     queues: async () => store.queues(),
     pause: async (queue, options = {}) => {
       const { by = "unknown", reason = "" } = options;

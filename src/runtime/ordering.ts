@@ -8,7 +8,7 @@ import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
 import { MAX_COUNTED, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { ChangeStep, JobFilter, Store } from "../core/store.ts";
-import { type WaitFacts, explainWait, sentenceOf } from "../core/why.ts";
+import { type OpenStep, type WaitFacts, explainWait, sentenceOf } from "../core/why.ts";
 import type { JobView } from "./millrace.ts";
 import type {
   ErrorGroupView,
@@ -37,6 +37,8 @@ export interface OrderingParts {
   readonly store: Store;
   readonly view: (records: readonly JobRecord[]) => Promise<readonly JobView[]>;
   readonly checkIds: (ids: readonly JobId[]) => readonly JobId[];
+  /** The steps of a workflow run that have not ended. */
+  readonly openSteps: (id: JobId) => Promise<readonly OpenStep[]>;
 }
 
 /** Makes the calls. */
@@ -45,7 +47,7 @@ export function createOrdering(parts: OrderingParts): OrderOperations {
   return {
     order: async (ids, order) => store.change({ ids: checkIds(ids), order: readOrder(order) }),
     orderMatching: (step) => carryOutStep(parts, step),
-    why: async (id) => why(store, checkIds([id])[0] ?? id),
+    why: async (id) => why(parts, checkIds([id])[0] ?? id),
     errors: (query = {}) => readErrors(store, query),
     drain: async (queue, { by = "unknown", reason = "" } = {}) => {
       refuseUnless(store, "drain", "let a queue drain");
@@ -164,15 +166,17 @@ async function readErrors(store: Store, query: ErrorQuery): Promise<readonly Err
   );
 }
 
-async function why(store: Store, id: JobId): Promise<WhyView | null> {
+async function why({ store, openSteps }: OrderingParts, id: JobId): Promise<WhyView | null> {
   const [job] = await store.get({ ids: [id] });
   if (job === null || job === undefined) return null;
-  const facts = await readFacts(store, job);
+  const known = await readFacts(store, job);
+  const isRun = job.state === "waiting";
+  const facts = { ...known, openSteps: isRun ? await openSteps(id) : [] };
   const reasons = explainWait(facts);
   return { id, state: job.state, reasons, sentence: sentenceOf(facts, reasons) };
 }
 
-async function readFacts(store: Store, job: JobRecord): Promise<WaitFacts> {
+async function readFacts(store: Store, job: JobRecord): Promise<Omit<WaitFacts, "openSteps">> {
   const { capabilities } = store;
   const { queue, keys } = job;
   const [{ nowMs }, queues, workers, perWorker, places, limits] = await Promise.all([

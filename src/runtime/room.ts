@@ -2,6 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Redactor } from "../core/redaction.ts";
+import type { OpenStep } from "../core/why.ts";
 import type { ClaimedJob, NewJob, SettleOutcome, Store } from "../core/store.ts";
 import type { LargeValues } from "./blobs/index.ts";
 import type { Logger } from "./logger.ts";
@@ -44,6 +45,8 @@ export interface Room {
 export interface Rooms<Calls extends object> {
   readonly rooms: readonly Room[];
   readonly calls: Calls;
+  /** The steps of a run that have not ended. */
+  readonly openSteps?: (id: JobId) => Promise<readonly OpenStep[]>;
   /** What drives workflow runs. */
   readonly runs?: RunDriver;
 }

@@ -164,6 +164,11 @@ class StepCalls {
   }
 
   #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft {
+    if (typeof type !== "object" || type === null) {
+      throw new MillraceError("INVALID_ARGUMENT", {
+        message: `a step got ${JSON.stringify(type) ?? "undefined"} for its job type; expected what defineJob or defineWorkflow gives`,
+      });
+    }
     const { name = type.name, undo, ...options } = given;
     return { name: checkStepName(name), work: jobWork(this.#taker, type, input, options), undo };
   }
@@ -177,7 +182,7 @@ function checkStepName(name: unknown): string {
     return name;
   }
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `a step's name is ${typeof name === "string" ? `${name.length} characters long` : `a ${typeof name}`}; expected 1 to ${MAX_STEP_NAME_LENGTH} characters`,
+    message: `a step's name is ${typeof name === "string" ? `${name.length} characters long` : `of type ${typeof name}`}; expected 1 to ${MAX_STEP_NAME_LENGTH} characters`,
   });
 }
 

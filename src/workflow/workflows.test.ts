@@ -249,6 +249,38 @@ describe("time and signals", () => {
     });
   });
 
+  test("why a run waits is told by what it waits for", async () => {
+    const unable = defineJob({ name: "unable", labels: ["gpu"], run });
+    const patient = defineWorkflow({
+      name: "patient",
+      run: ({ step }) => Promise.all([step.job(unable, null), step.waitForSignal("approved")]),
+    });
+    const mill = await working([unable, patient]);
+    const receipt = await mill.enqueue(patient, null);
+    await vi.waitFor(async () => {
+      const [reason] = (await mill.why(receipt.id))?.reasons ?? [];
+      expect(reason).toMatchObject({
+        kind: "waiting-for-steps",
+        count: 2,
+        steps: [
+          { step: 1, name: "unable", kind: "job", jobId: expect.any(String) as string },
+          { step: 2, name: "approved", kind: "signal" },
+        ],
+      });
+    });
+    expect((await mill.why(receipt.id))?.sentence).toContain("and for the signal approved");
+  });
+
+  test("a step of what is no job type is refused by name", async () => {
+    const mistaken = defineWorkflow({
+      name: "mistaken",
+      run: ({ step }) => step.job("add" as never, null),
+    });
+    const mill = await working([add, mistaken]);
+    const receipt = await mill.enqueue(mistaken, null);
+    await expect(receipt.result(PATIENCE)).rejects.toThrow('a step got "add" for its job type');
+  });
+
   test("the first branch of a race wins, and what the others had under way is cancelled", async () => {
     const racing = defineWorkflow({
       name: "racing",
