@@ -88,11 +88,10 @@ function writeAct({ context, held, acts }: Insides, act: Act, actor: Actor): Cal
     writeExchange(args, held, { ...each, worker }, each.room.isFollowed);
     return args;
   });
-  const refusals: (readonly number[])[] = [];
   const speaking = speeches.map(({ room, sayings }) => {
     const args = begin(room);
     const words = sayings.map(({ word }) => word);
-    refusals.push(writeSpeech(args, { by: worker, facts: [], words }));
+    writeSpeech(args, { by: worker, facts: [], words });
     return args;
   });
   const owner = actor.mayHandOver ? actor : null;
@@ -105,7 +104,7 @@ function writeAct({ context, held, acts }: Insides, act: Act, actor: Actor): Cal
     .number(exchanges.length)
     .number(speeches.length)
     .number(keeps.length);
-  args.raw(linkBytes(act, refusals)).raw(routeBytes(act));
+  args.raw(linkBytes(act)).raw(routeBytes(act));
   for (const [index, part] of [...settling, ...speaking, ...keeping].entries()) {
     const room = parts[index]?.room;
     args.number(room === undefined ? 0 : rooms.indexOf(room) + 1).number(part.count);
@@ -126,18 +125,18 @@ function keysOf({ keys }: Acts, rooms: readonly OpenRoom[]): readonly string[] {
   return found;
 }
 
-const LINK_BYTES = 10;
+const LINK_BYTES = 8;
 const ROUTE_BYTES = 18;
 const PLACE_BYTES = 4;
 
-function linkBytes({ links }: Act, refusals: readonly (readonly number[])[]): Buffer {
+function linkBytes({ links }: Act): Buffer {
   const bytes = Buffer.alloc(links.length * LINK_BYTES);
   for (const [index, { exchange, letter, speech, word }] of links.entries()) {
     const at = index * LINK_BYTES;
     bytes.writeUInt16BE(exchange + 1, at);
     bytes.writeUInt16BE(letter + 1, at + 2);
     bytes.writeUInt16BE(speech + 1, at + 4);
-    bytes.writeUInt32BE(refusals[speech]?.[word] ?? 0, at + 6);
+    bytes.writeUInt16BE(word + 1, at + 6);
   }
   return bytes;
 }

@@ -70,13 +70,11 @@ export function writeMove(args: Arguments, move: Move): void {
   args.id(id);
   if (move.claim === null) args.raw(job.guard);
   else args.text(`s${move.claim}`);
-  const events = move.changes.map((change) =>
-    JSON.stringify({ id, type: job.record.type, queue: job.record.queue, ...change }),
-  );
+  const events = eventsOf(move);
   if (transition.kind === "removed") {
     args.text("G").number(0);
     for (const empty of ["", "", "", "", "", ""]) args.text(empty);
-    args.text(events.join(","));
+    args.text(events);
     for (const empty of ["", "", "", "", ""]) args.text(empty);
     args.raw(endingArgument(move));
     args.text(pushedBack(move));
@@ -103,7 +101,7 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(hasExtras ? writeExtras(extras) : "")
     .text(after.result ?? "")
     .text(progressAfter(move, after))
-    .text(events.join(","))
+    .text(events)
     .text(after.expiresAtMs === null || isEnded ? "" : timeText(after.expiresAtMs))
     .text(move.cancel === undefined ? "" : String(move.cancel.graceMs))
     .text(move.cancel?.worker ?? "")
@@ -111,6 +109,16 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(move.lines === undefined ? "" : JSON.stringify(move.lines))
     .raw(endingArgument(move))
     .text(pushedBack(move));
+}
+
+/** What is said of the last word of a run of which nothing is kept. */
+export function writeRemoval(args: Arguments, move: Move): void {
+  args.text(eventsOf(move)).raw(endingArgument(move));
+}
+
+function eventsOf({ job: { record }, changes }: Move): string {
+  const { id, type, queue } = record;
+  return changes.map((change) => JSON.stringify({ id, type, queue, ...change })).join(",");
 }
 
 const NO_ENDING = Buffer.alloc(0);

@@ -17,10 +17,10 @@ export interface Word {
   readonly id: JobId;
   /** See move.ts. */
   readonly guard: Buffer;
-  /** `null`: no matter. */
+  /** `null`: no matter; below 0: as many as no run has. */
   readonly from: number | null;
-  /** It goes on, running or waiting; or this is its last word, a move. */
-  readonly kind: "r" | "w" | "m";
+  /** It goes on, running or waiting; or this is its last word, a move, or it is done and nothing is kept of it. */
+  readonly kind: "r" | "w" | "m" | "d";
   readonly isRefused: boolean;
   /** Facts that its owner knows; `null`: no matter. */
   readonly known: number | null;
@@ -28,7 +28,8 @@ export interface Word {
   /** Jobs that it makes, and those that it cancels, as JSON. */
   readonly children: readonly string[];
   readonly cancels: readonly string[];
-  readonly writeMove?: (args: Arguments) => void;
+  /** Writes the move, or what is said of one that is done. */
+  readonly writeEnd?: (args: Arguments) => void;
 }
 
 /** What a room answered. */
@@ -77,36 +78,40 @@ function fieldOf(kind: string, nonce: Buffer, target: number): Buffer {
   return Buffer.concat([Buffer.from(kind), nonce, Buffer.from([target])]);
 }
 
-/** Writes the arguments of a call, from behind its nonces. Gives back the places of what says that a word is refused. */
-export function writeSpeech(args: Arguments, { by, facts, words }: Speech): readonly number[] {
-  const refusals: number[] = [];
+/** Writes the arguments of a call, from behind its nonces. */
+export function writeSpeech(args: Arguments, { by, facts, words }: Speech): void {
   args.text(by).number(facts.length).number(words.length).number(2);
   for (const { run, fact } of facts) {
     args.id(run).id(fact.key).text(KINDS[fact.kind]).text(fact.body);
   }
   args.text(ENTRY.children).text(ENTRY.cancels);
   for (const word of words) {
-    const { children, cancels } = word;
-    refusals.push(args.count + REFUSAL_AT);
-    args
-      .id(word.id)
-      .raw(word.guard)
-      .text(word.from === null ? "" : String(word.from))
-      .text(word.kind)
-      .text(word.isRefused ? "1" : "0")
-      .text(word.known === null ? "" : String(word.known))
-      .number(word.entries.length);
-    for (const entry of word.entries) args.text(entry);
-    args.number(children.length + cancels.length);
+    const { children, cancels, entries } = word;
+    args.id(word.id).raw(word.guard).raw(headOf(word));
+    for (const [index, entry] of entries.entries()) {
+      args.runText(word.id, (word.from ?? 0) + index, entry);
+    }
     for (const child of children) args.text("1").text(child);
     for (const cancel of cancels) args.text("2").text(cancel);
-    word.writeMove?.(args);
+    word.writeEnd?.(args);
   }
-  return refusals;
 }
 
-/** Place of what says that a word is refused, among the arguments of the word. */
-const REFUSAL_AT = 5;
+/** Numbers of a word that are no matter, and that no run has. */
+const NO_MATTER = 2 ** 32 - 1;
+const NEVER = NO_MATTER - 1;
+const HEAD_BYTES = 18;
+
+/** What is said of a word beside its texts: in one piece, for an argument is a string to make and to look up. */
+function headOf({ kind, isRefused, from, known, entries, children, cancels }: Word): Buffer {
+  const head = Buffer.allocUnsafe(HEAD_BYTES);
+  head.latin1Write(kind + (isRefused ? "1" : "0"), 0);
+  head.writeUInt32BE(from === null ? NO_MATTER : from < 0 ? NEVER : from, 2);
+  head.writeUInt32BE(known ?? NO_MATTER, 6);
+  head.writeUInt32BE(entries.length, 10);
+  head.writeUInt32BE(children.length + cancels.length, 14);
+  return head;
+}
 
 /** Parts of news that are small enough for one call. */
 export function partsOf<Fact extends Pick<News, "fact">>(

@@ -128,6 +128,20 @@ export class Arguments {
     return this;
   }
 
+  /** A text of a run, as the row that the run's record has of it (scripts/runs.ts). */
+  runText(run: JobId, number: number, text: string): this {
+    const length = Buffer.byteLength(text);
+    this.#room(length + ROW_HEAD_BYTES + 24);
+    this.#head(length + ROW_HEAD_BYTES);
+    writeId(run, this.#bytes, this.#length);
+    this.#bytes[this.#length + 16] = OF_TEXT;
+    this.#bytes.writeUInt32BE(number, this.#length + 17);
+    this.#length += ROW_HEAD_BYTES;
+    this.#length += this.#bytes.utf8Write(text, this.#length);
+    this.#end();
+    return this;
+  }
+
   id(id: JobId): this {
     this.#room(40);
     this.#head(16);
@@ -137,6 +151,10 @@ export class Arguments {
     return this;
   }
 }
+
+/** Bytes before the text in a row of a run's record. */
+const ROW_HEAD_BYTES = 21;
+const OF_TEXT = 101;
 
 /** Bytes of a short text: counting here is cheaper than a call out of the engine. */
 function shortLength(text: string): number {

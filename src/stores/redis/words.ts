@@ -6,7 +6,7 @@ import type { Advance } from "../../core/run.ts";
 import type { TypeRecord } from "../../core/store.ts";
 import { policyOf } from "./context.ts";
 import { type Ending, endingBy } from "./endings.ts";
-import { type Move, writeMove } from "./moves.ts";
+import { type Move, writeMove, writeRemoval } from "./moves.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { Word } from "./speaking.ts";
 
@@ -63,13 +63,16 @@ export function lastSaying(
     ending: endingBy(read.record, decided.transition),
     word: {
       ...base,
-      kind: "m",
+      kind: isKept ? "m" : "d",
       ...(isRead ? { guard: read.guard } : {}),
       from: isLetGo ? null : from,
       known: next.kind === "parked" ? next.facts : null,
       // The last words of a run that is removed at once would be removed with it.
       entries: isKept ? entries : [],
-      writeMove: (args) => writeMove(args, decided),
+      writeEnd: (args) => {
+        if (isKept) writeMove(args, decided);
+        else writeRemoval(args, decided);
+      },
     },
   };
 }

@@ -15,7 +15,7 @@ const MOST_UNPACKED = 5_000;
  *
  * keys: those of all rooms, one room's after the other's.
  * arguments: number of exchanges, of speeches, of calls that keep children; for each word that stands on a settlement
- *   (together as one text): exchange (2 bytes), letter (2), speech (2), place of what says that it is refused (4); for each
+ *   (together as one text): exchange (2 bytes), letter (2), speech (2), word (2); for each
  *   step that ends, where there are several speeches: its id and the speech that tells its run (2); then each of the
  *   calls: room (from 1), number of its arguments, its arguments; a call that keeps children: before these for each
  *   child speech and word (2 bytes each).
@@ -27,7 +27,7 @@ const ACT = `
 local function settle(KEYS, ARGV, pass)
 ${bodyOf(exchangeParts("local function keep_endings() pass(endings) end"))}
 end
-local function speak(KEYS, ARGV, ended_here)
+local function speak(KEYS, ARGV, ended_here, refused)
 ${bodyOf(speakParts(""))}
 end
 local function keep(KEYS, ARGV, unsaid)
@@ -37,7 +37,7 @@ local exchange_count, speech_count, keep_count = tonumber(ARGV[1]), tonumber(ARG
 local links, routes = ARGV[4], ARGV[5]
 local first_keep = exchange_count + speech_count
 local calls = {}
--- Copied by unpack, where it can: one by one an argument took several times as long.
+-- In one piece, as far as Lua's stack takes it.
 local function slice(from, count)
   if count <= ${MOST_UNPACKED} then return { unpack(ARGV, from, from + count - 1) } end
   local args = {}
@@ -79,7 +79,8 @@ if hindered and hindered < 0 then return { hindered } end
 local speech_of = {}
 for k = 1, #routes, 18 do speech_of[string.sub(routes, k, k + 15)] = struct.unpack('>I2', string.sub(routes, k + 16, k + 17)) end
 local ended = {}
-for k = 1, speech_count do ended[k] = {} end
+local refused = {}
+for k = 1, speech_count do ended[k], refused[k] = {}, {} end
 local function pass(endings)
   for k = 1, #endings, 2 do
     local row = endings[k]
@@ -90,19 +91,19 @@ local function pass(endings)
 end
 local reply = { 1 }
 for k = 1, exchange_count do reply[k + 1] = settle(calls[k].keys, calls[k].args, pass) end
-for k = 1, #links, 10 do
-  local exchange, letter, speech, place = struct.unpack('>I2I2I2I4', string.sub(links, k, k + 9))
-  if string.sub(reply[exchange + 1][3], letter, letter) ~= 'a' then calls[exchange_count + speech].args[place] = '1' end
+for k = 1, #links, 8 do
+  local exchange, letter, speech, word = struct.unpack('>I2I2I2I2', links, k)
+  if string.byte(reply[exchange + 1][3], letter) ~= 97 then refused[speech][word] = true end
 end
 for k = 1, speech_count do
   local of = calls[exchange_count + k]
-  reply[exchange_count + k + 1] = speak(of.keys, of.args, ended[k])
+  reply[exchange_count + k + 1] = speak(of.keys, of.args, ended[k], refused[k])
 end
 for k = first_keep + 1, #calls do
   local of, unsaid = calls[k], {}
   for n = 1, #of.said_in, 4 do
-    local speech, word = struct.unpack('>I2I2', string.sub(of.said_in, n, n + 3))
-    unsaid[(n + 3) / 4] = string.sub(reply[exchange_count + speech + 1][3], word, word) ~= 'a'
+    local speech, word = struct.unpack('>I2I2', of.said_in, n)
+    unsaid[(n + 3) / 4] = string.byte(reply[exchange_count + speech + 1][3], word) ~= 97
   end
   reply[k + 1] = keep(of.keys, of.args, unsaid)
 end

@@ -185,8 +185,17 @@ end
 
 /** Keeps what owners say of their runs. */
 const ADVANCE = `
-local function put_entries(id, from, first, count)
-  for k = 0, count - 1 do put_row(id .. 'e' .. pack('>I4', from + k) .. ARGV[first + k]) end
+local NO_MATTER = 4294967295
+local IS_LAST = { m = true, d = true }
+local function put_entries(first, count)
+  for k = first, first + count - 1 do put_row(ARGV[k]) end
+end
+-- The move of a run that ends, and of which nothing is kept.
+local function write_removal(id, guard, events, ending)
+  local at = #ARGV + 1
+  for n = 0, ${MOVE_ARGUMENTS - 1} do ARGV[at + n] = '' end
+  ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 10], ARGV[at + 16] = id, guard, 'G', '0', events, ending
+  return at
 end
 -- A run that has begun does not expire.
 local function forget_expiry(id, flags)
@@ -212,7 +221,7 @@ local function go_on(id, guard, from, next_state, is_refused, first, count)
   if count > 0 and kept == from + count then return 'k' end
   if kept ~= from then return 's' end
   if is_refused then return 'f' end
-  put_entries(id, from, first, count)
+  put_entries(first, count)
   local before = sub(kin, 21)
   if next_state == 'w' and before ~= 'w' then
     waiting[#waiting + 1] = '0'
@@ -237,7 +246,7 @@ local function remove_run(id, found)
   fields[#fields + 1] = id
   fields[#fields + 1] = id .. 'k'
 end
-local function last_word(id, guard, from, known, is_refused, first, count, at)
+local function last_word(id, guard, from, known, is_refused, first, count, is_removed, at)
   local found = looked_at[id] or look_at(id)
   local run = found.run
   if byte(guard, 1) ~= 115 then with_record(id, found) end
@@ -246,36 +255,36 @@ local function last_word(id, guard, from, known, is_refused, first, count, at)
   local kin = found.kin
   local kept = struct.unpack('>I4', kin, 17)
   -- Who gives a run back without a word need not know how far it was.
-  if from ~= '' and kept ~= tonumber(from) then return 's' end
+  if from ~= NO_MATTER and kept ~= from then return 's' end
   if is_refused then return 'f' end
   looked_at[id] = nil
   local instead = {}
-  if known ~= '' and found.told then
+  if known ~= NO_MATTER and found.told then
     put_told(found)
     write_now()
   end
-  if known ~= '' and call('ZLEXCOUNT', RUNS, '[' .. id .. 'f', '(' .. id .. 'g') > tonumber(known) then
+  if known ~= NO_MATTER and call('ZLEXCOUNT', RUNS, '[' .. id .. 'f', '(' .. id .. 'g') > known then
     -- It was told something that its owner has not heard of.
     instead = { place = 'T', due = '+0' }
   end
   local flags = forget_expiry(id, byte(run, 1))
-  if ARGV[at + 2] == 'G' and not instead.place and flags == KIN and not limits and count == 0 then
+  if is_removed and not instead.place and flags == KIN and not limits and count == 0 then
     -- The usual end: nothing is kept of it but its record.
     remove_run(id, found)
-    tell(ARGV[at + 10])
-    if ARGV[at + 16] ~= '' then note_ending(ARGV[at + 16]) end
+    tell(ARGV[at])
+    if ARGV[at + 1] ~= '' then note_ending(ARGV[at + 1]) end
     return 'a'
   end
   if not with_record(id, found).record then return 'g' end
   put_told(found)
   if count > 0 then
-    put_entries(id, kept, first, count)
+    put_entries(first, count)
     if not has(flags, KIN) then flags = flags + KIN end
     set_kin(id, found, sub(kin, 1, 16) .. pack('>I4', kept + count) .. (sub(kin, 21) == 'w' and 'w' or 'r'))
   end
   set_flags(id, found, flags)
   if later[found.key] or later[RUNNING] or rows[1] then write_now() end
-  return move(at, instead, found)
+  return move(is_removed and write_removal(id, guard, ARGV[at], ARGV[at + 1]) or at, instead, found)
 end
 `;
 
@@ -283,9 +292,11 @@ end
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, worker that tells, number of facts, of advances, of targets.
  *   Each fact: run, key, e or s, text ("\\1ms\\2" in it stands for the time that many ms from now).
- *   Each advance: run, guard (move.ts), texts that the record had ("": no matter), r, w (it goes on running, or waiting)
- *   or m (a move, its last word), 1 if it is refused by what it stands on, facts that the owner knows ("": no matter),
- *   number of texts, texts, number of parts, each: number of the target (from 1) and part; for m: the move.
+ *   Each advance: run, guard (move.ts), in one text r, w (it goes on running, or waiting), m (a move, its last word) or
+ *   d (its last word, and nothing is kept of it), 1 if it is refused by what it stands on, texts that the record had (4
+ *   bytes each from here on; 2^32 - 1: no matter), facts that the owner knows (the same), number of texts, of parts;
+ *   then the texts, as rows of the record; the parts, each: number of the target (from 1) and part; for m: the move; for
+ *   d: events, and what the run that made it is told (argument 17 in move.ts).
  *   A target is an entry of the outbox: jobs of children, or of those to be cancelled; each: c or k.
  * reply: [server time, 1 if somebody follows, letters of the facts (see above), then of the advances: a accepted, k kept
  *   before, s stale, g gone, c changed: read and try again, f refused].
@@ -299,7 +310,8 @@ open_room(meta[1])
 if meta[4] then open_limits(meta[4]) end
 followed = meta[2] and tonumber(meta[2]) > server_now and 1 or 0
 if meta[3] then return { struct.unpack('>I6', meta[3]), followed, say_again(nonce, meta[3]) } end
-local letters, places, runs, is_named = {}, {}, {}, {}
+local letters, runs, is_named = {}, {}, {}
+local places, kinds, froms, knowns, text_counts, part_counts = {}, {}, {}, {}, {}, {}
 local function name(run)
   if is_named[run] then return end
   is_named[run] = true
@@ -310,8 +322,10 @@ local at = targets_at + target_count
 for k = 1, advance_count do
   places[k] = at
   name(ARGV[at])
-  local parts_at = at + 7 + tonumber(ARGV[at + 6])
-  at = parts_at + 1 + 2 * tonumber(ARGV[parts_at]) + (ARGV[at + 3] == 'm' and ${MOVE_ARGUMENTS} or 0)
+  local kind, refusal, from, known, texts, parts = struct.unpack('>c1c1I4I4I4I4', ARGV[at + 2])
+  kinds[k], froms[k], knowns[k], text_counts[k], part_counts[k] = kind, from, known, texts, parts
+  if refusal == '1' then refused[k] = true end
+  at = at + 3 + texts + 2 * parts + (kind == 'm' and ${MOVE_ARGUMENTS} or kind == 'd' and 2 or 0)
 end
 for k = 1, fact_count do name(ARGV[facts_at + 4 * (k - 1)]) end
 local told_to = {}
@@ -329,27 +343,25 @@ for k = 1, #ended_here, 2 do tell_run(told_to[k], ended_here[k], ended_here[k + 
 local targets = {}
 for k = 1, target_count do targets[k] = { kind = ARGV[targets_at + k - 1] } end
 local function take_word(k)
-  local at = places[k]
-  local id, guard, from, kind, is_refused, known = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', ARGV[at + 5]
-  local count = tonumber(ARGV[at + 6])
-  local first = at + 7
+  local at, kind, count, part_count = places[k], kinds[k], text_counts[k], part_counts[k]
+  local id, guard, first = ARGV[at], ARGV[at + 1], at + 3
   local parts_at = first + count
-  local part_count = tonumber(ARGV[parts_at])
   local letter
-  if kind == 'm' then letter = last_word(id, guard, from, known, is_refused, first, count, parts_at + 1 + 2 * part_count)
-  else letter = go_on(id, guard, tonumber(from), kind, is_refused, first, count) end
+  if IS_LAST[kind] then
+    letter = last_word(id, guard, froms[k], knowns[k], refused[k], first, count, kind == 'd', parts_at + 2 * part_count)
+  else letter = go_on(id, guard, froms[k], kind, refused[k], first, count) end
   letters[fact_count + k] = letter
   if letter == 'a' or letter == 'k' then
     for part = 1, part_count do
-      local target = targets[tonumber(ARGV[parts_at + 2 * part - 1])]
-      target[#target + 1] = ARGV[parts_at + 2 * part]
+      local target = targets[tonumber(ARGV[parts_at + 2 * part - 2])]
+      target[#target + 1] = ARGV[parts_at + 2 * part - 1]
     end
   end
 end
 -- Those that go on first: what is written of them is written together.
-for k = 1, advance_count do if ARGV[places[k] + 3] ~= 'm' then take_word(k) end end
+for k = 1, advance_count do if not IS_LAST[kinds[k]] then take_word(k) end end
 write_now()
-for k = 1, advance_count do if ARGV[places[k] + 3] == 'm' then take_word(k) end end
+for k = 1, advance_count do if IS_LAST[kinds[k]] then take_word(k) end end
 for _, found in ipairs(told_here) do put_told(found) end
 write_now()
 for k, target in ipairs(targets) do
@@ -366,11 +378,15 @@ remember(nonce, table.concat(letters), arrived)
 return { now, followed, table.concat(letters) }
 `;
 
-/** Speaking, after what names the ends that stand in no outbox. */
+/** Speaking, after what names the ends that stand in no outbox, and words that are refused. */
 export function speakParts(endedHere: string): readonly string[] {
   const moving = [LIMITS, LANES, RECORDS, LINES, MOVE, KEEP_ENDINGS];
   const telling = ["local followed = 0", TELL, ADVANCE, BODY];
   return [PRELUDE, WRITING, TELLING, WAKING, ...moving, endedHere, ...telling];
 }
 
-export const SPEAK: Script = script("speak", "settle", ...speakParts("local ended_here = {}"));
+export const SPEAK: Script = script(
+  "speak",
+  "settle",
+  ...speakParts("local ended_here, refused = {}, {}"),
+);
