@@ -1,6 +1,6 @@
 // Claiming: the lowest ranks of the lanes that a worker serves, within one capacity.
 import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
-import type { KeyedClaim } from "./claims.ts";
+import type { FlowClaim } from "./claims.ts";
 import type { Row } from "./connection.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
@@ -229,11 +229,12 @@ function take(
   if (hasProgress(rest)) connection.run(CLEAR_PROGRESS, namespace, key);
   const id = dashed(String(row[1]));
   const extras = Number(row[6]);
-  const { tags, own } = claimPartOf(rest);
+  const { tags, own, unique } = claimPartOf(rest);
   const attempt = Number(row[4]) + 1;
   if (extras === 0) context.claims.remember(token, lane);
-  else if (group !== undefined)
-    rememberKeyed(context, token, { lane, group, rest: String(row[8]) });
+  else if ((extras & ~FLOW) === 0 && hasKeys(extras) === (group !== undefined)) {
+    rememberFlow(context, token, { lane, extras, group, unique, rest: String(row[8]) });
+  }
   const parent = (extras & EXTRA.parent) === 0 ? undefined : parentOf(row[9]);
   if (extras === EXTRA.parent && parent !== undefined) {
     context.claims.rememberStep(token, { lane, parent, attempt, startedAtMs: nowMs });
@@ -262,11 +263,17 @@ function take(
   emit(context, lane, id, { kind: "started", worker: claiming.worker, attempt });
 }
 
+const FLOW: number = EXTRA.keys | EXTRA.unique;
+
+function hasKeys(extras: number): boolean {
+  return (extras & EXTRA.keys) !== 0;
+}
+
 /** Only what would be kept as it is when the job succeeds: nothing of a failed try. */
-function rememberKeyed(context: Context, token: string, claim: KeyedClaim): void {
+function rememberFlow(context: Context, token: string, claim: FlowClaim): void {
   const { group, rest } = claim;
   const mayChange =
-    rest !== group.plainRest &&
+    rest !== group?.plainRest &&
     (rest.includes('"error":') || rest.includes('"strikes":') || hasProgress(rest));
-  if (!mayChange) context.claims.rememberKeyed(token, claim);
+  if (!mayChange) context.claims.rememberFlow(token, claim);
 }

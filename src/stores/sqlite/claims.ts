@@ -7,11 +7,15 @@ import type { Lane } from "./lanes.ts";
 /** Claims remembered; what is forgotten is settled by a look at its row. */
 const MAX_REMEMBERED_CLAIMS = 100_000;
 
-/** The claim of a job with keys, as its row was. */
-export interface KeyedClaim {
+/** The claim of a job with keys, or of one that stands for others, as its row was. */
+export interface FlowClaim {
   readonly lane: Lane;
-  readonly group: Group;
+  readonly extras: number;
   readonly rest: string;
+  /** Of its keys. */
+  readonly group: Group | undefined;
+  /** What it stands for. */
+  readonly unique: string | undefined;
 }
 
 /** The claim of a step of a run that has nothing else beside its row. */
@@ -25,16 +29,16 @@ export interface StepClaim {
 /** What is known of claims, by token. Only a hint: what the tables say decides. */
 export class Claims {
   readonly #lanes = new SlidingMap<string, Lane>();
-  readonly #keyed = new SlidingMap<string, KeyedClaim>();
+  readonly #flow = new SlidingMap<string, FlowClaim>();
   readonly #steps = new SlidingMap<string, StepClaim>();
 
-  rememberKeyed(token: string, claim: KeyedClaim): void {
-    put(this.#keyed, token, claim);
+  rememberFlow(token: string, claim: FlowClaim): void {
+    put(this.#flow, token, claim);
   }
 
-  /** The claim of a job with keys; it is forgotten. */
-  takeKeyed(token: string): KeyedClaim | undefined {
-    return take(this.#keyed, token);
+  /** The claim of a job with keys, or of one that stands for others; it is forgotten. */
+  takeFlow(token: string): FlowClaim | undefined {
+    return take(this.#flow, token);
   }
 
   rememberStep(token: string, claim: StepClaim): void {
@@ -57,7 +61,7 @@ export class Claims {
 
   clear(): void {
     this.#lanes.clear();
-    this.#keyed.clear();
+    this.#flow.clear();
     this.#steps.clear();
   }
 }

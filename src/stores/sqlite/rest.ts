@@ -105,10 +105,12 @@ export function hasProgress(rest: Column): boolean {
 export function claimPartOf(rest: Column): {
   readonly tags: readonly string[];
   readonly own: Pick<ClaimedJob, "retention" | "terms">;
+  readonly unique: string | undefined;
 } {
-  const { tags = [], retention, terms } = readRest(rest);
+  const { tags = [], retention, terms, unique } = readRest(rest);
   return {
     tags,
+    unique,
     own: {
       ...(retention === undefined ? {} : { retention: decodeRetention(retention) }),
       ...(terms === undefined ? {} : { terms }),

@@ -29,12 +29,12 @@ const REMOVE_PLAIN = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-'
   AND extras = 0`;
 const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
   RETURNING lane, extras, rest, parent, attempts, started_at, grp`;
-/** A job with keys that is as it was when it was claimed. */
-const REMOVE_KEYED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
-  AND extras = ${EXTRA.keys}`;
-const KEEP_KEYED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
+/** A job with keys, or one that stands for others, that is as it was when it was claimed. */
+const REMOVE_FLOW = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
+  AND extras = ?`;
+const KEEP_FLOW = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?, extras = 0, grp = NULL
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND extras = ${EXTRA.keys} AND rest = ?`;
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND extras = ? AND rest = ?`;
 const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?
   WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL
@@ -76,7 +76,7 @@ function settlePlain(context: Context, by: Claimant, settlement: Settlement): Se
   const isRemoved = ageMs === 0 || count === 0;
   if (!isRemoved && outcome.result.length > PLAIN_RESULT_LENGTH) return null;
   const lane =
-    settleKeyed(context, by.worker, settlement, outcome) ??
+    settleFlow(context, by.worker, settlement, outcome) ??
     (isRemoved
       ? removePlain(context, by, settlement, outcome.result)
       : keepPlain(context, by, settlement, outcome));
@@ -89,21 +89,22 @@ function settlePlain(context: Context, by: Claimant, settlement: Settlement): Se
   return { accepted: true, state: "succeeded" };
 }
 
-/** A job with keys that changed in nothing since it was claimed; `null`: another way fits. */
-function settleKeyed(
+/** A job with keys, or one that stands for others, unchanged since it was claimed; `null`: another way fits. */
+function settleFlow(
   context: Context,
   worker: string,
   { id, token }: Settlement,
   { result, retention }: Extract<SettleOutcome, { kind: "succeeded" }>,
 ): Lane | null {
-  const claim = context.claims.takeKeyed(token);
+  const claim = context.claims.takeFlow(token);
   if (claim === undefined) return null;
+  const { lane, extras, rest, group, unique } = claim;
   const { connection, namespace, nowMs } = context;
   const isRemoved = retention.ageMs === 0 || retention.count === 0;
   const changed = isRemoved
-    ? connection.run(REMOVE_KEYED, namespace, id, token)
+    ? connection.run(REMOVE_FLOW, namespace, id, token, extras)
     : connection.run(
-        KEEP_KEYED,
+        KEEP_FLOW,
         worker,
         result,
         nowMs,
@@ -111,11 +112,13 @@ function settleKeyed(
         namespace,
         id,
         token,
-        claim.rest,
+        extras,
+        rest,
       );
   if (changed === 0) return null;
-  leaveGates(context, claim.group.no);
-  return claim.lane;
+  if (group !== undefined) leaveGates(context, group.no);
+  endFlow(context, lane, id, extras, unique);
+  return lane;
 }
 
 function removePlain(
