@@ -3,6 +3,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobPlace } from "../../core/store.ts";
 import { rankOf } from "../../core/transitions.ts";
 import type { Context } from "./context.ts";
+import { writeKeys } from "./limit-keys.ts";
 import { findJobs } from "./reading.ts";
 import { COUNT_AHEAD, MAX_COUNTED_AHEAD } from "./scripts/places.ts";
 import { Arguments } from "./wire.ts";
@@ -20,7 +21,11 @@ export async function readPlaces(
     [...queues].map(async (queue) => {
       const own = ready.filter((job) => job?.record.queue === queue);
       const args = new Arguments();
-      for (const job of own) if (job !== null) args.number(rankOf(job.record)).id(job.record.id);
+      for (const job of own) {
+        if (job === null) continue;
+        const { id, keys } = job.record;
+        args.number(rankOf(job.record)).id(id).text(writeKeys(keys));
+      }
       const rooms = await context.rooms.ofQueue(queue);
       const counts = await Promise.all(
         rooms.map((room) => context.link.call(COUNT_AHEAD, room.keys, args)),

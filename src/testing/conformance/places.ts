@@ -1,6 +1,7 @@
 // Places: where a job stands that waits for a worker.
 import assert from "node:assert/strict";
 import type { Topic } from "./harness.ts";
+import { limited, of, ofCustomer } from "./limit-cases.ts";
 import { HOUR_MS, MINUTE_MS } from "./world.ts";
 
 export const placesTopic: Topic = {
@@ -30,6 +31,19 @@ export const placesTopic: Topic = {
         assert.deepEqual(await ahead(), [0, undefined, 1, undefined, 2]);
       },
     },
+    limited(
+      "of a job with keys count those of its own keys, for keys take turns",
+      [ofCustomer()],
+      async ({ store, enqueue, worker }) => {
+        const [first = "", second = "", other = ""] = await enqueue(of("a"), of("a"), of("b"));
+        const ahead = async (): Promise<readonly (number | undefined)[]> =>
+          (await store.places({ ids: [first, second, other] })).map((place) => place?.ahead);
+        assert.deepEqual(await ahead(), [0, 1, 0]);
+        const { claimOne } = await worker();
+        assert.equal((await claimOne()).id, first);
+        assert.deepEqual(await ahead(), [undefined, 0, 0]);
+      },
+    ),
     {
       name: "are those of ready jobs only",
       needs: ["places"],

@@ -12,8 +12,9 @@ const MAX_GROUPS_READ = 2_000;
 const MAX_PASSED = 100;
 
 /*
- * keys: the room's. arguments, for each job: its rank (due less head start, ms), id.
- * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id.
+ * keys: the room's. arguments, for each job: its rank (due less head start, ms), id, keys ('' where it has none).
+ * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id; of a job with keys, how
+ *   many of the same keys: keys take turns, so only those are before it for sure.
  * cost: 1 command a lane, 2 a group of keys; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
@@ -69,11 +70,17 @@ local function keyed_below(lane, due6, id)
   end
   return count
 end
+local function own_below(keys, id)
+  local record = call('HGET', shard_of(id), id)
+  if not record then return 0 end
+  local group = sub(record, 4, 5) .. keys .. '\\0'
+  return call('ZLEXCOUNT', KEYED, '[' .. group, '(' .. group .. sub(record, 12, 17) .. id)
+end
 local reply = {}
-for at = 1, #ARGV, 2 do
-  local rank, id = tonumber(ARGV[at]), ARGV[at + 1]
-  local ahead = 0
-  for _, lane in ipairs(lanes) do
+for at = 1, #ARGV, 3 do
+  local rank, id, keys = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  local ahead = keys ~= '' and own_below(keys, id) or 0
+  for _, lane in ipairs(keys == '' and lanes or {}) do
     local due6 = clamp6(rank + lane.head_start)
     local until_member = due6 <= now6 and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
     ahead = ahead + call('ZLEXCOUNT', TIMED, '[' .. lane.number, until_member)
