@@ -10,6 +10,7 @@ import {
   type Exchanged,
   UnderWay,
   countFresh,
+  countSteps,
   toRequest,
 } from "./exchange-parts.ts";
 import { HELD_BACK_LOOK_MS } from "./held-runs.ts";
@@ -210,10 +211,10 @@ export class ExchangeLoop {
     this.#signal.notify();
   }
 
-  /** Until all is answered, or runs have words that can go beside what is under way. */
+  /** Until all is answered, or there is something of runs that can go beside what is under way. */
   async #untilMore(): Promise<void> {
     while (this.#underWay.size > 0) {
-      if (this.#underWay.mayAdd && this.#parts.runs.words > 0) return;
+      if (this.#underWay.mayGoBeside(this.#parts.runs.words, this.#settlements)) return;
       await this.#signal.wait(this.#parts.pollIntervalMs);
     }
   }
@@ -232,12 +233,13 @@ export class ExchangeLoop {
   #gather(): Exchanged | undefined {
     if (!this.#underWay.mayAdd) return undefined;
     const { runs } = this.#parts;
-    const partOf = this.#underWay.partOf(runs.words);
+    const partOf = this.#underWay.partOf(Math.max(runs.words, countSteps(this.#settlements)));
     const settling = Math.min(partOf(this.#settlements.length), MAX_SETTLEMENTS);
     const batch = this.#settlements.slice(0, settling);
     this.#reserved.allow(this.#unclaimed + countFresh(batch));
     const words = runs.take(partOf(runs.words), batch, (child) => this.#reserved.reserve(child));
-    if (this.#underWay.size > 0 && words.length === 0) return undefined;
+    const isBeside = this.#underWay.size > 0;
+    if (isBeside && !this.#underWay.mayGoBeside(words.length, batch)) return undefined;
     // One claim at a time: what a worker may be given depends on what it holds.
     const mayHave = (this.#mayHaveWork || this.#mayHaveOthers) && !this.#isClaiming;
     const claim = mayHave ? this.#claimRequest() : undefined;
@@ -317,6 +319,7 @@ export class ExchangeLoop {
       this.#asked = 0;
       if (worker !== this.#parts.workerId()) return;
       this.#planNextLook(claim, reply);
+      this.#parts.slots.noteMore(reply.claimed.length === claim.capacity ? reply.claimed : []);
       this.#receive(reply.claimed);
       this.#claimFurther();
     } catch {
@@ -365,7 +368,10 @@ export class ExchangeLoop {
     for (const [index, word] of words.entries()) {
       this.#parts.runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
     }
-    if (claim !== undefined) this.#planNextLook(claim, reply);
+    if (claim !== undefined) {
+      this.#parts.slots.noteMore([]);
+      this.#planNextLook(claim, reply);
+    }
     // What was claimed under a lease that was lost meanwhile is void.
     this.#receive(worker === this.#parts.workerId() ? reply.claimed : []);
     this.#parts.onProgress();

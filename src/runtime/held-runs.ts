@@ -100,11 +100,20 @@ export class Said {
   readonly entry: Entry;
   readonly word: RunWord;
   readonly resolve: (reply: AdvanceReply) => void;
+  /** Children that had ended here when it was said, and of which the store had not heard: it may stand on them. */
+  readonly #after: readonly JobId[];
 
   constructor(entry: Entry, word: RunWord, resolve: (reply: AdvanceReply) => void) {
     this.entry = entry;
     this.word = word;
     this.resolve = resolve;
+    this.#after = [...entry.owner.ended];
+  }
+
+  /** What it stands on that the store has not confirmed. */
+  get after(): readonly JobId[] {
+    const { ended } = this.entry.owner;
+    return ended.size === 0 ? NOBODY : this.#after.filter((id) => ended.has(id));
   }
 }
 
@@ -241,7 +250,7 @@ export class HeldRuns {
     const taken: Sent[] = [];
     const left: Said[] = [];
     for (const said of this.#words) {
-      const after = [...said.entry.owner.ended];
+      const { after } = said;
       const fits = taken.length < Math.min(most, MAX_WORDS) && after.every((id) => settles.has(id));
       if (fits) taken.push({ said, advance: toAdvance(said, after, reserve) });
       else left.push(said);
@@ -346,6 +355,7 @@ export class HeldRuns {
   }
 }
 
+const NOBODY: readonly JobId[] = [];
 const NOTHING: readonly Sent[] = [];
 const PARKED_LINE = ["info", "run put out of memory"] as const;
 

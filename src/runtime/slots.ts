@@ -10,6 +10,8 @@ interface ServedType {
   running: number;
   /** Claimed, and not begun. */
   held: number;
+  /** The last claim ahead of free slots was given as many as it asked for, and some of them were of this type. */
+  hasMore: boolean;
 }
 
 /** The slots of one worker. A workflow run takes none: only so many are held in memory. */
@@ -31,8 +33,8 @@ export class Slots {
   /** Serves a type from now on; `running`: what of it runs already, where it was not served before. */
   serve(type: AnyJobType, running: number): void {
     const known = this.#served.get(type.name);
-    const { held = 0 } = known ?? {};
-    this.#served.set(type.name, { type, running: known?.running ?? running, held });
+    const { held = 0, hasMore = false } = known ?? {};
+    this.#served.set(type.name, { type, running: known?.running ?? running, held, hasMore });
   }
 
   /** Slots in which nothing runs. */
@@ -80,6 +82,15 @@ export class Slots {
     }
   }
 
+  /** More may wait behind these, that were claimed ahead; none: the store had no more. */
+  noteMore(behind: readonly { readonly type: string }[]): void {
+    for (const served of this.#served.values()) served.hasMore = false;
+    for (const { type } of behind) {
+      const served = this.#served.get(type);
+      if (served !== undefined) served.hasMore = true;
+    }
+  }
+
   /** Something of a type begins to run. */
   take(type: AnyJobType): void {
     const served = this.#served.get(type.name);
@@ -99,10 +110,14 @@ export class Slots {
     if (served !== undefined) served.running -= 1;
   }
 
-  /** Takes a slot for a child that a run would hand to this worker; `false`: there is none for it. */
+  /**
+   * Takes a slot for a child that a run would hand to this worker; `false`: there is none for it, or others of its type
+   * come first: of a fan-out most wait in the queue, and slots kept for what is not handed over stood empty meanwhile.
+   */
   reserve({ type, queue, labels }: ChildJob): boolean {
     const served = this.#served.get(type);
     if (served === undefined || this.#free <= 0 || served.type.workflow !== undefined) return false;
+    if (served.held > 0 || served.hasMore) return false;
     if (served.type.queue !== queue || served.running >= served.type.concurrency) return false;
     if (labels?.every((label) => this.#labels.includes(label)) === false) return false;
     this.take(served.type);
