@@ -118,6 +118,11 @@ function settling({ id, token }: ClaimedJob, outcome = ended): Settlement {
   return { id, token, outcome };
 }
 
+/** The end of a step that was handed over. */
+function endOf({ id, token = "" }: ChildJob): Settlement {
+  return { id, token, outcome: ended };
+}
+
 test("steps of several queues tell runs of several queues, which make steps, in one round trip", async () => {
   await inWorld(async (world) => {
     const owner = await world.worker({ offers: OFFERS });
@@ -165,6 +170,62 @@ async function leftInOutboxes({ namespace }: World): Promise<readonly string[]> 
   const fields = await Promise.all(keys.map((key) => server.client.hkeys(key)));
   return fields.flat().filter((field) => field !== "");
 }
+
+test("steps that end together are all told to a run that goes on, and of one that is done nothing is left", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    await world.enqueue({ type: "flow", tags: ["tagged"] });
+    const run = await owner.claimOne({ offers: [offerOf("flow")] });
+    const handed = (number: number) => step(world, { token: `mine.${number}` });
+    const makes = [handed(1), handed(2), handed(3)] as const;
+    const [first, second, third] = makes;
+    const begun = await sayWith(world, owner, { settlements: [], words: [{ run, makes }] });
+    expect(begun.advanced).toMatchObject([{ claimed: makes.map(({ id }) => id) }]);
+    await sayWith(world, owner, {
+      settlements: [endOf(first), endOf(second)],
+      words: [{ run, from: 1 }],
+    });
+    const { facts } = await recordOfRun(world.store, run.id);
+    expect(facts.map(({ key }) => key).toSorted()).toEqual([first.id, second.id].toSorted());
+    const next = { kind: "succeeded", result: "1", retention: REMOVE_AT_ONCE } as const;
+    await scriptsCalled();
+    const reply = await world.store.exchange({
+      worker: owner.id,
+      settlements: [endOf(third)],
+      advances: [{ id: run.id, token: run.token, from: 2, entries: ['"2"'], next }],
+    });
+    expect(await scriptsCalled()).toEqual(["act"]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }]);
+    expect(await world.store.readRun({ ...ALL, id: run.id })).toBeNull();
+    expect(await rowsOf(world, "flow")).toEqual([]);
+  });
+});
+
+const ALL = { afterEntries: 0, afterFact: null, limit: 10 };
+
+/** What the records of runs of a queue hold, and its indexes. */
+async function rowsOf({ namespace }: World, queue: string): Promise<readonly string[]> {
+  const sets = await server.client.keys(`*${namespace}|${queue}|*}[ui]`);
+  const rows = await Promise.all(sets.map((key) => server.client.zrange(key, "0", "-1")));
+  return rows.flat().filter((row) => row !== "");
+}
+
+test("a run whose id looks like the mark of a time is told of its step", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { id } = world.job({ type: "flow" });
+    // The bytes 1, the digit 0 and 2, by which scripts know where their own time is to be put.
+    await world.enqueue({ type: "flow", id: `${id.slice(0, 24)}013002${id.slice(30)}` });
+    const run = await owner.claimOne({ offers: [offerOf("flow")] });
+    const made = step(world, { token: "mine.1" });
+    await sayWith(world, owner, { settlements: [], words: [{ run, makes: [made] }] });
+    await sayWith(world, owner, {
+      settlements: [endOf(made)],
+      words: [{ run, from: 1 }],
+    });
+    expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: made.id }]);
+  });
+});
 
 test("a word that stands on a step which another settled says nothing, and makes no step", async () => {
   await inWorld(async (world) => {
