@@ -7,7 +7,7 @@ import type { Held } from "./claims.ts";
 import type { Context } from "./context.ts";
 import { isListed } from "./enqueue.ts";
 import type { WorkerState } from "./exchange.ts";
-import { KIN_BYTES } from "./kin.ts";
+import { childKin } from "./kin.ts";
 import { FLAG, HEAD_BYTES, type LaneDefinition, laneField } from "./records.ts";
 import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
 import { KEEP_CHILDREN } from "./scripts/children.ts";
@@ -230,41 +230,36 @@ export function handedOver(
   const held: Held[] = [];
   let place = 0;
   for (const { lane, children } of groups) {
+    // Its number is the room's business: a claim is settled by its job and token.
+    const by = { ...to, room, lane: { ...lane, number: NO_NUMBER, slot: 0 }, startedAtMs: nowMs };
     for (const child of children) {
-      if (letters[place] === HANDED_OVER)
-        held.push(claimOf(room, lane, child, { ...to, startedAtMs: nowMs }));
+      if (letters[place] === HANDED_OVER) held.push(claimOf(child, by));
       place += 1;
     }
   }
   return held;
 }
 
-function claimOf(
-  room: OpenRoom,
-  lane: LaneDefinition,
-  child: Child,
-  by: HandedTo & Pick<Held, "startedAtMs">,
-): Held {
+const NO_NUMBER = Buffer.alloc(2);
+
+function claimOf(child: Child, by: HandedTo & Pick<Held, "room" | "lane" | "startedAtMs">): Held {
   const { startedAtMs: nowMs } = by;
-  const input = Buffer.from(child.input);
-  const record = Buffer.alloc(HEAD_BYTES + input.length);
-  record.write("L");
-  record[1] = FLAG.kin;
+  const record = Buffer.allocUnsafe(HEAD_BYTES + Buffer.byteLength(child.input));
+  record.set(HANDED_HEAD);
   record.writeUIntBE(nowMs, 5, 6);
   record.writeUIntBE(nowMs, 11, 6);
-  input.copy(record, HEAD_BYTES);
-  const kin = Buffer.alloc(KIN_BYTES);
-  idBytes(child.parent).copy(kin);
-  kin.write("-", KIN_BYTES - 1);
+  record.utf8Write(child.input, HEAD_BYTES);
   return {
     ...by,
-    room,
     token: child.token ?? "",
-    // Its number is the room's business: a claim is settled by its job and token.
-    lane: { ...lane, number: record.subarray(3, 5), slot: 0 },
     id: idBytes(child.id),
     record,
     extras: "",
-    kin,
+    kin: childKin(child.parent),
   };
 }
+
+/** What the record of a child begins with that was handed over, its times aside. */
+const HANDED_HEAD = Buffer.alloc(HEAD_BYTES);
+HANDED_HEAD.write("L");
+HANDED_HEAD[1] = FLAG.kin;

@@ -4,6 +4,7 @@ import { KIN_BYTES, type Kin, readKin } from "./kin.ts";
 import {
   FLAG,
   HEAD_BYTES,
+  RUN_HEAD_BYTES,
   type LaneDefinition,
   type StoredJob,
   readJob,
@@ -61,15 +62,17 @@ function claimedKin(kin: Kin | null): Pick<ClaimedJob, "parent" | "resumes"> {
 
 /** A held job as transitions take it. */
 export function asStored(held: Held): StoredJob {
-  const run = Buffer.alloc(9);
+  const claim = `${held.worker}\0${held.token}`;
+  const run = Buffer.allocUnsafe(RUN_HEAD_BYTES + Buffer.byteLength(claim));
+  run.fill(0, 0, 3);
   run.writeUIntBE(held.startedAtMs, 3, 6);
-  const claim = Buffer.from(`${held.worker}\0${held.token}`);
+  run.utf8Write(claim, RUN_HEAD_BYTES);
   return readJob(
     held.room.queue,
     {
       id: held.id,
       record: held.record,
-      run: Buffer.concat([run, claim]),
+      run,
       extras: held.extras,
       progress: "",
       result: "",

@@ -5,7 +5,7 @@ import { type RunFact, endingOf, writeEnding } from "../../core/run.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { SYMBOLIC_NOW_MS } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { idBytes } from "./wire.ts";
+import { type Arguments, writeId } from "./wire.ts";
 
 /*
  * The script that ends a job writes what its run is told into the outbox of the job's own room, in the same act; who
@@ -57,13 +57,28 @@ export function successEnding(
   return { run, text };
 }
 
-const HAS_ENDED = Buffer.from("f");
-const OF_JOB = Buffer.from("e");
+const FIRST = "1".charCodeAt(0);
+const NOT_FIRST = "0".charCodeAt(0);
+const HAS_ENDED = "f".charCodeAt(0);
+const OF_JOB = "e".charCodeAt(0);
+/** Of an ending, before its text. */
+const HEAD_BYTES = 35;
 
-/** The ending of a job as scripts take it. `isFirst`: it can't have ended before. */
-export function endingBytes(child: Uint8Array, { run, text }: Ending, isFirst: boolean): Buffer {
-  const first = Buffer.from(isFirst ? "1" : "0");
-  return Buffer.concat([first, idBytes(run), HAS_ENDED, child, OF_JOB, Buffer.from(text)]);
+/** Writes the ending of a job as scripts take it. `isFirst`: it can't have ended before. */
+export function writeEndingOf(
+  args: Arguments,
+  child: Uint8Array,
+  { run, text }: Ending,
+  isFirst: boolean,
+): void {
+  args.filled(HEAD_BYTES + Buffer.byteLength(text), (into, at) => {
+    into[at] = isFirst ? FIRST : NOT_FIRST;
+    writeId(run, into, at + 1);
+    into[at + 17] = HAS_ENDED;
+    into.set(child, at + 18);
+    into[at + 34] = OF_JOB;
+    into.utf8Write(text, at + HEAD_BYTES);
+  });
 }
 
 /** The news of a job that ended at a time of the store. */

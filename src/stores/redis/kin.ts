@@ -1,7 +1,7 @@
 // What is kept beside the record of a job that a workflow run made, or that is a run itself.
 import type { JobId } from "../../core/ids.ts";
 import type { JobRecord } from "../../core/job.ts";
-import { idBytes, readId } from "./wire.ts";
+import { idBytes, readId, writeId } from "./wire.ts";
 
 /** Bytes: the run that made it (16, zeros: none), texts of its own record (4), a letter. */
 export const KIN_BYTES = 21;
@@ -10,6 +10,7 @@ const LETTER_AT = 20;
 const NO_RUN = "-".charCodeAt(0);
 const TOLD = "t".charCodeAt(0);
 const WAITING = "w".charCodeAt(0);
+const GOES_ON = "r".charCodeAt(0);
 const NOBODY = Buffer.alloc(PARENT_BYTES);
 
 /** A job's kin as it was read. */
@@ -53,11 +54,20 @@ export function parentBytes(parent: JobId | undefined): Buffer {
 
 const EMPTY = Buffer.alloc(0);
 
+/** The kin of a job that a run has just made. */
+export function childKin(parent: JobId): Buffer {
+  const kin = Buffer.allocUnsafe(KIN_BYTES);
+  writeId(parent, kin, 0);
+  kin.writeUInt32BE(0, PARENT_BYTES);
+  kin[LETTER_AT] = NO_RUN;
+  return kin;
+}
+
 /** A run's kin after its owner said how far it is. */
 export function advancedKin(before: Buffer, entries: number, isWaiting: boolean): Buffer {
-  const kin = Buffer.alloc(KIN_BYTES);
-  before.copy(kin);
+  const kin = Buffer.allocUnsafe(KIN_BYTES);
+  kin.set(before.length === 0 ? NOBODY : before);
   kin.writeUInt32BE(entries, PARENT_BYTES);
-  kin.write(isWaiting ? "w" : "r", LETTER_AT);
+  kin[LETTER_AT] = isWaiting ? WAITING : GOES_ON;
   return kin;
 }

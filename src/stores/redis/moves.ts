@@ -4,7 +4,7 @@ import type { JobChange } from "../../core/events.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { type Context, callOnce } from "./context.ts";
-import { type News, endingBy, endingBytes, newsOf } from "./endings.ts";
+import { type News, endingBy, newsOf, writeEndingOf } from "./endings.ts";
 import { gateOf } from "./limit-keys.ts";
 import {
   FLAG,
@@ -76,7 +76,7 @@ export function writeMove(args: Arguments, move: Move): void {
     for (const empty of ["", "", "", "", "", ""]) args.text(empty);
     args.text(events);
     for (const empty of ["", "", "", "", ""]) args.text(empty);
-    args.raw(endingArgument(move));
+    writeEnding(args, move);
     args.text(pushedBack(move));
     return;
   }
@@ -106,14 +106,15 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(move.cancel === undefined ? "" : String(move.cancel.graceMs))
     .text(move.cancel?.worker ?? "")
     .text(move.cancel?.reason ?? "")
-    .text(move.lines === undefined ? "" : JSON.stringify(move.lines))
-    .raw(endingArgument(move))
-    .text(pushedBack(move));
+    .text(move.lines === undefined ? "" : JSON.stringify(move.lines));
+  writeEnding(args, move);
+  args.text(pushedBack(move));
 }
 
 /** What is said of the last word of a run of which nothing is kept. */
 export function writeRemoval(args: Arguments, move: Move): void {
-  args.text(eventsOf(move)).raw(endingArgument(move));
+  args.text(eventsOf(move));
+  writeEnding(args, move);
 }
 
 function eventsOf({ job: { record }, changes }: Move): string {
@@ -121,12 +122,11 @@ function eventsOf({ job: { record }, changes }: Move): string {
   return changes.map((change) => JSON.stringify({ id, type, queue, ...change })).join(",");
 }
 
-const NO_ENDING = Buffer.alloc(0);
-
 /** What the run that made the job is told, where this is its end. */
-function endingArgument({ job, transition }: Move): Buffer {
+function writeEnding(args: Arguments, { job, transition }: Move): void {
   const ending = endingBy(job.record, transition);
-  return ending === null ? NO_ENDING : endingBytes(idBytes(job.record.id), ending, false);
+  if (ending === null) args.text("");
+  else writeEndingOf(args, idBytes(job.record.id), ending, false);
 }
 
 /** A handler pushes back on its queue, or on a key of its job: on others it is not heard. */

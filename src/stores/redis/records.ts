@@ -53,7 +53,7 @@ export const FLAG = {
 /** Bytes of a record before the input: place, flags, revision, lane (2), enqueued (6), due (6). */
 export const HEAD_BYTES = 17;
 /** Bytes of a running entry before the claim: flags, lane (2), started (6). */
-const RUN_HEAD_BYTES = 9;
+export const RUN_HEAD_BYTES = 9;
 
 /** What is kept of a job beside its record, when there is anything: short names, for it is kept per job. */
 export interface Extras {

@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { ClaimRequest, SettleReply, Settlement } from "../../core/store.ts";
 import { type Held, readHeld, readLanes, servedLanes } from "./claims.ts";
 import { type Context, policyOf } from "./context.ts";
-import { type News, endingBytes, newsOf } from "./endings.ts";
+import { type News, newsOf, writeEndingOf } from "./endings.ts";
 import {
   type HeldClaims,
   type Settling,
@@ -290,7 +290,7 @@ export function writeExchange(
       args.text(plainEvents(settlement, type, room.queue));
     }
   }
-  for (const { child, ending, isFirst } of steps) args.raw(endingBytes(child, ending, isFirst));
+  for (const { child, ending, isFirst } of steps) writeEndingOf(args, child, ending, isFirst);
   for (const move of moves) writeMove(args, move);
   if (claim !== undefined) writeClaim(args, sending, claim, hasEvents);
 }

@@ -16,7 +16,7 @@ const MAX_CHARACTERS = 4 * 1_024 * 1_024;
 export interface Word {
   readonly id: JobId;
   /** See move.ts. */
-  readonly guard: Buffer;
+  readonly guard: string | Buffer;
   /** `null`: no matter; below 0: as many as no run has. */
   readonly from: number | null;
   /** It goes on, running or waiting; or this is its last word, a move, or it is done and nothing is kept of it. */
@@ -87,7 +87,10 @@ export function writeSpeech(args: Arguments, { by, facts, words }: Speech): void
   args.text(ENTRY.children).text(ENTRY.cancels);
   for (const word of words) {
     const { children, cancels, entries } = word;
-    args.id(word.id).raw(word.guard).raw(headOf(word));
+    args.id(word.id);
+    if (typeof word.guard === "string") args.text(word.guard);
+    else args.raw(word.guard);
+    args.filled(HEAD_BYTES, (into, at) => writeHead(into, at, word));
     for (const [index, entry] of entries.entries()) {
       args.runText(word.id, (word.from ?? 0) + index, entry);
     }
@@ -101,16 +104,21 @@ export function writeSpeech(args: Arguments, { by, facts, words }: Speech): void
 const NO_MATTER = 2 ** 32 - 1;
 const NEVER = NO_MATTER - 1;
 const HEAD_BYTES = 18;
+const REFUSED = "1".charCodeAt(0);
+const NOT_REFUSED = "0".charCodeAt(0);
 
-/** What is said of a word beside its texts: in one piece, for an argument is a string to make and to look up. */
-function headOf({ kind, isRefused, from, known, entries, children, cancels }: Word): Buffer {
-  const head = Buffer.allocUnsafe(HEAD_BYTES);
-  head.latin1Write(kind + (isRefused ? "1" : "0"), 0);
-  head.writeUInt32BE(from === null ? NO_MATTER : from < 0 ? NEVER : from, 2);
-  head.writeUInt32BE(known ?? NO_MATTER, 6);
-  head.writeUInt32BE(entries.length, 10);
-  head.writeUInt32BE(children.length + cancels.length, 14);
-  return head;
+/** Writes what is said of a word beside its texts: in one piece, for an argument is a string to make and to look up. */
+function writeHead(
+  into: Buffer,
+  at: number,
+  { kind, isRefused, from, known, entries, children, cancels }: Word,
+): void {
+  into[at] = kind.charCodeAt(0);
+  into[at + 1] = isRefused ? REFUSED : NOT_REFUSED;
+  into.writeUInt32BE(from === null ? NO_MATTER : from < 0 ? NEVER : from, at + 2);
+  into.writeUInt32BE(known ?? NO_MATTER, at + 6);
+  into.writeUInt32BE(entries.length, at + 10);
+  into.writeUInt32BE(children.length + cancels.length, at + 14);
 }
 
 /** Parts of news that are small enough for one call. */

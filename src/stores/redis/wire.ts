@@ -16,7 +16,7 @@ const BYTE_PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 const DIGIT: Uint8Array = new TextEncoder().encode("0123456789abcdef");
 
 /** Writes an id as 16 bytes. */
-function writeId(id: JobId, into: Uint8Array, at: number): void {
+export function writeId(id: JobId, into: Uint8Array, at: number): void {
   for (let index = 0; index < 16; index += 1) {
     const place = BYTE_PLACES[index] ?? 0;
     into[at + index] =
@@ -114,6 +114,16 @@ export class Arguments {
     this.#head(bytes.length);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
+    this.#end();
+    return this;
+  }
+
+  /** So many bytes, which `write` puts where it is told. */
+  filled(length: number, write: (into: Buffer, at: number) => void): this {
+    this.#room(length + 24);
+    this.#head(length);
+    write(this.#bytes, this.#length);
+    this.#length += length;
     this.#end();
     return this;
   }

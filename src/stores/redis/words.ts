@@ -34,7 +34,7 @@ export function sayingOn(
   elsewhere: Elsewhere,
 ): Saying {
   const { id, token, from, entries, next } = advance;
-  const guard = Buffer.from(`s${worker}\0${token}`);
+  const guard = `s${worker}\0${token}`;
   const kind = next.kind === "waiting" ? "w" : "r";
   const word: Word = { ...elsewhere, id, guard, entries, kind, from, known: null };
   return { advance, ending: null, word };
@@ -48,7 +48,7 @@ export function lastSaying(
 ): Saying {
   const { advance, read, isRead } = said;
   const { id, token, from, entries, next } = advance;
-  const guard = Buffer.from(`s${speaker.worker}\0${token}`);
+  const guard = `s${speaker.worker}\0${token}`;
   const base = { ...elsewhere, id, guard, entries };
   const decided = decideLast(speaker, read, advance);
   // Refused by the script too, which says whether it is kept at all. With its texts it could look like a word kept before.
