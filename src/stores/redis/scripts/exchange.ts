@@ -65,7 +65,7 @@ local function purge_steps(ids)
 end
 local function settle_plain()
   local runs = call('HMGET', RUNNING, unpack(ARGV, at, at + plain_count - 1))
-  local ended, by_shard, steps, heavy = {}, {}, {}, {}
+  local ended, by_shard, steps, heavy, heavy_flags, heavy_count = {}, {}, {}, {}, {}, 0
   for k = 1, plain_count do
     local id, run = ARGV[at + k - 1], runs[k]
     local flags = run and byte(run, 1)
@@ -86,7 +86,10 @@ local function settle_plain()
         local ids = group[burst]
         if not ids then ids = {} group[burst] = ids end
         ids[#ids + 1] = id
-      else heavy[#heavy + 1] = { id, flags } end
+      else
+        heavy_count = heavy_count + 1
+        heavy[heavy_count], heavy_flags[heavy_count] = id, flags
+      end
       if with_events then tell(ARGV[at + 2 * plain_count + k - 1]) end
     end
   end
@@ -94,19 +97,17 @@ local function settle_plain()
   for burst, ids in pairs(by_shard) do call('HDEL', shard_of(ids[1]), unpack(ids)) end
   for burst, ids in pairs(steps) do purge_steps(ids) end
   if limits and heavy[1] then
-    local ids = {}
-    for k, job in ipairs(heavy) do ids[k] = job[1] end
-    for _, id in ipairs(limits.leave(ids)) do end_standing(id, shard_of(id)) end
+    for _, id in ipairs(limits.leave(heavy)) do end_standing(id, shard_of(id)) end
   end
   local with_extras = {}
-  for _, job in ipairs(heavy) do
-    local key = shard_of(job[1])
-    if job[2] == EXTRAS then
+  for k = 1, heavy_count do
+    local id, key = heavy[k], shard_of(heavy[k])
+    if heavy_flags[k] == EXTRAS then
       local fields = with_extras[key]
       if not fields then fields = {} with_extras[key] = fields end
-      fields[#fields + 1] = job[1]
-      fields[#fields + 1] = job[1] .. 'x'
-    else purge(job[1], job[2], key) end
+      local n = #fields
+      fields[n + 1], fields[n + 2] = id, id .. 'x'
+    else purge(id, heavy_flags[k], key) end
   end
   for key, fields in pairs(with_extras) do call('HDEL', key, unpack(fields)) end
 end

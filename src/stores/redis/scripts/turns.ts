@@ -102,11 +102,17 @@ const GROUPS = `
     read_records(may_start)
   end
   local function next_group(cursor)
-    while cursor.first > #cursor.queue and not cursor.dry do load_more(cursor) end
-    if cursor.first > #cursor.queue and cursor.served[1] then
-      cursor.queue, cursor.first, cursor.served = cursor.served, 1, {}
+    local group = cursor.queue[cursor.first]
+    if group then return group end
+    while not group and not cursor.dry do
+      load_more(cursor)
+      group = cursor.queue[cursor.first]
     end
-    return cursor.queue[cursor.first]
+    if not group and cursor.served[1] then
+      cursor.queue, cursor.first, cursor.served = cursor.served, 1, {}
+      group = cursor.queue[1]
+    end
+    return group
   end
 `;
 
@@ -187,11 +193,11 @@ const RING = `
 export const CLAIM_TURNS: string = `
 local look_at_once = false
 local function claim_turns()
-  local gates, room_at = limits.gates, limits.room_at
+  local room_at, start = limits.room_at, limits.start
   local under, passed, keyed, index, turns, expired = {}, 0, {}, {}, 0, 0
   local find = string.find
   -- Whether jobs of several lanes are compared.
-  local is_one_of_many = lanes[2] ~= nil
+  local are_compared = lanes[2] ~= nil
 ${GROUPS}${RING}
   -- Jobs of a lane that fell due come under their keys.
   local function promote(lane)
@@ -224,7 +230,7 @@ ${GROUPS}${RING}
         group.order, group.record, group.extras = id, read[1], read[2]
       end
       if group.record and not is_expired(group.order, group.record) then
-        if is_one_of_many then group.rank = struct.unpack('>I6', member, #member - 21) - cursor.lane.head_start end
+        if are_compared then group.rank = struct.unpack('>I6', member, #member - 21) - cursor.lane.head_start end
         return group
       end
       keyed[#keyed + 1] = member
@@ -246,9 +252,9 @@ ${GROUPS}${RING}
     look_at_once = true
   end
   local function pass(id, keys, own, is_standing)
-    if own.name then limits.start(own, 1)
+    if own.name then start(own, 1)
     else
-      for _, gate in ipairs(own) do limits.start(gate, 1) end
+      for _, gate in ipairs(own) do start(gate, 1) end
     end
     under[passed + 1], under[passed + 2] = 'u' .. id, (is_standing and '+' or '-') .. keys
     passed = passed + 2
@@ -292,9 +298,9 @@ ${GROUPS}${RING}
     end
     while left > 0 do
       local best, job
-      for _, cursor in ipairs(cursors) do
-        local own = head(cursor)
-        if own and (not job or is_before(own, job)) then best, job = cursor, own end
+      for k = 1, #cursors do
+        local own = head(cursors[k])
+        if own and (not job or is_before(own, job)) then best, job = cursors[k], own end
       end
       if not best then break end
       if best.found then
