@@ -28,9 +28,9 @@ export const FIXED_KEYS = 8;
 
 /**
  * Keys of a partition after the lists and the records, for jobs that limits count: `k` jobs that wait under their keys,
- * `q` the turns of keys, `g` gates. Declared by every call, like all others.
+ * `q` the turns of keys, `g` gates, `b` the first of them once more, by age. Declared by every call, like all others.
  */
-export const LIMIT_KEYS: readonly string[] = ["k", "q", "g"];
+export const LIMIT_KEYS: readonly string[] = ["k", "q", "g", "b"];
 /** Number of the first of them among the keys of a call. */
 export const FIRST_LIMIT_KEY: number = FIXED_KEYS + LIST_SLOTS + RECORD_SHARDS + 1;
 

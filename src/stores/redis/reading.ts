@@ -100,7 +100,7 @@ export async function findJobs(
 /** Sources of a page by state: where jobs of that state are. */
 const SOURCES: Readonly<Record<JobState, readonly string[]>> = {
   scheduled: ["t"],
-  ready: ["L", "t"],
+  ready: ["L", "t", "b"],
   running: ["R"],
   waiting: ["w", "p"],
   succeeded: ["S"],

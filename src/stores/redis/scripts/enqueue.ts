@@ -19,7 +19,8 @@ const OVERTAKEN_MS = 10_000;
  *   and it was not kept; x: dropped for a limit. After the letters, where there are any, jobs that must be cancelled for
  *   those that were kept: zero byte, id (32 hex digits), gate.
  *   [-1] when somebody follows and no events came: nothing was written.
- * cost: plain jobs 3 commands a group and shard; a lone one that is handed to a worker (hand-over.ts) 14 in all; special jobs about 6 each.
+ * cost: plain jobs 3 commands a group and shard; a lone one that is handed to a worker (hand-over.ts) 14 in all; special jobs 2
+ *   commands a shard and 7 in all, one more for each that waits by time, expires, or may drop or cancel.
  */
 const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
@@ -60,11 +61,12 @@ end
 local states, overtaken = {}, {}
 local ready, later = {}, {}
 -- What is written once at the end: places of the index, of jobs under their keys, fields of the shards.
-local index, keyed_members, of_shard = {}, {}, {}
+local index, keyed_members, arrivals, of_shard = {}, {}, {}, {}
 local function add_index(member)
   local n = #index
   index[n + 1], index[n + 2] = '0', member
 end
+local newest
 local function write_field(key, field, value)
   local fields = of_shard[key]
   if not fields then fields = {} of_shard[key] = fields end
@@ -75,6 +77,7 @@ local function write_all()
   for key, fields in pairs(of_shard) do in_parts('HSET', key, fields) end
   in_parts('ZADD', KEYED, keyed_members)
   in_parts('ZADD', INDEX, index)
+  in_parts('RPUSH', ARRIVALS, arrivals)
   if limits then limits.seat() end
 end
 local function add_timed(id, lane, due6)
@@ -87,7 +90,16 @@ end
 local function add_keyed(id, lane, due6, keys)
   local n = #keyed_members
   keyed_members[n + 1], keyed_members[n + 2] = '0', lane .. keys .. '\\0' .. due6 .. id
-  add_index('Bt' .. id)
+  newest = newest or call('LINDEX', ARRIVALS, -1)
+  if not newest then
+    -- In a room of an older program.
+    call('RPUSH', ARRIVALS, '')
+    newest = ''
+  end
+  if id > newest then
+    arrivals[#arrivals + 1] = id
+    newest = id
+  else add_index('Bt' .. id) end
   return limits.enter(lane, keys)
 end
 local function may_come_in(id, keyed)

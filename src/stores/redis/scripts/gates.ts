@@ -1,5 +1,6 @@
 // Gates and groups in Lua: what runs under each key of a limit, and where jobs with keys wait for their turn.
 import { FIXED_KEYS } from "../layout.ts";
+import { ARRIVALS } from "./arrivals.ts";
 import { ROOM } from "./gate-room.ts";
 
 /*
@@ -312,6 +313,7 @@ local function read_fields(key, fields)
   end
   return values
 end
+${ARRIVALS}
 local function open_limits(text)
   local bounds, gates, dirty, freed, entered, trimmed, UNBOUNDED = {}, {}, {}, {}, {}, {}, {}
   local places, comers = {}, {}

@@ -33,7 +33,7 @@ return reply
  * keys: the room's.
  * arguments: id before which to begin or "", most ids of each source, sources (L waiting in lists, t waiting by time,
  *   R running, w runs waiting at their
- *   owners, p runs put out of memory until they are told something, S, F, C ended), tag or "": then only what has it.
+ *   owners, p runs put out of memory until they are told something, b jobs with keys by age, S, F, C ended), tag or "": then only what has it.
  * reply: ids, those of each source newest first.
  * cost: a command or two a source. A list is in the order of arrival, which is that of the ids but for producers
  *   whose clocks differ: the place of an id in it is found by halving.
@@ -51,24 +51,25 @@ if tag ~= '' then
   add_index('G' .. tag .. '\\0')
   return ids
 end
+local function add_list(key)
+  local last = call('LLEN', key)
+  if before ~= '' then
+    local low, high = 1, last
+    while low < high do
+      local middle = floor((low + high) / 2)
+      if call('LINDEX', key, middle) < before then low = middle + 1 else high = middle end
+    end
+    last = low
+  end
+  if last > 1 then
+    local found = call('LRANGE', key, math.max(1, last - limit), last - 1)
+    for k = #found, 1, -1 do ids[#ids + 1] = found[k] end
+  end
+end
 for source in string.gmatch(sources, '.') do
   if source == 'L' then
-    for slot = 1, ${LIST_SLOTS} do
-      local key = KEYS[${FIXED_KEYS} + slot]
-      local last = call('LLEN', key)
-      if before ~= '' then
-        local low, high = 1, last
-        while low < high do
-          local middle = floor((low + high) / 2)
-          if call('LINDEX', key, middle) < before then low = middle + 1 else high = middle end
-        end
-        last = low
-      end
-      if last > 1 then
-        local found = call('LRANGE', key, math.max(1, last - limit), last - 1)
-        for k = #found, 1, -1 do ids[#ids + 1] = found[k] end
-      end
-    end
+    for slot = 1, ${LIST_SLOTS} do add_list(KEYS[${FIXED_KEYS} + slot]) end
+  elseif source == 'b' then add_list(ARRIVALS)
   elseif source == 'R' then
     local found = {}
     for _, id in ipairs(call('HKEYS', RUNNING)) do

@@ -69,6 +69,7 @@ local call, sub, byte, find, floor, pack = redis.call, string.sub, string.byte, 
 local META, TIMED, RUNNING, TIMERS, INDEX, IDLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local RUNS, OUTBOX = KEYS[7], KEYS[8]
 local KEYED, TURNS, GATES = KEYS[${FIRST_LIMIT_KEY}], KEYS[${FIRST_LIMIT_KEY + 1}], KEYS[${FIRST_LIMIT_KEY + 2}]
+local ARRIVALS = KEYS[${FIRST_LIMIT_KEY + 3}]
 -- What is made of gates where the room has any: gates.ts.
 local limits
 ${CLOCK}
@@ -106,6 +107,7 @@ local function open_room(version)
   call('ZADD', KEYED, 0, '')
   call('ZADD', TURNS, 0, '')
   call('HSET', GATES, '', '')
+  call('RPUSH', ARRIVALS, '')
 end
 -- The reply that was kept of a call that comes again. It is written again: who waits for replicas after a call that wrote
 -- nothing, on another connection than the first, is told by Redis 7.2 and later that they have all of nothing.

@@ -194,7 +194,7 @@ export const CLAIM_TURNS: string = `
 local look_at_once = false
 local function claim_turns()
   local room_at, start = limits.room_at, limits.start
-  local under, passed, keyed, index, turns, expired = {}, 0, {}, {}, 0, 0
+  local under, passed, keyed, ids, taken, turns, expired = {}, 0, {}, {}, {}, 0, 0
   local find = string.find
   -- Whether jobs of several lanes are compared.
   local are_compared = lanes[2] ~= nil
@@ -263,7 +263,7 @@ ${GROUPS}${RING}
     local id, extras = group.order, group.extras or ''
     turns = turns + 1
     keyed[#keyed + 1] = group.heads[group.at]
-    index[turns] = 'Bt' .. id
+    ids[turns], taken[id] = id, true
     take(id, group.record, cursor.lane, extras)
     pass(id, group.keys, group.gates, find(extras, '"O":', 1, true))
     group.touched, group.record, group.at = true, 0, group.at + 1
@@ -312,7 +312,13 @@ ${GROUPS}${RING}
   end
   for _, cursor in ipairs(rings) do close(cursor) end
   in_parts('ZREM', KEYED, keyed)
-  in_parts('ZREM', INDEX, index)
+  if turns > 0 then
+    if call('ZRANGEBYLEX', INDEX, '[Bt', '(Bu', 'LIMIT', '0', '1')[1] then
+      for k = 1, turns do ids[k] = 'Bt' .. ids[k] end
+      in_parts('ZREM', INDEX, ids)
+    end
+    tidy_arrivals(taken, turns)
+  end
   in_parts('HSET', GATES, under)
   in_parts('ZREM', TURNS, out)
   in_parts('ZADD', TURNS, put)

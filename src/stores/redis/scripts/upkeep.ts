@@ -189,12 +189,16 @@ end
 
 forget_lanes()
 -- A room of an older program lacks keys: while its slot migrates, calls would be told TRYAGAIN until that is over.
-if call('EXISTS', KEYED, TURNS, GATES) < 3 then
+if call('EXISTS', KEYED, TURNS, GATES, ARRIVALS) < 4 then
   call('ZADD', KEYED, 0, '')
   call('ZADD', TURNS, 0, '')
   call('HSET', GATES, '', '')
+  if call('EXISTS', ARRIVALS) == 0 then call('RPUSH', ARRIVALS, '') end
 end
-if limits then limits.upkeep() end
+if limits then
+  limits.upkeep()
+  tidy_arrivals({}, 0)
+end
 publish_told()
 local reply = { removed, more, #dead }
 for _, worker in ipairs(dead) do reply[#reply + 1] = worker end
