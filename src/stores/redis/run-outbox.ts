@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import type { News } from "./endings.ts";
 import { cancelJobs } from "./orders.ts";
 import { readJob } from "./outbox.ts";
+import { findJobs } from "./reading.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { TAKE_LEFT_BEHIND, TOLD_OF_ENDS } from "./scripts/run-records.ts";
 import { ENTRY, tellNews } from "./speaking.ts";
@@ -58,7 +59,7 @@ async function finishChildren(
 ): Promise<void> {
   const jobs = (JSON.parse(value.toString()) as Child[]).map(readJob);
   try {
-    const children = await untoldChildren(context, jobs);
+    const children = await missingChildren(context, jobs);
     await keepChildren(context, children, {
       keepJobs,
       owner: null,
@@ -79,6 +80,24 @@ async function finishCancels(
   const ids = JSON.parse(value.toString()) as JobId[];
   await cancelJobs(context, { ids, reason: NO_NEED });
   context.delivered.arrived(room, field);
+}
+
+/**
+ * Those of some children that were never made: they are not kept, and their run was not told of their end. Asked in this
+ * order, for one that ends leaves the store in the act that tells its run: the other way round it would be made again.
+ */
+export async function missingChildren(
+  context: Context,
+  children: readonly Child[],
+): Promise<readonly Child[]> {
+  const found = await findJobs(
+    context,
+    children.map(({ id }) => id),
+  );
+  return untoldChildren(
+    context,
+    children.filter((_, index) => found[index] === null),
+  );
 }
 
 /** Those of some children of whose end their run was not told. */
