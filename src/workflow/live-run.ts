@@ -185,7 +185,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.ask();
   }
 
-  async take(scope: Scope, draft: Draft): Promise<unknown> {
+  take(scope: Scope, draft: Draft): Promise<unknown> {
     if (this.#last !== null) throw misused(`${draft.name}: the run that it belongs to has ended`);
     if (this.#isOver) return new Promise(() => {});
     const refusal = this.#broken ?? scope.error;

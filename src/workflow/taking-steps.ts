@@ -32,6 +32,7 @@ export interface StepTaker {
   readonly chance: Chance;
   /** Whether jobs as steps are called as functions here. */
   readonly isLocal: boolean;
+  /** @throws MillraceError where no step can be taken, or not this one */
   take(scope: Scope, draft: Draft): Promise<unknown>;
   /** What a handler that is called here tells on its way. */
   tellingOf(type: AnyJobType, input: unknown, about: object): Telling;
@@ -73,13 +74,13 @@ class StepCalls {
     name: string,
     body: LocalBody,
     options?: LocalStepOptions<never>,
-  ): Promise<unknown> => mayBeLeft(this.#run(name, body, options));
+  ): Promise<unknown> => this.#take(() => this.#local(name, body, options));
 
   readonly job = (
     type: AnyJobType,
     input: unknown,
     options?: JobStepOptions<never>,
-  ): Promise<unknown> => mayBeLeft(this.#job(type, input, options));
+  ): Promise<unknown> => this.#take(() => this.#draft(type, input, options));
 
   readonly map = (
     type: AnyJobType,
@@ -102,12 +103,17 @@ class StepCalls {
   readonly random = (): number => this.#taker.chance.random();
   readonly uuid = (): string => this.#taker.chance.uuid();
 
-  async #run(
-    name: string,
-    body: LocalBody,
-    { retry, undo }: LocalStepOptions<never> = {},
-  ): Promise<unknown> {
-    return this.#taker.take(this.#scope, {
+  /** Takes a step. No promise but its own: what refuses it rejects one. */
+  #take(draftOf: () => Draft): Promise<unknown> {
+    try {
+      return this.#taker.take(this.#scope, draftOf());
+    } catch (error) {
+      return mayBeLeft(Promise.reject(error as Error));
+    }
+  }
+
+  #local(name: string, body: LocalBody, { retry, undo }: LocalStepOptions<never> = {}): Draft {
+    return {
       name: checkStepName(name),
       work: {
         kind: "local",
@@ -116,15 +122,7 @@ class StepCalls {
         isHandedOn: this.#taker.isLocal,
       },
       undo,
-    });
-  }
-
-  async #job(
-    type: AnyJobType,
-    input: unknown,
-    options: JobStepOptions<never> | undefined,
-  ): Promise<unknown> {
-    return this.#taker.take(this.#scope, this.#draft(type, input, options));
+    };
   }
 
   async #map(
@@ -134,7 +132,7 @@ class StepCalls {
   ): Promise<readonly StepOutcome<unknown>[]> {
     return mapOver(inputs, options, (input) => {
       const draft = this.#draft(type, input, withoutConcurrency(options));
-      return this.#taker.take(this.#scope, { ...draft, isPassive: true });
+      return this.#take(() => ({ ...draft, isPassive: true }));
     });
   }
 

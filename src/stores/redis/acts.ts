@@ -6,7 +6,7 @@ import { type Child, type Group, groupsOf } from "./children.ts";
 import { type Held, asStored } from "./claims.ts";
 import { isListed } from "./enqueue.ts";
 import type { Insides } from "./exchange.ts";
-import { readKin } from "./kin.ts";
+import { parentOf } from "./kin.ts";
 import { type Settling, prepareSettling } from "./letters.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type Saying, type Speaker, isLastWord, lastSaying, sayingOn } from "./words.ts";
@@ -118,7 +118,7 @@ function sortOut(
     const claim = held.get(token);
     if (claim === undefined || late.has(token) || ids.has(id)) return null;
     ids.add(id);
-    const parent = claim.kin.length === 0 ? null : (readKin(claim.kin)?.parent ?? null);
+    const parent = parentOf(claim.kin);
     if (parent === null) {
       others.push(settlement);
       continue;

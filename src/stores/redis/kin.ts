@@ -25,12 +25,20 @@ export interface Kin {
   readonly isWaiting: boolean;
 }
 
+/** The run that made a job, out of what is kept of its kin; `null`: none did. */
+export function parentOf(bytes: Buffer): JobId | null {
+  if (bytes.length < KIN_BYTES) return null;
+  for (let index = 0; index < PARENT_BYTES; index += 1)
+    if (bytes[index] !== 0) return readId(bytes);
+  return null;
+}
+
 /** Reads what is kept of a job's kin; `null`: nothing is. */
 export function readKin(bytes: Buffer): Kin | null {
   if (bytes.length < KIN_BYTES) return null;
   const letter = bytes[LETTER_AT];
   return {
-    parent: bytes.subarray(0, PARENT_BYTES).equals(NOBODY) ? null : readId(bytes),
+    parent: parentOf(bytes),
     entries: bytes.readUInt32BE(PARENT_BYTES),
     isRun: letter !== NO_RUN,
     hasBegun: letter !== NO_RUN && letter !== TOLD,

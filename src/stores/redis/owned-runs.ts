@@ -5,7 +5,7 @@ import type { ExchangeReply, ExchangeRequest, SettleReply, Settlement } from "..
 import { type Advanced, type Advancing, advanceRuns } from "./advances.ts";
 import type { News } from "./endings.ts";
 import type { Insides } from "./exchange.ts";
-import { advancedKin, readKin } from "./kin.ts";
+import { advancedKin, parentOf } from "./kin.ts";
 import { keepReplies } from "./late-replies.ts";
 import { tellNews } from "./speaking.ts";
 import { isLastWord } from "./words.ts";
@@ -31,9 +31,8 @@ export async function settleStepsFirst(
       return settleStepsFirst(insides, worker, settlements.slice(index), settle);
     }
     const kin = insides.held.get(token)?.kin;
-    if (kin === undefined || kin.length === 0) continue;
-    const parent = readKin(kin)?.parent;
-    if (parent != null) (runs ??= new Set()).add(parent);
+    const parent = kin === undefined ? null : parentOf(kin);
+    if (parent !== null) (runs ??= new Set()).add(parent);
   }
   return settlements;
 }

@@ -5,7 +5,7 @@ import type { SettleReply, Settlement } from "../../core/store.ts";
 import { type StorePolicy, type Transition, cancelError, settle } from "../../core/transitions.ts";
 import type { Held } from "./claims.ts";
 import { type Ending, successEnding } from "./endings.ts";
-import { readKin } from "./kin.ts";
+import { parentOf } from "./kin.ts";
 import type { Move } from "./moves.ts";
 import { type Extras, SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 
@@ -18,12 +18,13 @@ export function isPlainSettlement({ outcome }: Settlement): boolean {
 
 /** What the run that made a job is told of its plain settlement; `null`: no run made it. */
 export function plainEnding(held: Held | undefined, { outcome }: Settlement): Ending | null {
-  if (held === undefined || held.kin.length === 0 || outcome.kind !== "succeeded") return null;
-  const parent = readKin(held.kin)?.parent;
-  if (parent == null) return null;
+  if (held === undefined || outcome.kind !== "succeeded") return null;
+  const parent = parentOf(held.kin);
+  if (parent === null) return null;
   const extras: Extras = held.extras === "" ? {} : (JSON.parse(held.extras) as Extras);
   const attempts = (extras.a ?? 0) + 1;
-  return successEnding(parent, { ...held, attempts }, outcome.result);
+  const { worker, startedAtMs } = held;
+  return successEnding(parent, { attempts, worker, startedAtMs }, outcome.result);
 }
 
 /** Events of a plain settlement. */
