@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { installPackage } from "./packages.ts";
 
 /** The server under test: `MILLRACE_REDIS_SERVER=valkey-server` runs every suite on Valkey. */
 export const SERVER: string = process.env["MILLRACE_REDIS_SERVER"] ?? "redis-server";
@@ -64,19 +65,8 @@ function ensureRedisServer(): void {
   // Looked for once: the look holds up the loop, on which a test may have its workers.
   isFound ||= hasServer();
   if (isFound) return;
-  const isRoot = IS_USUAL && process.getuid?.() === 0;
-  if (isRoot && spawnSync("apt-get", ["--version"]).status === 0) {
-    aptGet("update");
-    aptGet("install", "-y", "--no-install-recommends", "redis-server");
-  }
+  if (IS_USUAL) installPackage("redis-server");
   if (!hasServer()) throw new Error(HOW_TO_INSTALL);
-}
-
-function aptGet(...args: readonly string[]): void {
-  // Another test run may be installing too: its lock is waited for.
-  spawnSync("apt-get", ["-o", "DPkg::Lock::Timeout=120", ...args], {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-  });
 }
 
 function hasServer(): boolean {

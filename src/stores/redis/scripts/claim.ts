@@ -12,7 +12,7 @@ end
 -- Jobs of several lanes, or of lists and the sorted set together: the lowest ranks win, then the lowest ids.
 local function is_before(a, b)
   if a.rank ~= b.rank then return a.rank < b.rank end
-  if a.order ~= b.order then return a.order < b.order end
+  if a.order ~= b.order then return precedes(a.order, b.order) end
   return a.list < b.list
 end
 local function sort_found(found) table.sort(found, is_before) end
@@ -30,7 +30,7 @@ local function gather(lane, found)
         -- A list is taken from its head only: whatever its times say, what is behind counts as later.
         local own = struct.unpack('>I6', sub(record, 12, 17)) - lane.head_start
         if not rank or own > rank then rank, last_id = own, id
-        elseif id > last_id then last_id = id end
+        elseif precedes(last_id, id) then last_id = id end
         found[#found + 1] = { id = id, record = record, lane = lane, list = place, rank = rank, order = last_id }
       end
     end

@@ -54,7 +54,7 @@ local function state_of(id, record)
   if run and has(byte(run, 1), KIN) and sub(call('HGET', shard_of(id), id .. 'k'), 21) == 'w' then return 'w' end
   if run then return 'u' end
   local place = sub(record, 1, 1)
-  if place == 'T' then return sub(record, 12, 17) <= now6 and 'r' or 's' end
+  if place == 'T' then return due_of(record) <= now and 'r' or 's' end
   return LETTERS[place]
 end
 
@@ -96,7 +96,7 @@ local function add_keyed(id, lane, due6, keys)
     call('RPUSH', ARRIVALS, '')
     newest = ''
   end
-  if id > newest then
+  if precedes(newest, id) then
     arrivals[#arrivals + 1] = id
     newest = id
   else add_index('Bt' .. id) end

@@ -155,7 +155,7 @@ local function move(at, instead, found)
       if sub(expires, 1, 1) == '+' then expires = string.format('%d', now + tonumber(sub(expires, 2))) end
       call('ZADD', TIMERS, expires, 'x' .. id)
     end
-    if due6 <= now6 or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
+    if struct.unpack('>I6', due6) <= now or not quiet_about_later then woken[lane] = (woken[lane] or 0) + 1 end
   elseif place == 'P' then
     call('ZADD', INDEX, 0, 'Bp' .. id)
     call('HINCRBY', META, 'e' .. lane, 1)

@@ -45,7 +45,7 @@ local function entries_below(list, due6, id)
       record = record_in_list(entry)
       at = at + 1
     until record or at == high or at > middle + ${MAX_PASSED}
-    if record and sub(record, 12, 17) .. entry < due6 .. id then low = at
+    if record and precedes(sub(record, 12, 17) .. entry, due6 .. id) then low = at
     else high = middle end
   end
   return low - 1
@@ -82,7 +82,7 @@ for at = 1, #ARGV, 3 do
   local ahead = keys ~= '' and own_below(keys, id) or 0
   for _, lane in ipairs(keys == '' and lanes or {}) do
     local due6 = clamp6(rank + lane.head_start)
-    local until_member = due6 <= now6 and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
+    local until_member = not precedes(now6, due6) and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
     ahead = ahead + call('ZLEXCOUNT', TIMED, '[' .. lane.number, until_member)
     if lane.is_keyed then ahead = ahead + keyed_below(lane.number, due6, id) end
     if lane.slot > 0 then

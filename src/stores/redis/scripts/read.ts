@@ -57,7 +57,7 @@ local function add_list(key)
     local low, high = 1, last
     while low < high do
       local middle = floor((low + high) / 2)
-      if call('LINDEX', key, middle) < before then low = middle + 1 else high = middle end
+      if precedes(call('LINDEX', key, middle), before) then low = middle + 1 else high = middle end
     end
     last = low
   end
@@ -73,9 +73,9 @@ for source in string.gmatch(sources, '.') do
   elseif source == 'R' then
     local found = {}
     for _, id in ipairs(call('HKEYS', RUNNING)) do
-      if id ~= '' and (before == '' or id < before) then found[#found + 1] = id end
+      if id ~= '' and (before == '' or precedes(id, before)) then found[#found + 1] = id end
     end
-    table.sort(found, function(a, b) return a > b end)
+    table.sort(found, function(a, b) return precedes(b, a) end)
     for k = 1, math.min(limit, #found) do ids[#ids + 1] = found[k] end
   else add_index('B' .. source) end
 end
@@ -170,7 +170,7 @@ for at = 2, #ARGV do
       ended[#ended + 1] = sub(member, -22)
     end
   end
-  table.sort(ended)
+  table.sort(ended, precedes)
   reply[#reply + 1] = table.concat(ended, '', 1, math.min(limit, #ended))
 end
 return reply

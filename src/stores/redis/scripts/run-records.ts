@@ -83,13 +83,13 @@ const SCANNED = 200;
  */
 const TAKE = `
 open_room(call('HGET', META, 'v'))
-local late6, limit = pack('>I6', math.max(0, now - tonumber(ARGV[1]))), tonumber(ARGV[2])
+local late, limit = now - tonumber(ARGV[1]), tonumber(ARGV[2])
 local step = call('HSCAN', OUTBOX, call('HGET', META, 'u') or '0', 'COUNT', ${SCANNED})
 call('HSET', META, 'u', step[1])
 local reply = {}
 for k = 1, #step[2], 2 do
   local field, value = step[2][k], step[2][k + 1]
-  if field ~= '' and sub(value, 1, 6) <= late6 and #reply < 2 * limit then
+  if field ~= '' and (struct.unpack('>I6', value)) <= late and #reply < 2 * limit then
     call('HSET', OUTBOX, field, now6 .. sub(value, 7))
     reply[#reply + 1] = field
     reply[#reply + 1] = sub(value, 7)

@@ -135,7 +135,7 @@ local function tell_run(id, row, is_first)
     local place = sub(record, 1, 1)
     if ENDED[place] then return place end
     if place == 'P' then state = 'w'
-    else state = place == 'T' and sub(record, 12, 17) > now6 and 's' or 'r' end
+    else state = place == 'T' and due_of(record) > now and 's' or 'r' end
   end
   if not is_first and is_known(row) then return state end
   if found.told then put_row(found.told) else told_here[#told_here + 1] = found end

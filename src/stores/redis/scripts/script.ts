@@ -74,6 +74,16 @@ local ARRIVALS = KEYS[${FIRST_LIMIT_KEY + 3}]
 local limits
 ${CLOCK}
 local now6 = pack('>I6', now)
+-- The server compares texts as the locale that it was started in has it, where most bytes may count as nothing.
+local function precedes(left, right)
+  for k = 1, #left do
+    local own, other = byte(left, k), byte(right, k)
+    if own ~= other then return other ~= nil and own < other end
+  end
+  return #left < #right
+end
+-- The time in a record from which its job can run.
+local function due_of(record) return (struct.unpack('>I6', record, 12)) end
 -- Ids made in one burst share the low time byte's high bits, so a batch touches few shards.
 local function shard_of(id) return KEYS[${FIXED_KEYS + LIST_SLOTS + 1} + floor(byte(id, 6) / ${256 / RECORD_SHARDS})] end
 -- Bits of a record's second byte: what else is kept of the job.

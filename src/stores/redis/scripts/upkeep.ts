@@ -178,7 +178,7 @@ for at = 3, #ARGV, 4 do
             end
           end
         end
-        table.sort(oldest, function(a, b) return sub(a, -22) < sub(b, -22) end)
+        table.sort(oldest, function(a, b) return precedes(sub(a, -22), sub(b, -22)) end)
         local last = {}
         for k = 1, math.min(over, #oldest) do last[k] = oldest[k] end
         remove_range(last)
