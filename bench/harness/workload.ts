@@ -21,6 +21,20 @@ export function processCounts(run: Run): { readonly warmUp: number; readonly mea
   return run.isQuick ? { warmUp: 2_000, measured: 8_000 } : { warmUp: 10_000, measured: 50_000 };
 }
 
+/** Steps a second of fan-outs of so many, one after the other: as many steps in all as there are plain jobs. */
+export async function paceOfFanOuts(
+  run: Run,
+  count: number,
+  once: () => Promise<void>,
+): Promise<number> {
+  const { warmUp, measured } = processCounts(run);
+  for (let steps = 0; steps < warmUp; steps += count) await once();
+  const startedAt = performance.now();
+  let steps = 0;
+  for (; steps < measured; steps += count) await once();
+  return (steps * 1_000) / (performance.now() - startedAt);
+}
+
 /** Latency samples: enough for a 99th percentile in the long form. */
 export function latencySamples(run: Run): number {
   return run.isQuick ? 60 : 1_000;

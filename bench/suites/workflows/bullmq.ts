@@ -1,7 +1,7 @@
 // The subject `bullmq`: flows, in which a parent waits for its children.
 import { type FlowJob, FlowProducer, Worker } from "bullmq";
 import type { Run } from "../../harness/index.ts";
-import { CONCURRENCY, StartCounter, processCounts } from "../../harness/workload.ts";
+import { CONCURRENCY, StartCounter, paceOfFanOuts, processCounts } from "../../harness/workload.ts";
 import type { WorkflowSubject } from "./subject.ts";
 
 const QUEUE = "flow";
@@ -53,17 +53,13 @@ export const subject: WorkflowSubject = {
       },
       { connection, concurrency: CONCURRENCY },
     );
-    const times = Math.max(1, Math.round((run.isQuick ? 2_000 : 10_000) / count));
     const once = async (): Promise<void> => {
       done = Promise.withResolvers();
       const children = Array.from({ length: count }, () => jobOf("child"));
       await producer.add(jobOf("root", children));
       await done.promise;
     };
-    await once();
-    const startedAt = performance.now();
-    for (let flows = 0; flows < times; flows += 1) await once();
-    const pace = (count * times * 1_000) / (performance.now() - startedAt);
+    const pace = await paceOfFanOuts(run, count, once);
     await worker.close();
     await producer.close();
     return pace;

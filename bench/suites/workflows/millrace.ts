@@ -9,7 +9,7 @@ import {
   openMillrace,
 } from "../../../src/index.ts";
 import type { Run } from "../../harness/index.ts";
-import { CONCURRENCY, StartCounter, processCounts } from "../../harness/workload.ts";
+import { CONCURRENCY, StartCounter, paceOfFanOuts, processCounts } from "../../harness/workload.ts";
 import type { Keeper, WorkflowSubject } from "./subject.ts";
 
 const retention = { succeeded: "remove" } as const;
@@ -161,8 +161,6 @@ export const subject: WorkflowSubject = {
   async fanOut(run, keeper, count) {
     await using mill = await open(urlOf(run, keeper), [fanOut, step]);
     await mill.start();
-    // Small ones several times over: one of 100 is over before the clock has moved.
-    const times = Math.max(1, Math.round((run.isQuick ? 2_000 : 10_000) / count));
     // Until the function has all of them, as BullMQ's until its root runs.
     const once = async (): Promise<void> => {
       const done = Promise.withResolvers<void>();
@@ -170,10 +168,7 @@ export const subject: WorkflowSubject = {
       await mill.enqueue(fanOut, count);
       await done.promise;
     };
-    await once();
-    const startedAt = performance.now();
-    for (let done = 0; done < times; done += 1) await once();
-    return (count * times * 1_000) / (performance.now() - startedAt);
+    return await paceOfFanOuts(run, count, once);
   },
   async wake(run, keeper) {
     await using mill = await open(urlOf(run, keeper), [sleeper]);
