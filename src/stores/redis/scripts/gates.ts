@@ -298,10 +298,6 @@ const GROUPS = `
 
 /** For scripts that claim, settle, keep or sweep, after WAKING: `open_limits` makes `limits` of the entry `G`. */
 export const LIMITS: string = `
--- Calls a variadic command on the values of a list, in parts.
-local function in_parts(command, key, values)
-  for from = 1, #values, ${CHUNK} do call(command, key, unpack(values, from, math.min(#values, from + ${CHUNK - 1}))) end
-end
 -- Reads fields of a hash, in parts.
 local function read_fields(key, fields)
   if not fields[${CHUNK + 1}] then return fields[1] and call('HMGET', key, unpack(fields)) or {} end

@@ -92,16 +92,13 @@ local function write_later(key, field, value)
 end
 local rows, row_count, waiting, waiting_no_more = {}, 0, {}, {}
 local removed, removed_of = {}, {}
-local function put_in_parts(command, key, list)
-  for first = 1, #list, 2000 do call(command, key, unpack(list, first, math.min(first + 1999, #list))) end
-end
 local function write_now()
-  for key, fields in pairs(later) do put_in_parts('HSET', key, fields) end
-  put_in_parts('ZADD', RUNS, rows)
-  put_in_parts('ZREM', INDEX, waiting_no_more)
-  put_in_parts('ZADD', INDEX, waiting)
-  put_in_parts('HDEL', RUNNING, removed)
-  for key, fields in pairs(removed_of) do put_in_parts('HDEL', key, fields) end
+  for key, fields in pairs(later) do in_parts('HSET', key, fields) end
+  in_parts('ZADD', RUNS, rows)
+  in_parts('ZREM', INDEX, waiting_no_more)
+  in_parts('ZADD', INDEX, waiting)
+  in_parts('HDEL', RUNNING, removed)
+  for key, fields in pairs(removed_of) do in_parts('HDEL', key, fields) end
   later, rows, row_count, waiting, waiting_no_more, removed, removed_of = {}, {}, 0, {}, {}, {}, {}
 end
 -- A score that is a text: Lua would print a number.

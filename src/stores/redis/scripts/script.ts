@@ -63,6 +63,9 @@ function withSource(name: string, kind: ScriptKind, source: string): Script {
   return made;
 }
 
+/** Values of one command. */
+const VALUES_A_CALL = 1_000;
+
 /** Names of the keys, the server's time, and where a job's record is. */
 export const PRELUDE: string = `
 local call, sub, byte, find, floor, pack = redis.call, string.sub, string.byte, string.find, math.floor, struct.pack
@@ -81,6 +84,12 @@ local function precedes(left, right)
     if own ~= other then return other ~= nil and own < other end
   end
   return #left < #right
+end
+-- A call with many values, in parts that Lua's stack takes; what comes in pairs is not parted.
+local function in_parts(command, key, values)
+  for from = 1, #values, ${VALUES_A_CALL} do
+    call(command, key, unpack(values, from, math.min(#values, from + ${VALUES_A_CALL - 1})))
+  end
 end
 -- The time in a record from which its job can run.
 local function due_of(record) return (struct.unpack('>I6', record, 12)) end
