@@ -37,10 +37,18 @@ export interface Advance {
 
 /**
  * A job made by a run. With a `token` its owner would run it itself at once: it is claimed by the same act, unless its
- * queue is paused or others of its lane come first; then it is enqueued as any other.
+ * queue is paused or others of its lane come first; then it is enqueued as any other. One that `isBegun` is not held up
+ * by these.
  */
 export interface ChildJob extends NewJob {
   readonly token?: string;
+  /**
+   * Its owner runs it already, always with a `token`: it is claimed by the act that enqueues it, whatever waits in its
+   * lane and whatever holds its queue (a pause, a limit, suspects), as long as the owner holds its lease. An id that
+   * was there before is a job known before, and what has a key, a time, an expiry or a uniqueness of its own is for a
+   * claim to judge: such a child is kept as any other. Only what `claimed` names is its owner's.
+   */
+  readonly isBegun?: true;
   /** An earlier owner of the run may have made it: it is not kept again where the run was told of its end. */
   readonly isAgain?: true;
 }

@@ -21,6 +21,7 @@ import { checkFilter } from "../core/matching.ts";
 import { checkOrder } from "../core/orders.ts";
 import {
   type Advance,
+  type ChildJob,
   MAX_ADVANCE_CHILDREN,
   MAX_ADVANCE_ENTRIES,
   MAX_ENTRY_BYTES,
@@ -141,6 +142,13 @@ function said(report: Pick<JobReport, "progress">): void {
   if (report.progress !== undefined) text(report.progress, "progress", MAX_PROGRESS_BYTES);
 }
 
+function child(job: ChildJob): void {
+  newJob(job);
+  if (job.isBegun === true && job.token === undefined) {
+    wrong("token", job.token, "the token that a child which is begun already is claimed with");
+  }
+}
+
 function advance({ id: run, from, entries, children = [], cancels = [] }: Advance): void {
   id(run);
   whole(from, "advance.from", 0, Number.MAX_SAFE_INTEGER);
@@ -148,7 +156,7 @@ function advance({ id: run, from, entries, children = [], cancels = [] }: Advanc
   most(children.length, MAX_ADVANCE_CHILDREN, "children");
   most(cancels.length, MAX_IDS, "cancels");
   for (const entry of entries) text(entry, "entry", MAX_ENTRY_BYTES);
-  for (const child of children) newJob(child);
+  for (const one of children) child(one);
   for (const one of cancels) id(one);
 }
 
