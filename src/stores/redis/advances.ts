@@ -12,7 +12,7 @@ import { writeJob } from "./outbox.ts";
 import { readJobs } from "./reading.ts";
 import type { StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { NO_NEED, missingChildren, untoldChildren } from "./run-outbox.ts";
+import { NO_NEED, openChildren } from "./run-outbox.ts";
 import { type Spoken, newsByRoom, noteTold, partsOf, speak, tellNews } from "./speaking.ts";
 import { type Saying, isLastWord, lastSaying, sayingOn } from "./words.ts";
 
@@ -266,7 +266,7 @@ async function makeChildren(
     making.some(({ letter }) => letter === "k") || children.some((child) => child.isAgain === true);
   try {
     // Said before: some may have ended by now.
-    if (isAgain) children = await childrenToMake(context, children);
+    if (isAgain) children = await openChildren(context, children);
     const handed = await keepChildren(context, children, {
       keepJobs: advancing.keepJobs,
       owner: mayHandOver ? { worker, state } : null,
@@ -280,24 +280,6 @@ async function makeChildren(
   } catch {
     return [];
   }
-}
-
-/** Of a word that was said before, those that are kept may be handed over still; those of a run taken up may not. */
-async function childrenToMake(
-  context: Context,
-  children: readonly Child[],
-): Promise<readonly Child[]> {
-  const [said, taken] = await Promise.all([
-    untoldChildren(
-      context,
-      children.filter(({ isAgain }) => isAgain !== true),
-    ),
-    missingChildren(
-      context,
-      children.filter(({ isAgain }) => isAgain === true),
-    ),
-  ]);
-  return [...said, ...taken];
 }
 
 async function cancelAll(context: Context, accepted: readonly Answered[]): Promise<void> {

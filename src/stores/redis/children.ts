@@ -21,6 +21,8 @@ const MAX_CHARACTERS = 4 * 1_024 * 1_024;
 /** A child with the run that made it. */
 export interface Child extends ChildJob {
   readonly parent: JobId;
+  /** It was there when it was looked for: it may be handed over, and is not made again. */
+  readonly isKept?: true;
 }
 
 /** Keeps any jobs, as an enqueue does. */
@@ -51,7 +53,8 @@ export async function keepChildren(
   const others: NewJob[] = [];
   for (const child of children) {
     if (!isListed(child)) {
-      const { token: _, ...job } = child;
+      const { token: _, isKept = false, ...job } = child;
+      if (isKept) continue;
       others.push(job);
       continue;
     }
@@ -191,7 +194,7 @@ export function writeChildren(
     .text(hasEvents ? "1" : "0")
     .text(owner?.worker ?? "")
     .text(leaseMs === undefined ? "" : String(leaseMs))
-    .text(isLate ? "1" : "0")
+    .text(isLate ? mayBeMade(groups) : "")
     .number(groups.length)
     .number(groups.length);
   for (const { lane } of groups) args.text(laneField(lane));
@@ -210,6 +213,13 @@ export function writeChildren(
       args.text(JSON.stringify(started));
     }
   }
+}
+
+/** A letter for each child that comes late. */
+function mayBeMade(groups: readonly Group[]): string {
+  return groups
+    .flatMap(({ children }) => children.map(({ isKept }) => (isKept === true ? "k" : "m")))
+    .join("");
 }
 
 const HANDED_OVER = "H";

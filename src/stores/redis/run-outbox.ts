@@ -5,9 +5,9 @@ import type { Context } from "./context.ts";
 import type { News } from "./endings.ts";
 import { cancelJobs } from "./orders.ts";
 import { readJob } from "./outbox.ts";
-import { findJobs } from "./reading.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { TAKE_LEFT_BEHIND, TOLD_OF_ENDS } from "./scripts/run-records.ts";
+import { KEPT_CHILDREN, NEEDED_CHILDREN, TAKE_LEFT_BEHIND } from "./scripts/run-records.ts";
+import type { Script } from "./scripts/script.ts";
 import { ENTRY, tellNews } from "./speaking.ts";
 import { Arguments, readId } from "./wire.ts";
 
@@ -59,7 +59,7 @@ async function finishChildren(
 ): Promise<void> {
   const jobs = (JSON.parse(value.toString()) as Child[]).map(readJob);
   try {
-    const children = await missingChildren(context, jobs);
+    const children = await openChildren(context, jobs);
     await keepChildren(context, children, {
       keepJobs,
       owner: null,
@@ -83,32 +83,41 @@ async function finishCancels(
 }
 
 /**
- * Those of some children that were never made: they are not kept, and their run was not told of their end. Asked in this
- * order, for one that ends leaves the store in the act that tells its run: the other way round it would be made again.
+ * What is left of children that may have been made before: those that were never made, and those that are kept and may
+ * be handed over still. Asked in this order, for one that ends leaves its room, and then its run is told: the other way
+ * round one that ends meanwhile would be made again.
  */
-export async function missingChildren(
+export async function openChildren(
   context: Context,
   children: readonly Child[],
 ): Promise<readonly Child[]> {
-  const found = await findJobs(
-    context,
-    children.map(({ id }) => id),
-  );
-  return untoldChildren(
-    context,
-    children.filter((_, index) => found[index] === null),
-  );
+  const kept = await confirmed(context, KEPT_CHILDREN, children, {
+    of: ({ id }) => id,
+    write: (args, { id }) => args.id(id),
+  });
+  const gone = children.filter((child) => !kept.has(child));
+  const needed = await confirmed(context, NEEDED_CHILDREN, gone, {
+    of: ({ parent }) => parent,
+    write: (args, { id, parent }) => args.id(parent).id(id),
+  });
+  const mayBeHanded = [...kept].filter(({ token }) => token !== undefined);
+  return [...needed, ...mayBeHanded.map((child) => ({ ...child, isKept: true as const }))];
 }
 
-/** Those of some children of whose end their run was not told. */
-export async function untoldChildren(
+/** The children for which a room of an id says 1: where the hashes of two queues are equal, the other room knows nothing. */
+async function confirmed(
   context: Context,
+  script: Script,
   children: readonly Child[],
-): Promise<readonly Child[]> {
-  const told = new Set<Child>();
+  ask: {
+    readonly of: (child: Child) => JobId;
+    readonly write: (args: Arguments, child: Child) => unknown;
+  },
+): Promise<ReadonlySet<Child>> {
+  const found = new Set<Child>();
   const byRoom = new Map<OpenRoom, Child[]>();
   for (const child of children) {
-    for (const room of await context.rooms.ofId(child.parent)) {
+    for (const room of await context.rooms.ofId(ask.of(child))) {
       const own = byRoom.get(room);
       if (own === undefined) byRoom.set(room, [child]);
       else own.push(child);
@@ -119,13 +128,13 @@ export async function untoldChildren(
       for (let from = 0; from < own.length; from += MAX_ASKED) {
         const part = own.slice(from, from + MAX_ASKED);
         const args = new Arguments();
-        for (const { id, parent } of part) args.id(parent).id(id);
-        const [known] = await context.link.call(TOLD_OF_ENDS, room.keys, args);
+        for (const child of part) ask.write(args, child);
+        const [answers] = await context.link.call(script, room.keys, args);
         for (const [index, child] of part.entries()) {
-          if (String(known)[index] === "1") told.add(child);
+          if (String(answers)[index] === "1") found.add(child);
         }
       }
     }),
   );
-  return children.filter((child) => !told.has(child));
+  return found;
 }

@@ -5,8 +5,9 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
 /*
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, 1 when events come with the jobs, worker ("": none), ms of a lease
- *   that may be made or "", 1 if ends that are not told yet must be looked for, number of lanes, of groups; the lanes'
- *   fields; each group: lane, number of jobs, ids in ascending order, runs that made them, inputs, numbers of tokens
+ *   that may be made or "", "" or (where they come late) a text with a letter for each job: m it is made unless its end
+ *   stands in the outbox, k it was there and may only be handed over; number of lanes, of groups; the lanes' fields;
+ *   each group: lane, number of jobs, ids in ascending order, runs that made them, inputs, numbers of tokens
  *   behind the worker ("": not to be handed over), events of those that are new and of those that are handed over.
  * reply: [server time, 1 if somebody follows, letters]: H handed over, R new, k known before. A queue that drains takes them in: a step is no new work.
  *   [-1] when somebody follows and no events came: nothing was written.
@@ -14,7 +15,7 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
  */
 const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
-local worker, lease_ms, is_late = ARGV[4], ARGV[5], ARGV[6] == '1'
+local worker, lease_ms, late = ARGV[4], ARGV[5], ARGV[6]
 local lane_count, group_count = tonumber(ARGV[7]), tonumber(ARGV[8])
 local at = 8
 local known = call('HMGET', META, 'v', 'W', 'n' .. nonce, 'P', 'G', unpack(ARGV, at + 1, at + lane_count))
@@ -70,7 +71,7 @@ for _ = 1, group_count do
       elseif kept[k - from + 1] then
         local claim = token ~= '' and call('HGET', RUNNING, child)
         letters[#letters + 1] = claim and sub(claim, 10) == worker .. '\\0' .. token and 'H' or 'k'
-      elseif is_late and call('HEXISTS', OUTBOX, 'f' .. child) == 1 then letters[#letters + 1] = 'k'
+      elseif late ~= '' and (byte(late, #letters + 1) == 107 or call('HEXISTS', OUTBOX, 'f' .. child) == 1) then letters[#letters + 1] = 'k'
       else
         write[#write + 1] = child
         write[#write + 1] = head .. ARGV[first + 2 * n + k]

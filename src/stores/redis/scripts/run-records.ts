@@ -100,20 +100,42 @@ return reply
 
 /*
  * keys: the room's. arguments: run and child, one after the other.
- * reply: a text of 1 (the run was told of the child's end, or is not kept) and 0. cost: 2 commands a child.
+ * reply: a text of 1 (the run goes on, and was not told of the child's end: it has need of it) and 0.
+ * cost: 2 commands a child, and 2 a run.
  */
-const KNOWN = `
-local known = {}
-for at = 1, #ARGV, 2 do
-  local row = ARGV[at] .. 'f' .. ARGV[at + 1]
-  local is_told = call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1]
-  known[#known + 1] = is_told and '1' or '0'
+const NEEDED = `
+local goes_on = {}
+local function look_at(run)
+  if call('HEXISTS', RUNNING, run) == 1 then return true end
+  local record = call('HGET', shard_of(run), run)
+  return record and not find('SFC', sub(record, 1, 1), 1, true)
 end
-return { table.concat(known) }
+local needed = {}
+for at = 1, #ARGV, 2 do
+  local run, row = ARGV[at], ARGV[at] .. 'f' .. ARGV[at + 1]
+  if goes_on[run] == nil then goes_on[run] = look_at(run) end
+  local is_told = call('ZRANGEBYLEX', RUNS, '[' .. row, '[' .. row .. '\\255', 'LIMIT', 0, 1)[1]
+  needed[#needed + 1] = goes_on[run] and not is_told and '1' or '0'
+end
+return { table.concat(needed) }
+`;
+
+/*
+ * keys: the room's. arguments: children.
+ * reply: a text of 1 (it is kept, or its end still stands in the outbox) and 0. cost: 2 commands a child.
+ */
+const KEPT = `
+local kept = {}
+for at, child in ipairs(ARGV) do
+  local is_here = call('HEXISTS', shard_of(child), child) == 1 or call('HEXISTS', OUTBOX, 'f' .. child) == 1
+  kept[at] = is_here and '1' or '0'
+end
+return { table.concat(kept) }
 `;
 
 export const READ_RUN: Script = script("run", "read", PRELUDE, READ);
 export const READ_UNHEARD: Script = script("unheard", "read", PRELUDE, UNHEARD);
 export const FORGET_DELIVERED: Script = script("forget", "settle", PRELUDE, WRITING, FORGET);
 export const TAKE_LEFT_BEHIND: Script = script("take", "settle", PRELUDE, WRITING, TAKE);
-export const TOLD_OF_ENDS: Script = script("told", "read", PRELUDE, KNOWN);
+export const NEEDED_CHILDREN: Script = script("needed", "read", PRELUDE, NEEDED);
+export const KEPT_CHILDREN: Script = script("kept", "read", PRELUDE, KEPT);
