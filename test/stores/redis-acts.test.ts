@@ -19,6 +19,7 @@ import {
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { calledOf } from "./scripts-called.ts";
 
 // A server of its own: what others call would be told too, and it runs out of memory.
 let server: RedisServer;
@@ -51,21 +52,7 @@ async function inWorld(
   );
 }
 
-/** Names of the scripts about runs that were called since it was last asked. */
-async function scriptsCalled(): Promise<readonly string[]> {
-  const entries = (await server.client.call("SLOWLOG", "GET", -1)) as readonly [
-    number,
-    number,
-    number,
-    readonly string[],
-  ][];
-  await server.client.call("SLOWLOG", "RESET");
-  return entries
-    .flatMap(([, , , [command = "", sha]]) =>
-      /^evalsha$/i.test(command) ? OF_RUNS.filter((each) => each.sha === sha) : [],
-    )
-    .map(({ name }) => name);
-}
+const scriptsCalled = async (): Promise<readonly string[]> => calledOf(server, OF_RUNS);
 
 const OF_RUNS = [ACT_ON_RUNS, EXCHANGE, SPEAK, KEEP_CHILDREN];
 

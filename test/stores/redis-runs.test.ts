@@ -14,6 +14,7 @@ import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
 import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
+import { TAKE_PLAIN_WORDS } from "../../src/stores/redis/scripts/plain-words.ts";
 import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
 import { createTestClock } from "../../src/testing/index.ts";
 import {
@@ -95,7 +96,7 @@ function urlOf({ scheme, ports }: Servers): string {
 /** Two runs whose owner dies at a call, and another worker. */
 async function beginDying(servers: Servers, { at, isKept }: Place): Promise<Dying> {
   const namespace = `dies-${at}-${isKept}-${randomUUID()}`;
-  const scripts = [ACT_ON_RUNS, EXCHANGE, SPEAK, KEEP_CHILDREN];
+  const scripts = [ACT_ON_RUNS, TAKE_PLAIN_WORDS, EXCHANGE, SPEAK, KEEP_CHILDREN];
   const proxy = await startCuttingProxy(servers.ports, { scripts, at, isKept });
   const first = await open(urlOf({ ...servers, ports: proxy.ports }), namespace, DEAD_MS);
   const heir = await open(urlOf(servers), namespace);

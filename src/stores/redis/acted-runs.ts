@@ -1,11 +1,19 @@
 // An exchange with what is said of runs: as one act where that is possible, else call by call.
+import type { JobId } from "../../core/ids.ts";
 import type { Advance, AdvanceReply } from "../../core/run.ts";
 import type { ExchangeReply, ExchangeRequest, SettleReply, Settlement } from "../../core/store.ts";
 import { type Acted, carryOutAct } from "./act-call.ts";
-import { type Act, planAct } from "./acts.ts";
+import { type Act, hasSuspectLanes, planAct } from "./acts.ts";
 import { type Answered, doElsewhere, replyOf } from "./advances.ts";
 import type { Held } from "./claims.ts";
 import type { Insides } from "./exchange.ts";
+import {
+  type PlainAnswers,
+  type PlainSpeeches,
+  SAID_OTHERWISE,
+  plainSpeechesOf,
+  sayPlainWords,
+} from "./plain-words.ts";
 import { settleByReading } from "./room-exchange.ts";
 import {
   advance,
@@ -27,6 +35,10 @@ export async function exchangeWithRuns(
   request: ExchangeRequest,
   settle: Settle,
 ): Promise<ExchangeReply> {
+  const plain = plainSpeechesOf(insides, request);
+  if (plain !== null && !hasSuspectLanes(insides, request)) {
+    return exchangeWithPlainWords(insides, request, { plain, settle });
+  }
   const act = await planAct(insides, request);
   if (act === null) return goOnWithRuns(insides, request, await settle(request));
   const { worker, advances: _, ...rest } = request;
@@ -53,6 +65,65 @@ export async function exchangeWithRuns(
   }
   throw settling.reason;
 }
+
+/** An exchange whose words are plain. What it settles and claims is under way beside them. */
+async function exchangeWithPlainWords(
+  insides: Insides,
+  request: ExchangeRequest,
+  { plain, settle }: { readonly plain: PlainSpeeches; readonly settle: Settle },
+): Promise<ExchangeReply> {
+  const { worker, advances = [], ...rest } = request;
+  const others = { ...rest, worker };
+  const [saying, settling] = await Promise.allSettled([
+    sayPlainWords(insides, worker, plain),
+    settle(others),
+  ]);
+  if (settling.status === "rejected") throw settling.reason;
+  try {
+    if (saying.status === "rejected") throw saying.reason;
+    const { settled } = settling.value;
+    const replies = await finishPlainWords(insides, request, { said: saying.value, settled });
+    noteAdvanced(insides, advances, replies);
+    return { ...settling.value, advanced: replies };
+  } catch (error) {
+    takeBack(insides, others, settling.value);
+    throw error;
+  }
+}
+
+/** Says again what was not taken as a plain word. */
+async function finishPlainWords(
+  insides: Insides,
+  request: ExchangeRequest,
+  { said, settled }: { readonly said: PlainAnswers; readonly settled: readonly SettleReply[] },
+): Promise<readonly AdvanceReply[]> {
+  const { advances = [], worker } = request;
+  const { letters, nowMs } = said;
+  const replies = advances.map((_, index) => plainReplyOf(letters[index], nowMs[index] ?? 0));
+  if (letters.includes(SAID_OTHERWISE)) {
+    const again = advances.filter((_, index) => letters[index] === SAID_OTHERWISE);
+    const { replies: others } = await advance(
+      insides,
+      { ...request, advances: again },
+      settled,
+      insides.news,
+    );
+    for (const [index, each] of again.entries()) {
+      const reply = others[index];
+      if (reply !== undefined) replies[advances.indexOf(each)] = reply;
+    }
+  } else if (insides.news.length > 0) {
+    await within(tellNews(insides.context, insides.news, worker));
+  }
+  return replies;
+}
+
+function plainReplyOf(letter: string | undefined, nowMs: number): AdvanceReply {
+  if (letter === "a" || letter === "k") return { accepted: true, claimed: NO_CHILDREN, nowMs };
+  return { accepted: false, why: letter === "s" ? "stale" : "gone" };
+}
+
+const NO_CHILDREN: readonly JobId[] = [];
 
 /** What is held no longer, and what is held now. */
 function noteActed({ held, waiting }: Insides, { replies, handed }: Acted): void {

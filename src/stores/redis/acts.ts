@@ -98,7 +98,7 @@ export async function planAct(insides: Insides, request: ExchangeRequest): Promi
 const NO_TYPES: Speaker["types"] = new Map();
 
 /** What suspects may be given depends on what is settled before. */
-function hasSuspectLanes({ context }: Insides, { claim }: ExchangeRequest): boolean {
+export function hasSuspectLanes({ context }: Insides, { claim }: ExchangeRequest): boolean {
   const rooms = (claim?.offers ?? []).flatMap(({ queue }) => context.rooms.known(queue) ?? []);
   return rooms.some(({ lanes }) => lanes.all.some(({ company }) => company > 0));
 }

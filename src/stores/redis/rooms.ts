@@ -22,6 +22,8 @@ export interface Lane extends LaneDefinition {
 export interface OpenRoom extends Room {
   /** Whether somebody followed its events when last heard of. */
   isFollowed: boolean;
+  /** Whether limits were seen to count its jobs when last heard of. */
+  isLimited: boolean;
   /** Nonces of calls whose replies arrived: the next call lets the room forget them. */
   arrived: Buffer[];
   /** The lanes, with the version of the table. */
@@ -220,6 +222,7 @@ function openRoom(room: Room): OpenRoom {
   return {
     ...room,
     isFollowed: false,
+    isLimited: false,
     arrived: [],
     lanes: { version: "", all: [] },
     idle: new Set(),

@@ -1,0 +1,163 @@
+// Words of workflow runs that say nothing but how far the runs are: most of those of runs whose steps are local.
+import { type Advance, type AdvanceOutcome } from "../../core/run.ts";
+import type { ExchangeRequest } from "../../core/store.ts";
+import type { Held } from "./claims.ts";
+import { callOnce } from "./context.ts";
+import type { Insides } from "./exchange.ts";
+import { parentOf } from "./kin.ts";
+import type { OpenRoom } from "./rooms.ts";
+import { PLAIN_HEAD_BYTES, TAKE_PLAIN_WORDS } from "./scripts/plain-words.ts";
+import { writeId } from "./wire.ts";
+import { isLastWord } from "./words.ts";
+
+/*
+ * A word of texts alone, or the end of a run of which nothing is kept, concerns nothing but the run itself: it makes no
+ * jobs, tells no run, and stands on nothing that the same exchange settles. So it needs none of what an act plans, and
+ * is said to the run's room on a Cluster as on one server.
+ */
+
+/** Words in one call, and their text: it is one script, that others wait for. */
+const MAX_WORDS = 500;
+const MAX_CHARACTERS = 4 * 1_024 * 1_024;
+
+/** A word with the claim that it is said by. */
+interface PlainWord {
+  readonly advance: Advance;
+  readonly held: Held;
+  /** Its place among the advances of the exchange. */
+  readonly index: number;
+}
+
+/** What is said to one room. */
+interface PlainSpeech {
+  readonly room: OpenRoom;
+  /** What the claims of all words begin with. */
+  readonly claim: string;
+  readonly words: PlainWord[];
+}
+
+/** What an exchange says, by room. */
+export type PlainSpeeches = ReadonlyMap<OpenRoom, PlainSpeech>;
+
+/** What became of plain words: a letter each, and the time of their rooms. */
+export interface PlainAnswers {
+  readonly letters: readonly string[];
+  readonly nowMs: readonly number[];
+}
+
+/** Plans what is said where all words of an exchange are plain; `null`: some are not, or there are none. */
+export function plainSpeechesOf(
+  { held }: Pick<Insides, "held">,
+  { worker, advances = [], settlements }: ExchangeRequest,
+): PlainSpeeches | null {
+  if (advances.length === 0 || advances.length > MAX_WORDS) return null;
+  // What ends a step is told to its run before the run says anything.
+  for (const { token } of settlements) {
+    const claim = held.get(token);
+    if (claim === undefined || parentOf(claim.kin) !== null) return null;
+  }
+  const speeches = new Map<OpenRoom, PlainSpeech>();
+  const said = new Set<Held>();
+  let last: PlainSpeech | undefined;
+  let characters = 0;
+  for (const [index, advance] of advances.entries()) {
+    const claim = held.get(advance.token);
+    if (claim === undefined || claim.worker !== worker || said.has(claim)) return null;
+    if (!isPlain(advance, claim)) return null;
+    said.add(claim);
+    for (const text of advance.entries) characters += text.length;
+    if (last?.room !== claim.room) {
+      last = speeches.get(claim.room) ?? speechOf(claim);
+      speeches.set(claim.room, last);
+    }
+    if (!isNumbered(last, claim)) return null;
+    last.words.push({ advance, held: claim, index });
+  }
+  return characters > MAX_CHARACTERS ? null : speeches;
+}
+
+function isPlain(advance: Advance, { room, kin }: Held): boolean {
+  const { children, cancels, after } = advance;
+  // Whoever follows is told of each word.
+  if (room.isFollowed) return false;
+  if (children !== undefined && children.length > 0) return false;
+  if (cancels !== undefined && cancels.length > 0) return false;
+  if (after !== undefined && after.length > 0) return false;
+  if (!isLastWord(advance)) return true;
+  return !room.isLimited && isRemoved(advance.next) && parentOf(kin) === null;
+}
+
+/** Whether nothing is kept of a run that ends so. */
+function isRemoved(next: AdvanceOutcome): boolean {
+  if (!("retention" in next)) return false;
+  return next.retention.ageMs === 0 || next.retention.count === 0;
+}
+
+function speechOf({ room, worker, token }: Held): PlainSpeech {
+  const claim = `${worker}\0${token.slice(0, token.lastIndexOf(".") + 1)}`;
+  return { room, claim, words: [] };
+}
+
+/** Whether a claim is what others begin with and a number: one that was handed to the worker has a token of another kind. */
+function isNumbered({ claim }: PlainSpeech, { worker, token }: Held): boolean {
+  const length = claim.length - worker.length - 1;
+  return length > 0 && token.startsWith(claim.slice(worker.length + 1)) && token.length > length;
+}
+
+/** Says them, to all rooms at once. */
+export async function sayPlainWords(
+  { context, workers }: Pick<Insides, "context" | "workers">,
+  worker: string,
+  speeches: PlainSpeeches,
+): Promise<PlainAnswers> {
+  const letters: string[] = [];
+  const nowMs: number[] = [];
+  const state = workers.get(worker);
+  await Promise.all(
+    [...speeches.values()].map(async (speech) => {
+      const { room, words } = speech;
+      state?.owns(room);
+      const reply = await callOnce(context, room, TAKE_PLAIN_WORDS, (args) => {
+        args.text(speech.claim);
+        const hasLast = words.some(({ advance }) => isLastWord(advance));
+        args.text(hasLast ? "1" : "0");
+        args.filled(words.length * PLAIN_HEAD_BYTES, (into, at) => writeHeads(into, at, speech));
+        for (const { advance } of words) {
+          if (isLastWord(advance)) continue;
+          const { id, from, entries } = advance;
+          for (const [text, entry] of entries.entries()) args.runText(id, from + text, entry);
+        }
+      });
+      room.isLimited = reply[3] === 1;
+      const said = reply[0] === -1 ? null : String(reply[2]);
+      for (const [place, { index }] of words.entries()) {
+        letters[index] = said === null ? SAID_OTHERWISE : (said[place] ?? "g");
+        nowMs[index] = Number(reply[0]);
+      }
+    }),
+  );
+  return { letters, nowMs };
+}
+
+/** The letter of a word that is to be said in the way of any other. */
+export const SAID_OTHERWISE = "c";
+
+const RUNNING = "r".charCodeAt(0);
+const WAITING = "w".charCodeAt(0);
+const REMOVED = "d".charCodeAt(0);
+
+function writeHeads(into: Buffer, start: number, { claim, words }: PlainSpeech): void {
+  let at = start;
+  for (const { advance, held } of words) {
+    const { id, from, entries, next, token } = advance;
+    const isLast = isLastWord(advance);
+    writeId(id, into, at);
+    // Of the claim the worker and the zero byte are no part of the token.
+    const number = Number(token.slice(claim.length - held.worker.length - 1));
+    into.writeUIntBE(number, at + 16, 6);
+    into.writeUInt32BE(from, at + 22);
+    into.writeUInt16BE(isLast ? 0 : entries.length, at + 26);
+    into[at + 28] = isLast ? REMOVED : next.kind === "waiting" ? WAITING : RUNNING;
+    at += PLAIN_HEAD_BYTES;
+  }
+}

@@ -1,0 +1,292 @@
+// Words of runs that say nothing but how far the runs are: in a call that does no more, wherever that is possible.
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { Advance } from "../../src/core/run.ts";
+import type { ClaimedJob, ExchangeReply, Settlement } from "../../src/core/store.ts";
+import { CAPABILITIES } from "../../src/core/index.ts";
+import { openRedisStore } from "../../src/stores/redis/index.ts";
+import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
+import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
+import { TAKE_PLAIN_WORDS } from "../../src/stores/redis/scripts/plain-words.ts";
+import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
+import { recordOfRun, step } from "../../src/testing/conformance/run-cases.ts";
+import {
+  KEEP,
+  REMOVE_AT_ONCE,
+  type StoreWorker,
+  offerOf,
+  outcomes,
+} from "../../src/testing/conformance/worker.ts";
+import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import { createTestClock } from "../../src/testing/index.ts";
+import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
+import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { calledOf } from "./scripts-called.ts";
+
+// A server of its own, which tells what was called.
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis({
+    args: ["--slowlog-log-slower-than", "0", "--slowlog-max-len", "1000"],
+  });
+});
+afterAll(() => server.stop());
+
+async function inWorld(run: (world: World) => Promise<void>, url = server.url): Promise<void> {
+  const clock = createTestClock();
+  await withWorld(
+    {
+      open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
+      advance: clock.advance,
+      isShared: true,
+      capabilities: CAPABILITIES,
+    },
+    { run },
+  );
+}
+
+const OF_WORDS = [ACT_ON_RUNS, TAKE_PLAIN_WORDS, EXCHANGE, SPEAK];
+
+const scriptsCalled = async (): Promise<readonly string[]> => calledOf(server, OF_WORDS);
+
+interface Word {
+  readonly run: ClaimedJob;
+  readonly from: number;
+  readonly entries?: readonly string[];
+  readonly next?: Advance["next"];
+}
+
+const DONE = { kind: "succeeded", result: "1", retention: REMOVE_AT_ONCE } as const;
+
+async function say(
+  { store }: Pick<World, "store">,
+  { id: worker }: StoreWorker,
+  words: readonly Word[],
+  settlements: readonly Settlement[] = [],
+): Promise<ExchangeReply> {
+  const advances = words.map(
+    ({ run, from, entries = [`"${from}"`], next = { kind: "running" } }) => ({
+      id: run.id,
+      token: run.token,
+      from,
+      entries,
+      next,
+    }),
+  );
+  return store.exchange({ worker, settlements, advances });
+}
+
+const OFFERS = [offerOf("flow"), offerOf("other-flow"), offerOf("step")];
+
+async function beginRun(world: World, owner: StoreWorker, type = "flow"): Promise<ClaimedJob> {
+  await world.enqueue({ type });
+  return owner.claimOne({ offers: [offerOf(type)] });
+}
+
+const ALL = { afterEntries: 0, afterFact: null, limit: 10 };
+
+async function isGone({ store }: World, id: string): Promise<boolean> {
+  const [found = null] = await store.get({ ids: [id] });
+  return found === null;
+}
+
+/** What the records of runs of a queue hold, and its indexes. */
+async function rowsOf({ namespace }: World, queue: string): Promise<readonly string[]> {
+  const sets = await server.client.keys(`*${namespace}|${queue}|*}[uitx]`);
+  const rows = await Promise.all(
+    sets.map(async (key) =>
+      (await server.client.type(key)) === "zset" ? server.client.zrange(key, "0", "-1") : [],
+    ),
+  );
+  // Beside what ends a run is the lease of its worker.
+  return rows.flat().filter((row) => row !== "" && !row.startsWith("l"));
+}
+
+test("runs of two queues say texts and their ends in one call a queue, and nothing is left of them", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const [first, second] = [
+      await beginRun(world, owner),
+      await beginRun(world, owner, "other-flow"),
+    ];
+    await scriptsCalled();
+    const begun = await say(world, owner, [
+      { run: first, from: 0, entries: ['"a"', '"ü"'], next: { kind: "waiting" } },
+      { run: second, from: 0 },
+    ]);
+    expect(begun.advanced).toMatchObject([
+      { accepted: true, claimed: [] },
+      { accepted: true, claimed: [] },
+    ]);
+    expect(await scriptsCalled()).toEqual(["words", "words"]);
+    expect(await world.record(first.id)).toMatchObject({ state: "waiting", entries: 2 });
+    expect((await recordOfRun(world.store, first.id)).entries).toEqual(['"a"', '"ü"']);
+    const more = { run: first, from: 2, entries: ['"c"'] };
+    await say(world, owner, [more]);
+    expect(await world.record(first.id)).toMatchObject({ state: "running", entries: 3 });
+    await scriptsCalled();
+    const ended = await say(world, owner, [
+      { run: first, from: 3, entries: [], next: DONE },
+      { run: second, from: 1, next: DONE },
+    ]);
+    expect(await scriptsCalled()).toEqual(["words", "words"]);
+    expect(ended.advanced).toMatchObject([{ accepted: true }, { accepted: true }]);
+    for (const { id } of [first, second]) {
+      expect(await world.store.readRun({ ...ALL, id })).toBeNull();
+      expect(await isGone(world, id)).toBe(true);
+    }
+    expect(await rowsOf(world, "flow")).toEqual([]);
+    expect(await rowsOf(world, "other-flow")).toEqual([]);
+  });
+});
+
+test("words said twice, too early or by a claim that is void are told apart", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const runs = [await beginRun(world, owner), await beginRun(world, owner)] as const;
+    const [first, second] = runs;
+    await say(world, owner, [{ run: first, from: 0 }]);
+    await world.store.exchange({
+      worker: owner.id,
+      settlements: [{ id: second.id, token: second.token, outcome: { kind: "release" } }],
+    });
+    const third = await owner.claimOne({ offers: [offerOf("flow")] });
+    expect(third.id).toBe(second.id);
+    const late = await say(world, owner, [{ run: second, from: 0 }]);
+    expect(late.advanced).toMatchObject([{ accepted: false, why: "stale" }]);
+    const early = await say(world, owner, [
+      { run: first, from: 0 },
+      { run: third, from: 4 },
+    ]);
+    expect(early.advanced).toMatchObject([{ accepted: true }, { accepted: false, why: "stale" }]);
+    expect((await recordOfRun(world.store, first.id)).entries).toEqual(['"0"']);
+    await say(world, owner, [{ run: third, from: 0, next: DONE }]);
+    const after = await say(world, owner, [{ run: third, from: 0, next: DONE }]);
+    expect(after.advanced).toMatchObject([{ accepted: false, why: "gone" }]);
+  });
+});
+
+test("a run of which more is kept than its record is removed with all of it", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    await world.enqueue({ type: "flow", tags: ["tagged"], expireAfterMs: 60_000 });
+    const run = await owner.claimOne({ offers: [offerOf("flow")] });
+    await world.store.report({
+      reports: [
+        {
+          id: run.id,
+          token: run.token,
+          progress: "1",
+          logs: [{ level: "info", message: "on", atMs: 1 }],
+        },
+      ],
+    });
+    await say(world, owner, [{ run, from: 0, next: { kind: "waiting" } }]);
+    // One that has begun does not expire.
+    await world.advance(120_000);
+    await world.sweep();
+    expect(await world.record(run.id)).toMatchObject({ state: "waiting" });
+    const reply = await say(world, owner, [{ run, from: 1, next: DONE }]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }]);
+    expect(await rowsOf(world, "flow")).toEqual([]);
+    const { jobs } = await world.store.list({ filter: { tag: "tagged" }, limit: 10 });
+    expect(jobs).toEqual([]);
+  });
+});
+
+test("a run that was told a signal, or asked to cancel, ends as its owner says", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const [told, cancelled] = [await beginRun(world, owner), await beginRun(world, owner)];
+    await world.store.signal({
+      signals: [{ run: told.id, id: world.job({ type: "flow" }).id, name: "go", payload: "1" }],
+    });
+    await say(world, owner, [
+      { run: told, from: 0 },
+      { run: cancelled, from: 0 },
+    ]);
+    expect((await recordOfRun(world.store, told.id)).facts).toHaveLength(1);
+    await world.store.cancel({ ids: [cancelled.id], reason: "enough" });
+    const reply = await say(world, owner, [
+      { run: told, from: 1, next: DONE },
+      {
+        run: cancelled,
+        from: 1,
+        next: outcomes.cancelled(undefined, REMOVE_AT_ONCE) as Advance["next"],
+      },
+    ]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }, { accepted: true }]);
+    expect(await isGone(world, told.id)).toBe(true);
+    expect(await isGone(world, cancelled.id)).toBe(true);
+  });
+});
+
+test("what makes steps, tells a run or is kept is said in the way of any other word", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const run = await beginRun(world, owner);
+    const made = step(world, { type: "step" });
+    await scriptsCalled();
+    await world.store.exchange({
+      worker: owner.id,
+      settlements: [],
+      advances: [
+        {
+          id: run.id,
+          token: run.token,
+          from: 0,
+          entries: ['"0"'],
+          children: [made],
+          next: { kind: "waiting" },
+        },
+      ],
+    });
+    expect(await scriptsCalled()).not.toContain("words");
+    const child = await owner.claimOne({ offers: [offerOf("step")] });
+    await scriptsCalled();
+    // A step that is a run itself tells the run that made it of its end.
+    await say(world, owner, [{ run: child, from: 0, entries: [], next: DONE }]);
+    expect(await scriptsCalled()).not.toContain("words");
+    expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: made.id }]);
+    await scriptsCalled();
+    await say(world, owner, [
+      { run, from: 1, next: { kind: "succeeded", result: "1", retention: KEEP } },
+    ]);
+    expect(await scriptsCalled()).toEqual(["act"]);
+    expect(await world.record(run.id)).toMatchObject({ state: "succeeded", entries: 2 });
+  });
+});
+
+test("whoever follows sees plain words, from the first on that is said while it follows", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const run = await beginRun(world, owner);
+    const followed = await world.follow({}, await world.openSecond());
+    await say(world, owner, [{ run, from: 0, next: { kind: "waiting" } }]);
+    await say(world, owner, [{ run, from: 1, next: DONE }]);
+    const events = await followed.take(3);
+    expect(events.map(({ id, kind }) => [id, kind])).toEqual([
+      [run.id, "advanced"],
+      [run.id, "succeeded"],
+      [run.id, "removed"],
+    ]);
+  });
+});
+
+test("words whose reply is lost are answered as if it was not, and kept once", async () => {
+  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: server.port });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const [first, second] = [await beginRun(world, owner), await beginRun(world, owner)];
+    await say(world, owner, [{ run: second, from: 0 }]);
+    proxy.loseReplies(1);
+    const reply = await say(world, owner, [
+      { run: first, from: 0 },
+      { run: second, from: 1, next: DONE },
+    ]);
+    expect(proxy.lost).toBe(1);
+    expect(reply.advanced).toMatchObject([{ accepted: true }, { accepted: true }]);
+    expect((await recordOfRun(world.store, first.id)).entries).toEqual(['"0"']);
+    expect(await isGone(world, second.id)).toBe(true);
+  }, `redis://127.0.0.1:${proxy.port}`);
+});
