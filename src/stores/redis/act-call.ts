@@ -3,9 +3,9 @@ import { MillraceError } from "../../core/errors.ts";
 import type { SettleReply, Settlement } from "../../core/store.ts";
 import type { ActExchange, Act } from "./acts.ts";
 import type { Answered } from "./advances.ts";
-import { handedOver, writeChildren } from "./children.ts";
+import { type Owner, handedOver, ownerOf, writeChildren } from "./children.ts";
 import type { Held } from "./claims.ts";
-import type { Insides, WorkerState } from "./exchange.ts";
+import type { Insides } from "./exchange.ts";
 import { readReplies } from "./letters.ts";
 import { writeExchange } from "./room-exchange.ts";
 import { type OpenRoom, noteArrived, takeArrived } from "./rooms.ts";
@@ -27,13 +27,6 @@ export function createActs(): Acts {
   return { areRefused: false, keys: new Map() };
 }
 
-/** Who acts, and whether children may be handed to it. */
-export interface Actor {
-  readonly worker: string;
-  readonly state: WorkerState | undefined;
-  readonly mayHandOver: boolean;
-}
-
 /** What became of an act. */
 export interface Acted {
   readonly replies: ReadonlyMap<Settlement, SettleReply>;
@@ -44,11 +37,10 @@ export interface Acted {
 }
 
 /** Carries it out; `null`: the server wrote nothing, and it is to be done call by call. */
-export async function carryOutAct(insides: Insides, act: Act, actor: Actor): Promise<Acted | null> {
+export async function carryOutAct(insides: Insides, act: Act, actor: Owner): Promise<Acted | null> {
   const { exchanges, speeches, keeps } = act;
   for (const { room, sayings } of speeches) if (sayings.length > 0) actor.state?.owns(room);
-  const hands = actor.mayHandOver;
-  for (const { room } of keeps) if (hands) actor.state?.joined(room);
+  for (const { room, groups } of keeps) ownerOf(actor, groups)?.state?.joined(room);
   for (;;) {
     const call = writeAct(insides, act, actor);
     const reply = await send(insides, act, actor, call);
@@ -70,7 +62,7 @@ interface Call {
   readonly nonces: readonly (readonly [OpenRoom, Buffer])[];
 }
 
-function writeAct({ context, held, acts }: Insides, act: Act, actor: Actor): Call {
+function writeAct({ context, held, acts }: Insides, act: Act, actor: Owner): Call {
   const { exchanges, speeches, keeps } = act;
   const parts = [...exchanges, ...speeches, ...keeps];
   const rooms = [...new Set(parts.map(({ room }) => room))].sort((left, right) =>
@@ -94,10 +86,9 @@ function writeAct({ context, held, acts }: Insides, act: Act, actor: Actor): Cal
     writeSpeech(args, { by: worker, facts: [], words });
     return args;
   });
-  const owner = actor.mayHandOver ? actor : null;
   const keeping = keeps.map(({ room, groups }) => {
     const args = begin(room);
-    writeChildren(args, room, groups, { owner, isLate: false });
+    writeChildren(args, room, groups, { owner: ownerOf(actor, groups), isLate: false });
     return args;
   });
   const args = new Arguments()
@@ -165,7 +156,7 @@ function placeBytes(places: Act["keeps"][number]["places"]): Buffer {
 async function send(
   insides: Insides,
   act: Act,
-  actor: Actor,
+  actor: Owner,
   { keys, args, nonces }: Call,
 ): Promise<readonly unknown[] | null> {
   const { link } = insides.context;
@@ -196,7 +187,7 @@ async function send(
 }
 
 /** Nobody waits for it any more: who settles again is told, and what it hands over is given back. */
-function goOnWithout(insides: Insides, act: Act, { worker }: Actor, late: Promise<Acted>): void {
+function goOnWithout(insides: Insides, act: Act, { worker }: Owner, late: Promise<Acted>): void {
   for (const [index, { room, settlements }] of act.exchanges.entries()) {
     const answer = late.then(({ replies, handed }) => ({
       settled: settlements.map((each): SettleReply => replies.get(each) ?? GONE),
@@ -214,7 +205,7 @@ function goOnWithout(insides: Insides, act: Act, { worker }: Actor, late: Promis
 
 const GONE: SettleReply = { accepted: false, why: "gone" };
 
-function readAct(act: Act, { worker }: Actor, reply: readonly unknown[]): Acted {
+function readAct(act: Act, { worker }: Owner, reply: readonly unknown[]): Acted {
   const parts = reply.slice(1) as (readonly unknown[])[];
   const replies = new Map<Settlement, SettleReply>();
   const undecided: (readonly [OpenRoom, Settlement])[] = [];

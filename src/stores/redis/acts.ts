@@ -2,7 +2,7 @@
 import type { JobId } from "../../core/ids.ts";
 import type { Advance } from "../../core/run.ts";
 import type { ExchangeRequest, Settlement } from "../../core/store.ts";
-import { type Child, type Group, groupsOf } from "./children.ts";
+import { type Child, type Group, groupsOf, mayBegin } from "./children.ts";
 import { type Held, asStored } from "./claims.ts";
 import { isListed } from "./enqueue.ts";
 import type { Insides } from "./exchange.ts";
@@ -207,7 +207,8 @@ function keepsOf(
   for (const [{ id, children = [] }, place] of places) {
     for (const child of children) {
       const isKnown = context.rooms.known(child.queue) !== undefined;
-      if (child.isAgain === true || !isKnown || !isListed(child)) return null;
+      const isUsual = isListed(child) || mayBegin(child);
+      if (child.isAgain === true || !isKnown || !isUsual) return null;
       characters += child.input.length;
       if (placeOf.has(child.id) || placeOf.size === MAX_CHILDREN) return null;
       placeOf.set(child.id, place);

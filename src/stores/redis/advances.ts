@@ -154,7 +154,7 @@ async function sayingOf(
 /** A child as the outbox keeps it: who runs it is for whoever delivers it. */
 function writeChild(child: ChildJob, parent: JobId): string {
   // As JSON a field without a value is left out.
-  return JSON.stringify(writeJob({ ...child, parent, token: undefined }));
+  return JSON.stringify(writeJob({ ...child, parent, token: undefined, isBegun: undefined }));
 }
 
 /** Says everything in all rooms at once. Rooms that only hear news may fail: a sweep tells them. */
@@ -256,7 +256,7 @@ async function makeChildren(
   advancing: Advancing,
   accepted: readonly Answered[],
 ): Promise<readonly Held[]> {
-  const { context, mayHandOver, worker, state } = advancing;
+  const { context } = advancing;
   const making = accepted.filter(({ advance }) => (advance.children ?? []).length > 0);
   if (making.length === 0) return [];
   let children: readonly Child[] = making.flatMap(({ advance }) =>
@@ -269,7 +269,7 @@ async function makeChildren(
     if (isAgain) children = await openChildren(context, children);
     const handed = await keepChildren(context, children, {
       keepJobs: advancing.keepJobs,
-      owner: mayHandOver ? { worker, state } : null,
+      owner: advancing,
       isLate: isAgain,
       giveBack: advancing.giveBack,
     });

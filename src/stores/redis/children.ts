@@ -5,7 +5,7 @@ import type { ChildJob } from "../../core/run.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import type { Held } from "./claims.ts";
 import type { Context } from "./context.ts";
-import { isListed } from "./enqueue.ts";
+import { besideNew, isListed } from "./enqueue.ts";
 import type { WorkerState } from "./exchange.ts";
 import { childKin } from "./kin.ts";
 import { FLAG, HEAD_BYTES, type LaneDefinition, laneField } from "./records.ts";
@@ -28,11 +28,19 @@ export interface Child extends ChildJob {
 /** Keeps any jobs, as an enqueue does. */
 export type KeepJobs = (jobs: readonly NewJob[]) => Promise<readonly EnqueueReply[]>;
 
+/** The worker of the runs that make children. */
+export interface Owner {
+  readonly worker: string;
+  readonly state: WorkerState | undefined;
+  /** Whether it may be handed children that it does not run yet: not while it runs suspects. */
+  readonly mayHandOver: boolean;
+}
+
 /** How children are kept. */
 export interface Keeping {
   readonly keepJobs: KeepJobs;
   /** Who may be handed children; `null`: nobody. */
-  readonly owner: { readonly worker: string; readonly state: WorkerState | undefined } | null;
+  readonly owner: Owner | null;
   /** Whether they come late: one may have ended by now. */
   readonly isLate: boolean;
   /** Called with children that were handed over when nobody waits for them any more. */
@@ -52,7 +60,7 @@ export async function keepChildren(
   const listed = new Map<OpenRoom, Child[]>();
   const others: NewJob[] = [];
   for (const child of children) {
-    if (!isListed(child)) {
+    if (!isListed(child) && (keeping.owner === null || !mayBegin(child))) {
       const { token: _, isKept = false, ...job } = child;
       if (isKept) continue;
       others.push(job);
@@ -84,6 +92,17 @@ export async function keepChildren(
   throw failure === undefined ? kept?.error : failure.reason;
 }
 
+/** Whether a child that its owner runs already is claimed as it is kept: nothing of its own is for a claim to judge. */
+export function mayBegin({
+  isBegun,
+  tags: _tags,
+  terms: _terms,
+  retention: _kept,
+  ...job
+}: ChildJob): boolean {
+  return isBegun === true && isListed(job);
+}
+
 /** Parts that are small enough, each in the order of the ids. */
 function partsOf(children: readonly Child[]): (readonly Child[])[] {
   const sorted = [...children].sort((left, right) => (left.id < right.id ? -1 : 1));
@@ -104,10 +123,21 @@ function partsOf(children: readonly Child[]): (readonly Child[])[] {
   return parts;
 }
 
-/** Children of one lane. */
+/** Children of one lane, all of them begun or none. */
 export interface Group {
   readonly lane: LaneDefinition;
+  readonly isBegun: boolean;
   readonly children: Child[];
+}
+
+/** Who the children of some groups may be handed to; `null`: nobody. */
+export function ownerOf(owner: Owner | null, groups: readonly Group[]): Owner | null {
+  if (owner === null) return null;
+  const isHanded = groups.some(
+    ({ isBegun, children }) =>
+      isBegun || (owner.mayHandOver && children.some(({ token }) => token !== undefined)),
+  );
+  return isHanded ? owner : null;
 }
 
 async function keepPart(
@@ -116,14 +146,13 @@ async function keepPart(
   children: readonly Child[],
   keeping: Keeping,
 ): Promise<readonly Held[]> {
-  const { owner } = keeping;
   const groups = groupsOf(children);
-  const isHanded = owner !== null && children.some(({ token }) => token !== undefined);
-  if (isHanded) owner.state?.joined(room);
+  const owner = ownerOf(keeping.owner, groups);
+  owner?.state?.joined(room);
   for (;;) {
     const nonce = context.nextNonce();
     const args = new Arguments().raw(nonce).raw(takeArrived(room));
-    writeChildren(args, room, groups, { ...keeping, owner: isHanded ? owner : null });
+    writeChildren(args, room, groups, { ...keeping, owner });
     const reply = await send(context, room, args, nonce, (late) =>
       keeping.giveBack(handedOver(room, groups, late, { worker: owner?.worker ?? "" })),
     );
@@ -167,18 +196,19 @@ async function send(
   }
 }
 
-/** Children by their lanes. */
+/** Children by their lanes; those that are begun come last. */
 export function groupsOf(children: readonly Child[]): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const child of children) {
     const { type, labels = [], headStartMs = 0 } = child;
     const lane = { type, labels, headStartMs, company: 0, isKeyed: false };
-    const field = laneField(lane);
+    const isBegun = child.isBegun === true;
+    const field = isBegun ? `begun ${laneField(lane)}` : laneField(lane);
     const group = groups.get(field);
-    if (group === undefined) groups.set(field, { lane, children: [child] });
+    if (group === undefined) groups.set(field, { lane, isBegun, children: [child] });
     else group.children.push(child);
   }
-  return [...groups.values()];
+  return [...groups.values()].sort((left, right) => Number(left.isBegun) - Number(right.isBegun));
 }
 
 /** Writes the arguments of a call, from behind its nonces. */
@@ -194,24 +224,25 @@ export function writeChildren(
     .text(hasEvents ? "1" : "0")
     .text(owner?.worker ?? "")
     .text(leaseMs === undefined ? "" : String(leaseMs))
-    .text(isLate ? mayBeMade(groups) : "")
-    .number(groups.length)
-    .number(groups.length);
-  for (const { lane } of groups) args.text(laneField(lane));
-  for (const [index, { children }] of groups.entries()) {
-    args.number(index + 1).number(children.length);
+    .text(isLate ? mayBeMade(groups) : "");
+  const fields = groups.map(({ lane }) => laneField(lane));
+  const lanes = [...new Set(fields)];
+  args.number(lanes.length).number(groups.filter(({ isBegun }) => !isBegun).length);
+  for (const field of lanes) args.text(field);
+  for (const [index, { children, isBegun }] of groups.entries()) {
+    const lane = lanes.indexOf(fields[index] ?? "") + 1;
+    if (isBegun) {
+      for (const child of children) writeBegun(args, child, lane, hasEvents ? owner : undefined);
+      continue;
+    }
+    args.number(lane).number(children.length);
     for (const { id } of children) args.id(id);
     for (const { parent } of children) args.id(parent);
     for (const { input } of children) args.text(input);
-    for (const { token } of children) args.text(owner === null ? "" : (token ?? ""));
+    for (const { token } of children) args.text(owner?.mayHandOver === true ? (token ?? "") : "");
     if (!hasEvents) continue;
-    for (const { id, type, queue } of children) {
-      args.text(JSON.stringify({ id, type, queue, kind: "enqueued", state: "ready" }));
-    }
-    for (const { id, type, queue } of children) {
-      const started = { id, type, queue, kind: "started", worker: owner?.worker, attempt: 1 };
-      args.text(JSON.stringify(started));
-    }
+    for (const child of children) args.text(enqueuedEvent(child));
+    for (const child of children) args.text(startedEvent(child, owner));
   }
 }
 
@@ -220,6 +251,30 @@ function mayBeMade(groups: readonly Group[]): string {
   return groups
     .flatMap(({ children }) => children.map(({ isKept }) => (isKept === true ? "k" : "m")))
     .join("");
+}
+
+/** `teller`: whose events come with it; `undefined`: none do. */
+function writeBegun(
+  args: Arguments,
+  child: Child,
+  lane: number,
+  teller: Owner | null | undefined,
+): void {
+  const { id, parent, input, token = "", tags = [] } = child;
+  const { text, flags } = besideNew(child);
+  args.number(lane).id(id).id(parent).text(input).text(token).number(flags).text(text);
+  args.number(tags.length);
+  for (const tag of tags) args.text(tag);
+  if (teller !== undefined) args.text(enqueuedEvent(child)).text(startedEvent(child, teller));
+}
+
+function enqueuedEvent({ id, type, queue }: Child): string {
+  return JSON.stringify({ id, type, queue, kind: "enqueued", state: "ready" });
+}
+
+function startedEvent({ id, type, queue }: Child, owner: Owner | null): string {
+  const worker = owner?.worker;
+  return JSON.stringify({ id, type, queue, kind: "started", worker, attempt: 1 });
 }
 
 const HANDED_OVER = "H";
@@ -256,6 +311,9 @@ function claimOf(child: Child, by: HandedTo & Pick<Held, "room" | "lane" | "star
   const { startedAtMs: nowMs } = by;
   const record = Buffer.allocUnsafe(HEAD_BYTES + Buffer.byteLength(child.input));
   record.set(HANDED_HEAD);
+  const isBegun = child.isBegun === true;
+  const beside = isBegun ? besideNew(child) : NOTHING_BESIDE;
+  record[1] = beside.flags;
   record.writeUIntBE(nowMs, 5, 6);
   record.writeUIntBE(nowMs, 11, 6);
   record.utf8Write(child.input, HEAD_BYTES);
@@ -264,12 +322,14 @@ function claimOf(child: Child, by: HandedTo & Pick<Held, "room" | "lane" | "star
     token: child.token ?? "",
     id: idBytes(child.id),
     record,
-    extras: "",
+    extras: beside.text,
     kin: childKin(child.parent),
+    ...(isBegun ? { isBegun } : {}),
   };
 }
 
-/** What the record of a child begins with that was handed over, its times aside. */
+const NOTHING_BESIDE = { text: "", flags: FLAG.kin } as const;
+
+/** What the record of a child begins with that was handed over, its flags and times aside. */
 const HANDED_HEAD = Buffer.alloc(HEAD_BYTES);
 HANDED_HEAD.write("L");
-HANDED_HEAD[1] = FLAG.kin;

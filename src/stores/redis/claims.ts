@@ -29,6 +29,8 @@ export interface Held {
   readonly startedAtMs: number;
   /** It was handed over by the act that made its job: this is the first claim of it, and so its first end. */
   readonly isFirst?: true;
+  /** Its worker ran it before it was claimed, whatever it is told: it settles it by itself. */
+  readonly isBegun?: true;
 }
 
 /** Reads a claimed job out of the reply of an exchange. */

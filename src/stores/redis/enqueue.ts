@@ -288,10 +288,10 @@ function writeBatch(args: Arguments, batch: Batch, hasEvents: boolean): void {
   for (const { job, lane } of batch.special) writeSpecial(args, job, lane, hasEvents);
 }
 
-function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boolean): void {
-  const tags = job.tags ?? [];
+/** What is kept of a new job beside its record, as text, and the flags that say so. */
+export function besideNew(job: NewJob): { readonly text: string; readonly flags: number } {
   const extras: Extras = {};
-  const { keys = [] } = job;
+  const { keys = [], tags = [] } = job;
   if (keys.length > 0) extras.K = writeKeys(keys);
   if (isChoosing(keys)) extras.O = 1;
   if (tags.length > 0) extras.g = tags;
@@ -306,13 +306,19 @@ function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boo
     (tags.length > 0 ? FLAG.tags : 0) |
     (job.expireAfterMs === undefined ? 0 : FLAG.expires) |
     (job.parent === undefined ? 0 : FLAG.kin);
+  return { text: hasExtras ? writeExtras(extras) : "", flags };
+}
+
+function writeSpecial(args: Arguments, job: NewJob, lane: number, hasEvents: boolean): void {
+  const { tags = [], keys = [] } = job;
+  const { text, flags } = besideNew(job);
   args
     .id(job.id)
     .number(lane)
     .text(job.runAtMs === undefined ? `+${Math.max(0, job.delayMs ?? 0)}` : String(job.runAtMs))
     .number(flags)
     .text(job.expireAfterMs === undefined ? "" : String(job.expireAfterMs))
-    .text(hasExtras ? writeExtras(extras) : "")
+    .text(text)
     .number(tags.length);
   for (const tag of tags) args.text(tag);
   args.text(job.input).text(hasEvents ? eventOf(job) : "");

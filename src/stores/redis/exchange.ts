@@ -136,11 +136,15 @@ async function carryOut(insides: Insides, request: ExchangeRequest): Promise<Exc
   }
 }
 
-/** A worker that seems to run what was given back would be handed no suspects, who want an idle one. */
+/**
+ * A worker that seems to run what was given back would be handed no suspects, who want an idle one. What runs already is
+ * not given back: its owner says it again.
+ */
 function givingBack(context: Context, held: SlidingMap<string, Held>): Insides["giveBack"] {
   return (claims) => {
-    for (const { token } of claims) held.delete(token);
-    return giveBackClaims(context, claims);
+    const unbegun = claims.filter(({ isBegun }) => isBegun !== true);
+    for (const { token } of unbegun) held.delete(token);
+    return giveBackClaims(context, unbegun);
   };
 }
 

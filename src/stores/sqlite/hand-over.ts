@@ -4,7 +4,7 @@ import type { ChildJob } from "../../core/run.ts";
 import type { Context } from "./context.ts";
 import { enqueue, enqueueClaimed } from "./enqueue.ts";
 import type { Lane } from "./lanes.ts";
-import { isLimited } from "./limits.ts";
+import { isLimited, noteQueueStarts } from "./limits.ts";
 import { findWorkerNumber } from "./worker-names.ts";
 
 const HAS_READY =
@@ -21,6 +21,8 @@ export class HandOver {
   readonly #context: Context;
   readonly #worker: string;
   readonly #workerNo: number | null;
+  /** Whether it may be given what it does not run yet: who runs suspects may be given nothing beside them. */
+  readonly #isFree: boolean;
   /** Lanes in which others wait: none of them is claimed before the exchange has kept all children. */
   readonly #crowded = new Set<Lane>();
 
@@ -28,9 +30,8 @@ export class HandOver {
     this.#context = context;
     this.#worker = worker;
     const workerNo = findWorkerNumber(context, worker);
-    // Who runs suspects may be given nothing beside them.
-    const isFree = workerNo !== null && !context.suspectWorkers.has(workerNo);
-    this.#workerNo = isFree ? workerNo : null;
+    this.#workerNo = workerNo;
+    this.#isFree = workerNo !== null && !context.suspectWorkers.has(workerNo);
   }
 
   /** `true`: the child is claimed by its parent's owner. */
@@ -45,7 +46,11 @@ export class HandOver {
     const lane = context.lanes.of(child.queue, child.type, child.labels ?? NO_LABELS);
     if (this.#workerNo !== null && this.#mayPass(child, lane)) {
       const claim = { parent, token, worker: this.#worker, workerNo: this.#workerNo };
-      if (enqueueClaimed(context, lane, { ...child, ...claim })) return true;
+      if (enqueueClaimed(context, lane, { ...child, ...claim })) {
+        // Nothing else is claimed so where there are limits.
+        if (child.isBegun === true) noteQueueStarts(context, child.queue, 1);
+        return true;
+      }
     }
     const [reply] = enqueue(context, [{ ...child, parent }]);
     const { connection, namespace } = context;
@@ -68,7 +73,8 @@ export class HandOver {
     if (child.runAtMs !== undefined || (child.delayMs ?? 0) > 0) return false;
     if (child.keys !== undefined || child.unique !== undefined) return false;
     if (child.idempotency !== undefined || child.expireAfterMs !== undefined) return false;
-    if (context.paused.has(child.queue)) return false;
+    if (child.isBegun === true) return true;
+    if (!this.#isFree || context.paused.has(child.queue)) return false;
     return !isLimited(context, child.queue) && !this.#isCrowded(lane);
   }
 

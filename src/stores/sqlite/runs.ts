@@ -97,13 +97,16 @@ function advanceByRow(context: Context, turn: Turn, advance: Advance): AdvanceRe
   if (next.kind !== "running" && next.kind !== "waiting") return endTurn(context, turn, advance);
   const entries = countEntries(context, advance.id, Number(row[2]));
   const isKept = advance.entries.length > 0 && entries === from + advance.entries.length;
-  if (!isKept) {
-    if (entries !== from) return { accepted: false, why: "stale" };
-    if (isRefused(advance, turn.refused)) return { accepted: false, why: "refused" };
-    const owner = findWorkerNumber(context, turn.worker);
-    if (owner === null) return { accepted: false, why: "stale" };
-    goOn(context, advance, { token, lane: laneOf(context, Number(row[1])), owner, state, entries });
+  if (isKept) {
+    // Said before: some of its children may have ended by now.
+    const children = advance.children?.map((child) => ({ ...child, isAgain: true as const })) ?? [];
+    return accepted(context, turn, { ...advance, children });
   }
+  if (entries !== from) return { accepted: false, why: "stale" };
+  if (isRefused(advance, turn.refused)) return { accepted: false, why: "refused" };
+  const owner = findWorkerNumber(context, turn.worker);
+  if (owner === null) return { accepted: false, why: "stale" };
+  goOn(context, advance, { token, lane: laneOf(context, Number(row[1])), owner, state, entries });
   return accepted(context, turn, advance);
 }
 

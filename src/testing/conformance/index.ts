@@ -1,4 +1,5 @@
 // The door of the conformance suite: what makes a store a store.
+import { begunTopic } from "./begun.ts";
 import { byHandTopic } from "./by-hand.ts";
 import { cancelTopic } from "./cancel.ts";
 import { claimTopic } from "./claim.ts";
@@ -67,6 +68,7 @@ export const STORE_TOPICS: readonly Topic[] = [
   ticksTopic,
   runsTopic,
   runLifeTopic,
+  begunTopic,
   figuresTopic,
   limitsTopic,
   keysTopic,

@@ -6,12 +6,13 @@ import { advance, wake } from "../../core/run-transitions.ts";
 import {
   type Advance,
   type AdvanceReply,
+  type ChildJob,
   type RunFact,
   type Signal,
   endingOf,
   writeSignal,
 } from "../../core/run.ts";
-import type { ChangeReply, Store } from "../../core/store.ts";
+import type { ChangeReply, NewJob, Store } from "../../core/store.ts";
 import { claim } from "../../core/transitions.ts";
 import type { StoreModel } from "./model.ts";
 
@@ -94,15 +95,41 @@ function keepChildren(
   claimed: readonly JobId[],
   nowMs: number,
 ): void {
-  for (const { token, ...child } of children) {
-    const [reply] = model.enqueue([{ ...child, parent }], nowMs);
-    const job = model.jobs.get(child.id);
-    if (reply?.isNew !== true || !claimed.includes(child.id) || job === undefined) continue;
-    const taken = claim(job.record, { worker, token: token ?? "" }, nowMs);
-    if (taken.kind !== "changed") throw new Error(`${child.id} was claimed and is not ready`);
-    model.jobs.set(child.id, { ...job, record: taken.job });
-  }
+  for (const child of children) keepChild(model, worker, { ...child, parent }, claimed, nowMs);
   model.cancel(cancels, "its workflow run has no need of it any more", nowMs);
+}
+
+function keepChild(
+  model: StoreModel,
+  worker: string,
+  made: ChildJob & { readonly parent: JobId },
+  claimed: readonly JobId[],
+  nowMs: number,
+): void {
+  const { token, isBegun, ...child } = made;
+  const [reply] = model.enqueue([child], nowMs);
+  const job = model.jobs.get(child.id);
+  if (reply?.isNew !== true || job === undefined) return;
+  const { record } = job;
+  const isClaimed = claimed.includes(child.id);
+  if (!isClaimed) {
+    // A worker whose lease is over may be found out at any time.
+    const isLeased = (model.leases.get(worker) ?? 0) > nowMs;
+    if (isBegun && isLeased && isPlain(child)) throw new Error(`${child.id} runs, unclaimed`);
+    return;
+  }
+  const isHeld = model.paused.has(record.queue) || model.whyHeld(record, nowMs) !== null;
+  if (isHeld && !isBegun) throw new Error(`${child.id} was handed over, and its queue is held`);
+  const taken = claim(record, { worker, token: token ?? "" }, nowMs);
+  if (taken.kind !== "changed") throw new Error(`${child.id} was claimed and is not ready`);
+  model.startUnderLimits(record, nowMs);
+  model.jobs.set(child.id, { ...job, record: taken.job });
+}
+
+/** Whether nothing of its own is for a claim to judge. */
+function isPlain({ delayMs, runAtMs, expireAfterMs, keys, unique, idempotency }: NewJob): boolean {
+  const isTimed = (delayMs ?? 0) > 0 || runAtMs !== undefined || expireAfterMs !== undefined;
+  return !isTimed && keys === undefined && unique === undefined && idempotency === undefined;
 }
 
 /**

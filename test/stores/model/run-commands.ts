@@ -37,8 +37,9 @@ const child = fc.record(
     terms,
     delayMs: minutes,
     isMine: fc.boolean(),
+    isBegun: fc.boolean(),
   },
-  { requiredKeys: ["type", "queue", "input", "isMine"] },
+  { requiredKeys: ["type", "queue", "input", "isMine", "isBegun"] },
 );
 
 /** Without it too few claims would stand for advances to be accepted. */
@@ -111,12 +112,13 @@ function settlementOf(
   return { id: claimed.id, token, outcome: { kind: "succeeded", result: "1", retention: keep } };
 }
 
-/** Whether a child would be run by its owner is no part of a job. */
+/** Whether a child would be run by its owner, or is already, is no part of a job. */
 function withoutMark(
   drawn: typeof child extends fc.Arbitrary<infer Drawn> ? Drawn : never,
 ): Omit<NewJob, "id"> {
   const job: Partial<typeof drawn> = { ...drawn };
   delete job.isMine;
+  delete job.isBegun;
   return job as Omit<NewJob, "id">;
 }
 
@@ -129,7 +131,8 @@ function childOf(
   const made = side.identify(withoutMark(drawn));
   if (!drawn.isMine) return made;
   handedOver += 1;
-  return { ...made, token: `handed-over.${handedOver}` };
+  const token = `handed-over.${handedOver}`;
+  return drawn.isBegun ? { ...made, token, isBegun: true } : { ...made, token };
 }
 
 async function carryOut(

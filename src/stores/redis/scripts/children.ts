@@ -1,6 +1,58 @@
 // Keeps the jobs that workflow runs made, and hands those to their owner that it would run itself.
 import { FIXED_KEYS } from "../layout.ts";
+import { LIMITS } from "./gates.ts";
 import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+
+/** Children that their owner runs already, one by one: these are few, and one that is none costs nothing by them. */
+const BEGUN = `
+local is_owner = false
+if worker ~= '' then
+  local leases = call('ZMSCORE', TIMERS, 'l' .. worker, 'z' .. worker)
+  is_owner = not leases[2] and (leases[1] or lease_ms ~= '')
+  if is_owner and not leases[1] then call('ZADD', TIMERS, now + lease_ms, 'l' .. worker) end
+end
+local run, started = {}, 0
+while ARGV[at] do
+  local lane, id, parent, input = sub(lanes[tonumber(ARGV[at])], 1, 2), ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local claim, flags, extras = worker .. '\\0' .. ARGV[at + 4], string.char(ARGV[at + 5]), ARGV[at + 6]
+  local tags_at, tag_count, key = at + 7, tonumber(ARGV[at + 7]), shard_of(id)
+  at = tags_at + tag_count + 1
+  local letter
+  if unsaid[#letters + 1] then letter = 'u'
+  elseif call('HEXISTS', key, id) == 1 then
+    local known_run = call('HGET', RUNNING, id)
+    letter = known_run and sub(known_run, 10) == claim and 'H' or 'k'
+  elseif late ~= '' and (byte(late, #letters + 1) == 107 or call('HEXISTS', OUTBOX, 'f' .. id) == 1) then letter = 'k'
+  else
+    local fields = { id, 'T' .. flags .. '\\0' .. lane .. now6 .. now6 .. input, id .. 'k', parent .. '\\0\\0\\0\\0-' }
+    if extras ~= '' then fields[5], fields[6] = id .. 'x', extras end
+    call('HSET', key, unpack(fields))
+    for k = 1, tag_count do call('ZADD', INDEX, 0, 'G' .. ARGV[tags_at + k] .. '\\0' .. id) end
+    if with_events then tell(ARGV[at]) end
+    if is_owner then
+      letter = 'H'
+      started = started + 1
+      run[2 * started - 1], run[2 * started] = id, flags .. lane .. now6 .. claim
+      if with_events then tell(ARGV[at + 1]) end
+    else
+      letter = 'R'
+      call('ZADD', TIMED, 0, lane .. now6 .. id)
+      call('ZADD', INDEX, 0, 'Bt' .. id)
+      ready[lane] = (ready[lane] or 0) + 1
+    end
+  end
+  letters[#letters + 1] = letter
+  if with_events then at = at + 2 end
+end
+if started > 0 and known[5] then
+  -- A rate counts them; how many run is known by themselves.
+${LIMITS}
+  open_limits(known[5])
+  limits.start(limits.queue_gate(), started)
+  limits.save()
+end
+in_parts('HSET', RUNNING, run)
+`;
 
 /*
  * keys: the room's.
@@ -8,10 +60,12 @@ import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from ".
  *   that may be made or "", "" or (where they come late) a text with a letter for each job: m it is made unless its end
  *   stands in the outbox, k it was there and may only be handed over; number of lanes, of groups; the lanes' fields;
  *   each group: lane, number of jobs, ids in ascending order, runs that made them, inputs, numbers of tokens
- *   behind the worker ("": not to be handed over), events of those that are new and of those that are handed over.
+ *   behind the worker ("": not to be handed over), events of those that are new and of those that are handed over; then
+ *   each child that its owner runs already: lane, id, run that made it, input, token, flags, extras, number of tags,
+ *   tags, the two events. Nothing but the lack of a lease keeps it from its owner.
  * reply: [server time, 1 if somebody follows, letters]: H handed over, R new, k known before. A queue that drains takes them in: a step is no new work.
  *   [-1] when somebody follows and no events came: nothing was written.
- * cost: 4 commands a group and 4 a shard.
+ * cost: 4 commands a group and 4 a shard; one that its owner runs already 2, and together 3.
  */
 const BODY = `
 local nonce, arrived, with_events = ARGV[1], ARGV[2], ARGV[3] == '1'
@@ -107,6 +161,9 @@ for _ = 1, group_count do
   end
   if added > 0 then ready[lane] = (ready[lane] or 0) + added end
   at = first + (with_events and 6 or 4) * n
+end
+if ARGV[at] then
+${BEGUN}
 end
 publish_told()
 for lane, jobs in pairs(ready) do wake(lane, jobs) end
