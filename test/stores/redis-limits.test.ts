@@ -1,7 +1,7 @@
 // Limits on Redis where something goes wrong: nothing is counted twice, no place is lost, nobody sleeps beside work.
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, inject, test } from "vitest";
-import type { LimitDeclaration, NewJob } from "../../src/core/index.ts";
+import type { ClaimedJob, LimitDeclaration, NewJob } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { outcomes } from "../../src/testing/conformance/worker.ts";
 import { MINUTE_MS, type World, withWorld } from "../../src/testing/conformance/world.ts";
@@ -146,6 +146,88 @@ test("calls whose replies were lost, sent again, count nothing twice and lose no
     },
   );
 });
+
+/** Numbers below 1 that a seed decides. */
+function numbersOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return state / 2_147_483_648;
+  };
+}
+
+test.each([
+  { seed: 1, keys: 40, most: 1 },
+  { seed: 2, keys: 40, most: 3 },
+  { seed: 3, keys: 12, most: 2 },
+  { seed: 4, keys: 90, most: 100 },
+])(
+  "claims of any size take what may start under $keys keys, $most of each at most, in fair turns (seed $seed)",
+  async ({ seed, keys, most }) => {
+    await withWorld(harness, {
+      run: async (world) => {
+        const next = numbersOf(seed);
+        const pick = (below: number): number => Math.floor(next() * below);
+        await world.putType({ limits: [{ name: "customer", concurrency: most, rate: null }] });
+        const { claim, settle } = await world.worker();
+        const waiting = new Map<string, number>();
+        const keyOfJob = new Map<string, string>();
+        const running: ClaimedJob[] = [];
+        const add = async (): Promise<void> => {
+          const jobs = Array.from({ length: 1 + pick(60) }, () => {
+            const key = `c${pick(keys)}`;
+            const job = world.job(of(key));
+            keyOfJob.set(job.id, key);
+            waiting.set(key, (waiting.get(key) ?? 0) + 1);
+            return job;
+          });
+          await world.store.enqueue({ jobs });
+        };
+        const runningOf = (key: string): number =>
+          running.filter(({ id }) => keyOfJob.get(id) === key).length;
+        const roomOf = (key: string): number =>
+          Math.min(waiting.get(key) ?? 0, most - runningOf(key));
+        const takeSome = async (capacity: number): Promise<void> => {
+          const may = new Map([...waiting.keys()].map((key) => [key, roomOf(key)]));
+          const startable = [...may.values()].reduce((sum, room) => sum + room, 0);
+          const claimed = await claim({ capacity });
+          expect(claimed).toHaveLength(Math.min(capacity, startable));
+          const took = new Map<string, number>();
+          for (const job of claimed) {
+            const key = keyOfJob.get(job.id) ?? "";
+            took.set(key, (took.get(key) ?? 0) + 1);
+            waiting.set(key, (waiting.get(key) ?? 0) - 1);
+          }
+          running.push(...claimed);
+          const turns = Math.max(0, ...took.values());
+          for (const [key, room] of may) {
+            expect(took.get(key) ?? 0, key).toBeLessThanOrEqual(room);
+            expect(took.get(key) ?? 0, key).toBeGreaterThanOrEqual(Math.min(room, turns - 1));
+          }
+        };
+        for (let round = 0; round < 30; round += 1) {
+          if (round < 20) await add();
+          await takeSome(1 + pick(30));
+          const ended = running.splice(0, pick(running.length + 1));
+          if (ended.length > 0) await settle(outcomes.succeeded(), ...ended);
+        }
+        while (running.length > 0 || [...waiting.values()].some((count) => count > 0)) {
+          await takeSome(1 + pick(30));
+          await settle(outcomes.succeeded(), ...running.splice(0));
+        }
+        const limits = await world.store.limits({
+          queue: "mail",
+          keys: [...waiting.keys()].map((key) => ({ limit: "customer", key })),
+        });
+        expect(limits.filter((limit) => limit.running > 0)).toEqual([]);
+        // Nothing is left of gates and groups.
+        expect(await server.hlen(keyOf(world, "g"))).toBeLessThanOrEqual(3);
+        expect(await server.zcard(keyOf(world, "q"))).toBe(1);
+        expect(await server.zcard(keyOf(world, "k"))).toBe(1);
+      },
+    });
+  },
+);
 
 describe("a queue in partitions", () => {
   const url = `${inject("redisUrl")}?partitions=cut:3,*:2`;

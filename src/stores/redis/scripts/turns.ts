@@ -1,4 +1,5 @@
 // Turns in Lua: what a claim takes where jobs have keys, one group after the other, beside lanes whose jobs have none.
+import { STRETCH } from "./stretch.ts";
 
 /** Groups read ahead at least. */
 const LEAST_GROUPS = 8;
@@ -64,8 +65,8 @@ const GROUPS = `
       end
     end
   end
-  local function load_more(cursor)
-    local want = math.max(${LEAST_GROUPS}, left)
+  -- Reads the next stretch of the ring.
+  local function read_ring(cursor, want)
     local members = call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want)
     if #members < want and cursor.begun then
       -- From the front of the ring again, up to where this claim began.
@@ -75,6 +76,12 @@ const GROUPS = `
       end
     end
     cursor.dry = #members < want
+    if members[1] then cursor.after = '(' .. members[#members] end
+    return members
+  end
+  local function load_more(cursor)
+    local members = cursor.ahead or read_ring(cursor, math.max(${LEAST_GROUPS}, left))
+    cursor.ahead = nil
     local fresh, list_of_keys, found, unparked = {}, {}, 0, cursor.unparked
     for k = 1, #members do
       local member = members[k]
@@ -84,7 +91,6 @@ const GROUPS = `
         fresh[found], list_of_keys[found] = group_of(member, keys), keys
       end
     end
-    if members[1] then cursor.after = '(' .. members[#members] end
     limits.load_gates(list_of_keys)
     local queue, n = cursor.queue, #cursor.queue
     -- Where there are few groups each has more than one turn.
@@ -104,7 +110,7 @@ const GROUPS = `
   local function next_group(cursor)
     local group = cursor.queue[cursor.first]
     if group then return group end
-    while not group and not cursor.dry do
+    while not group and (cursor.ahead or not cursor.dry) do
       load_more(cursor)
       group = cursor.queue[cursor.first]
     end
@@ -271,7 +277,7 @@ ${GROUPS}${RING}
     cursor.last = group
     cursor.served[#cursor.served + 1] = group
   end
-  -- A suspect waits apart from its group: its gates are looked at here.
+${STRETCH}  -- A suspect waits apart from its group: its gates are looked at here.
   local function take_suspect(job)
     local group = { keys = limits.keys_of(job.id, shard_of(job.id)) }
     limits.load_gates({ group.keys })
@@ -287,6 +293,7 @@ ${GROUPS}${RING}
         unparked = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
     end
   end
+  if not are_compared and rings[1] then take_stretch(rings[1]) end
   -- Where expired ones were in the way, there may be others behind them.
   for _ = 1, 1000 do
     local cursors = { unpack(rings) }

@@ -1,0 +1,133 @@
+// What is kept of gates, in Lua: read, reckoned with and written again.
+
+/** Within `open_limits` of gates.ts. */
+export const GATES: string = `
+  local function gate_of(name, value)
+    local count, held, opens, parked, total, starts = 0, 0, 0, 0, 0, ''
+    if value then
+      count, held, opens, parked, total = parse('>I4I6I6BI4', value)
+      if #value > 21 then starts = sub(value, 22) end
+    end
+    -- All fields at once, for a table that grows is made anew several times; and eight, for with one more it takes twice
+    -- the room.
+    local gate = { name = name, bound = bounds[sub(name, 1, (find(name, '\\1', 1, true) or 0) - 1)] or UNBOUNDED, count = count,
+      held = held, opens = opens, parked = parked, total = total, starts = starts }
+    gates[name] = gate
+    return gate
+  end
+  local function gate_at(name) return gates[name] or gate_of(name, call('HGET', GATES, 'g' .. name)) end
+  local names_of = {}
+  -- The names of the gates in keys, where they are several. Of a single key, which is the usual case, no list is made.
+  local function several(keys)
+    if not find(keys, '\\1', find(keys, '\\1', 1, true) + 1, true) then return nil end
+    local names = names_of[keys]
+    if not names then
+      names = {}
+      for name in string.gmatch(keys, '[^\\1]+\\1[^\\1]+') do names[#names + 1] = name end
+      names_of[keys] = names
+    end
+    return names
+  end
+  local function split(keys) return several(keys) or { keys } end
+  -- Reads the gates of many groups at once.
+  local function load_gates(list_of_keys)
+    local fields, names, n = {}, {}, 0
+    local function ask(name)
+      if gates[name] == nil then
+        gates[name] = false
+        n = n + 1
+        names[n], fields[n] = name, 'g' .. name
+      end
+    end
+    for k = 1, #list_of_keys do
+      local keys = list_of_keys[k]
+      local own = gates[keys] == nil and several(keys)
+      if own then
+        for _, name in ipairs(own) do ask(name) end
+      else ask(keys) end
+    end
+    local values = read_fields(GATES, fields)
+    for k = 1, n do gate_of(names[k], values[k]) end
+  end
+  -- The gate of a single key, or else those of several, in a list: it has no name. They have been read.
+  local function gates_of(keys)
+    local own = gates[keys]
+    if own then return own end
+    own = {}
+    for k, name in ipairs(several(keys)) do own[k] = gates[name] end
+    return own
+  end
+  -- What is kept of gates by how many run under them, where nothing else is to be remembered, and the other way round.
+  local PLAIN_REST = string.rep('\\0', 17)
+  local texts_of_counts, counts_of_texts = {}, {}
+  local function plain_text(count)
+    local text = texts_of_counts[count]
+    if not text then
+      text = pack('>I4', count) .. PLAIN_REST
+      texts_of_counts[count], counts_of_texts[text] = text, count
+    end
+    return text
+  end
+  -- How many run under a gate; nil where there is more to remember of it.
+  local function plain_count(text)
+    if not text then return 0 end
+    local count = counts_of_texts[text]
+    if not count and sub(text, 5) == PLAIN_REST then
+      count = parse('>I4', text)
+      plain_text(count)
+    end
+    return count
+  end
+  -- Of groups that have one gate each, how many run there, and how many may; nil where anything else is to be remembered
+  -- of one, or it has no room.
+  local function plain_counts(list_of_keys)
+    local fields, most, counts, n = {}, {}, {}, #list_of_keys
+    for k = 1, n do
+      local keys = list_of_keys[k]
+      local limit = match(keys, '^([^\\1]+)\\1[^\\1]+$')
+      local bound = limit and not gates[keys] and (bounds[limit] or UNBOUNDED)
+      if not bound or bound.rate then return nil end
+      fields[k], most[k] = 'g' .. keys, bound.concurrency or INFINITE
+    end
+    local values = read_fields(GATES, fields)
+    for k = 1, n do
+      local count = plain_count(values[k])
+      if not count or count >= most[k] then
+        -- Whoever goes on need not read them again.
+        for at = 1, n do gate_of(list_of_keys[at], values[at]) end
+        return nil
+      end
+      counts[k] = count
+    end
+    return counts, most
+  end
+  -- Writes what changed; a gate that is shut until a time notes it, so that somebody looks again.
+  local function save()
+    local write, drop, written, dropped = {}, {}, 0, 0
+    for name, gate in pairs(dirty) do
+      local count = name == 'queue' and 0 or gate.count
+      local is_plain = gate.opens == 0 and gate.held == 0 and gate.starts == '' and gate.total == 0 and gate.parked == 0
+      if not is_plain or gate.bound.rate then
+        local room, opens = room_at(gate)
+        if room <= 0 and opens and opens ~= gate.opens then
+          if gate.opens > 0 then call('ZREM', TURNS, 'O' .. pack('>I6', gate.opens) .. name) end
+          call('ZADD', TURNS, '0', 'O' .. pack('>I6', opens) .. name)
+          gate.opens = opens
+          is_plain = false
+        end
+      end
+      if count == 0 and (is_plain or gate.held <= now and gate.opens == 0 and gate.parked == 0 and gate.starts == '') then
+        dropped = dropped + 1
+        drop[dropped] = 'g' .. name
+      else
+        local value = is_plain and plain_text(count)
+          or pack('>I4I6I6BI4', count, gate.held, gate.opens, gate.parked, gate.total) .. gate.starts
+        write[written + 1], write[written + 2] = 'g' .. name, value
+        written = written + 2
+      end
+    end
+    dirty = {}
+    in_parts('HSET', GATES, write)
+    in_parts('HDEL', GATES, drop)
+  end
+`;
