@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { ExchangeRequest } from "../../core/store.ts";
 import { createClaiming } from "./claiming.ts";
+import type { Held } from "./claims.ts";
 import type { Insides } from "./exchange.ts";
 import { roomOf } from "./layout.ts";
 import type { OpenRoom } from "./rooms.ts";
@@ -56,4 +57,22 @@ test("a silent room that was only asked whether it has something takes no number
   claiming.endRound();
   claiming.shares = new Map([[other, claiming.left]]);
   expect(claiming.partOf(other)?.share).toBe(10);
+});
+
+test("a room whose queue's offers are used up is not wanted any more, whatever is left of the capacity", () => {
+  const claim = { ...request.claim, capacity: 12 } as ExchangeRequest["claim"] & {};
+  const claiming = createClaiming(NOTHING_HELD, { ...request, claim }, rooms);
+  if (claiming === null) throw new Error("a claim should begin");
+  const taken = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      room: other,
+      lane: { type: "mail" },
+      token: `n.${index + 1}`,
+    })) as unknown as Held[];
+  const reply = { settled: [], news: [], handed: [], lookAgainInMs: null, hasMore: true };
+  claiming.take({ ...reply, claimed: taken(9) });
+  expect(claiming.wants(other)).toBe(true);
+  claiming.take({ ...reply, claimed: taken(1) });
+  expect(claiming.left).toBe(2);
+  expect([silent, other].some((room) => claiming.wants(room))).toBe(false);
 });

@@ -23,6 +23,8 @@ export interface Claiming {
   readonly mustLookForSuspects: boolean;
   /** A room's part of this round; `null` where nothing is asked of it. */
   partOf(room: OpenRoom): Omit<RoomClaim, "leaseMs" | "word"> | null;
+  /** Whether an offer for a room's queue is not used up. */
+  wants(room: OpenRoom): boolean;
   take(reply: RoomReply): void;
   /** There may be something to claim after so long at most. */
   lookAgain(inMs: number): void;
@@ -71,6 +73,7 @@ export function createClaiming(
       claiming.left -= share;
     },
     endRound: () => tokens.release(),
+    wants: (room) => offers.some(({ queue, capacity }) => queue === room.queue && capacity > 0),
     take: (reply) => {
       let lane: Held["lane"] | undefined;
       let offer: { capacity: number } | undefined;
@@ -79,9 +82,7 @@ export function createClaiming(
         claiming.left -= 1;
         if (held.lane !== lane) {
           lane = held.lane;
-          offer = offers.find(
-            ({ queue, type }) => queue === held.room.queue && type === held.lane.type,
-          );
+          offer = offers.find((each) => isFor(each, held));
         }
         if (offer !== undefined) offer.capacity -= 1;
       }
@@ -93,6 +94,10 @@ export function createClaiming(
     },
   };
   return claiming;
+}
+
+function isFor({ queue, type }: Offer, { room, lane }: Held): boolean {
+  return queue === room.queue && type === lane.type;
 }
 
 /** Offers of a room's queue. Rooms of one queue that are asked at once share an offer's capacity. */

@@ -317,7 +317,12 @@ async function claimRounds(
       if (unasked.length > 0) claiming.lookAgainInMs = 0;
       return;
     }
-    const more = answers.filter(({ reply }) => reply.hasMore).map(({ room }) => room);
+    // What is left of the capacity may be for other queues. Asked for it in vain, a room that has more counted as cold,
+    // and was asked for half of what it could give: 3 calls a claim instead of 1, and runs of two local steps took 1.25
+    // times as long.
+    const more = answers.flatMap(({ room, reply }) =>
+      reply.hasMore && claiming.wants(room) ? [room] : [],
+    );
     if (unasked.length > 0) {
       const asked = [...unasked.filter(isHeard), ...more];
       claiming.shares = insides.sharing.others(asked, claiming.left);
