@@ -1,24 +1,16 @@
 // Steps that end, what owners say of their runs then, and the steps that they make: one act, where one server has it all.
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { openRedisStore } from "../../src/stores/redis/index.ts";
-import type { ClaimedJob, ExchangeReply, Settlement } from "../../src/core/store.ts";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { ChildJob } from "../../src/core/index.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
 import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
 import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
-import { CAPABILITIES, type ChildJob } from "../../src/core/index.ts";
-import { createTestClock } from "../../src/testing/index.ts";
 import { recordOfRun, step } from "../../src/testing/conformance/run-cases.ts";
-import {
-  KEEP,
-  REMOVE_AT_ONCE,
-  type StoreWorker,
-  offerOf,
-  outcomes,
-} from "../../src/testing/conformance/worker.ts";
-import { type World, withWorld } from "../../src/testing/conformance/world.ts";
-import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
+import { KEEP, REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
+import type { World } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { OFFERS, begin, endOf, sayWith, settling } from "./acting-owner.ts";
+import { inRedisWorld } from "./redis-world.ts";
 import { calledOf } from "./scripts-called.ts";
 
 // A server of its own: what others call would be told too, and it runs out of memory.
@@ -28,90 +20,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const QUEUES = ["flow", "other-flow", "step", "other-step"] as const;
-const OFFERS = QUEUES.map((queue) => offerOf(queue));
-
-interface Way {
-  readonly url?: string;
-  readonly deadlineMs?: number;
-}
-
-async function inWorld(
-  run: (world: World) => Promise<void>,
-  { url = server.url, deadlineMs = 10_000 }: Way = {},
-): Promise<void> {
-  const clock = createTestClock();
-  await withWorld(
-    {
-      open: ({ namespace }) => openRedisStore({ url, namespace, clock, deadlineMs }),
-      advance: clock.advance,
-      isShared: true,
-      capabilities: CAPABILITIES,
-    },
-    { run },
-  );
-}
-
 const scriptsCalled = async (): Promise<readonly string[]> => calledOf(server, OF_RUNS);
 
 const OF_RUNS = [ACT_ON_RUNS, EXCHANGE, SPEAK, KEEP_CHILDREN];
 
-interface Begun {
-  readonly run: ClaimedJob;
-  readonly child: ClaimedJob;
-}
-
-/** A run of a type, with a step of another that its owner has claimed. */
-async function begin(world: World, owner: StoreWorker, type: string, of: string): Promise<Begun> {
-  await world.enqueue({ type });
-  const run = await owner.claimOne({ offers: [offerOf(type)] });
-  await sayWith(world, owner, {
-    settlements: [],
-    words: [{ run, makes: [step(world, { type: of })] }],
-  });
-  return { run, child: await owner.claimOne({ offers: [offerOf(of)] }) };
-}
-
-interface Words {
-  readonly run: ClaimedJob;
-  readonly from?: number;
-  readonly after?: ClaimedJob;
-  readonly makes?: readonly ChildJob[];
-}
-
-async function sayWith(
-  { store }: World,
-  { id: worker }: StoreWorker,
-  said: { readonly settlements: readonly Settlement[]; readonly words: readonly Words[] },
-): Promise<ExchangeReply> {
-  return store.exchange({
-    worker,
-    settlements: said.settlements,
-    advances: said.words.map(({ run, from = 0, after, makes }) => ({
-      id: run.id,
-      token: run.token,
-      from,
-      entries: [`"${from}"`],
-      ...(makes === undefined ? {} : { children: makes }),
-      ...(after === undefined ? {} : { after: [after.id] }),
-      next: { kind: "waiting" },
-    })),
-  });
-}
-
-const ended = outcomes.succeeded('"done"', REMOVE_AT_ONCE);
-
-function settling({ id, token }: ClaimedJob, outcome = ended): Settlement {
-  return { id, token, outcome };
-}
-
-/** The end of a step that was handed over. */
-function endOf({ id, token = "" }: ChildJob): Settlement {
-  return { id, token, outcome: ended };
-}
-
 test("steps of several queues tell runs of several queues, which make steps, in one round trip", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const first = await begin(world, owner, "flow", "step");
     const second = await begin(world, owner, "other-flow", "other-step");
@@ -159,7 +73,7 @@ async function leftInOutboxes({ namespace }: World): Promise<readonly string[]> 
 }
 
 test("steps that end together are all told to a run that goes on, and of one that is done nothing is left", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     await world.enqueue({ type: "flow", tags: ["tagged"] });
     const run = await owner.claimOne({ offers: [offerOf("flow")] });
@@ -198,7 +112,7 @@ async function rowsOf({ namespace }: World, queue: string): Promise<readonly str
 }
 
 test("a run whose id looks like the mark of a time is told of its step", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { id } = world.job({ type: "flow" });
     // The bytes 1, the digit 0 and 2, by which scripts know where their own time is to be put.
@@ -215,7 +129,7 @@ test("a run whose id looks like the mark of a time is told of its step", async (
 });
 
 test("a word that stands on a step which another settled says nothing, and makes no step", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const other = await world.openSecond();
     const { run, child } = await begin(world, owner, "flow", "step");
@@ -238,7 +152,7 @@ test("a word that stands on a step which another settled says nothing, and makes
 });
 
 test("a step that was asked to cancel meanwhile is decided anew, and its run's word stands on that", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { run, child } = await begin(world, owner, "flow", "step");
     const other = await world.openSecond();
@@ -256,7 +170,7 @@ test("a step that was asked to cancel meanwhile is decided anew, and its run's w
 });
 
 test("followers see what an act does", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { run, child } = await begin(world, owner, "flow", "step");
     const followed = await world.follow({}, await world.openSecond());
@@ -280,7 +194,7 @@ test("followers see what an act does", async () => {
 });
 
 test("with no memory for steps what ended is settled all the same, and the steps wait in the outbox", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { run, child } = await begin(world, owner, "flow", "step");
     const made = step(world);
@@ -306,84 +220,17 @@ test("a node of a Cluster that is addressed as one server has it done call by ca
   onTestFinished(() => node.stop());
   await node.client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
   await expect.poll(() => node.client.call("CLUSTER", "INFO")).toContain("cluster_state:ok");
-  await inWorld(
-    async (world) => {
-      const owner = await world.worker({ offers: OFFERS });
-      const { run, child } = await begin(world, owner, "flow", "step");
-      const made = step(world);
-      const reply = await sayWith(world, owner, {
-        settlements: [settling(child)],
-        words: [{ run, from: 1, after: child, makes: [made] }],
-      });
-      expect(reply.settled).toMatchObject([{ accepted: true }]);
-      expect(reply.advanced).toMatchObject([{ accepted: true }]);
-      expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: child.id }]);
-      expect(await world.record(made.id)).toMatchObject({ state: "ready" });
-    },
-    { url: node.url },
-  );
-});
-
-async function startProxy(): Promise<TcpProxy> {
-  const proxy = await TcpProxy.start({ host: "127.0.0.1", port: server.port });
-  onTestFinished(() => proxy[Symbol.asyncDispose]());
-  return proxy;
-}
-
-test("an act whose reply is lost is answered as if it was not, and done once", async () => {
-  const proxy = await startProxy();
-  const url = `redis://127.0.0.1:${proxy.port}`;
-  await inWorld(
-    async (world) => {
-      const owner = await world.worker({ offers: OFFERS });
-      const { run, child } = await begin(world, owner, "flow", "step");
-      const made = step(world, { token: "mine.1" });
-      proxy.loseReplies(1);
-      const reply = await sayWith(world, owner, {
-        settlements: [settling(child)],
-        words: [{ run, from: 1, after: child, makes: [made] }],
-      });
-      expect(proxy.lost).toBe(1);
-      expect(reply.settled).toEqual([{ accepted: true, state: "succeeded" }]);
-      expect(reply.advanced).toMatchObject([{ accepted: true, claimed: [made.id] }]);
-      const { entries, facts } = await recordOfRun(world.store, run.id);
-      expect(entries).toHaveLength(2);
-      expect(facts).toMatchObject([{ key: child.id }]);
-      expect(await world.record(made.id)).toMatchObject({ state: "running", token: "mine.1" });
-    },
-    { url },
-  );
-});
-
-/** Within it a busy machine answers all but what is held up. */
-const DEADLINE_MS = 2_000;
-const PATIENCE_MS = 15_000;
-
-test("an act without an answer until the deadline is taken up by who says the same again", async () => {
-  const proxy = await startProxy();
-  const way = { url: `redis://127.0.0.1:${proxy.port}`, deadlineMs: DEADLINE_MS };
-  await inWorld(async (world) => {
+  await inRedisWorld(node, async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const { run, child } = await begin(world, owner, "flow", "step");
-    const made = step(world, { token: "mine.1" });
-    const said = {
+    const made = step(world);
+    const reply = await sayWith(world, owner, {
       settlements: [settling(child)],
       words: [{ run, from: 1, after: child, makes: [made] }],
-    };
-    proxy.stall();
-    await expect(sayWith(world, owner, said)).rejects.toMatchObject({ code: "STORE_BUSY" });
-    proxy.mend();
-    await vi.waitFor(async () => {
-      const again = await sayWith(world, owner, said);
-      expect(again.settled).toEqual([{ accepted: true, state: "succeeded" }]);
-    }, PATIENCE_MS);
-    await vi.waitFor(async () => {
-      const { entries, facts } = await recordOfRun(world.store, run.id);
-      expect({ entries: entries.length, facts: facts.length }).toEqual({ entries: 2, facts: 1 });
-    }, PATIENCE_MS);
-    // Nobody waits for the step that was handed over: it is for others.
-    await vi.waitFor(async () => {
-      expect(await world.record(made.id)).toMatchObject({ state: "ready", parent: run.id });
-    }, PATIENCE_MS);
-  }, way);
+    });
+    expect(reply.settled).toMatchObject([{ accepted: true }]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }]);
+    expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: child.id }]);
+    expect(await world.record(made.id)).toMatchObject({ state: "ready" });
+  });
 });

@@ -9,14 +9,13 @@ import {
   defineWorkflow,
   openMillrace,
 } from "millrace";
-import { CAPABILITIES, type Store } from "../../src/core/index.ts";
+import type { Store } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
 import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
 import { TAKE_PLAIN_WORDS } from "../../src/stores/redis/scripts/plain-words.ts";
 import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
-import { createTestClock } from "../../src/testing/index.ts";
 import {
   OFFERS,
   beginRun,
@@ -25,7 +24,7 @@ import {
   step,
 } from "../../src/testing/conformance/run-cases.ts";
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "../../src/testing/conformance/worker.ts";
-import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import type { World } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 import {
   type Ends,
@@ -37,6 +36,7 @@ import {
   types,
 } from "../workflow/dying-runs.ts";
 import { type CuttingProxy, startCuttingProxy } from "./cutting-proxy.ts";
+import { inRedisWorld } from "./redis-world.ts";
 
 /** Calls at which an owner dies, in turn before and after the call is carried out. */
 const PLACES = Number(process.env["MILLRACE_CRASH_PLACES"] ?? 8);
@@ -170,21 +170,8 @@ test(
   },
 );
 
-const clock = createTestClock();
-async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
-  await withWorld(
-    {
-      open: ({ namespace }) => openRedisStore({ url: server.url, namespace, clock }),
-      advance: clock.advance,
-      isShared: true,
-      capabilities: CAPABILITIES,
-    },
-    { run },
-  );
-}
-
 test("an owner hears what its run was told while its messages were lost", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const { owner, run } = await beginRun(world);
     await say(world, owner, run, { entries: ["1"] });
     // The message goes to nobody: the connection is cut, and made again by itself.
@@ -236,7 +223,7 @@ test("a run has a signal of which its worker heard before the answer with its cl
 });
 
 test("runs go on when the server forgets all scripts", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const { owner, run } = await beginRun(world);
     const child = step(world);
     await server.client.script("FLUSH");
@@ -251,7 +238,7 @@ test("runs go on when the server forgets all scripts", async () => {
 });
 
 test("of runs that were removed nothing is left, and no outbox keeps what arrived", async () => {
-  await inWorld(async (world) => {
+  await inRedisWorld(server, async (world) => {
     const { owner, run } = await beginRun(world);
     const children = Array.from({ length: 20 }, () => step(world));
     await say(world, owner, run, { entries: ["1", "2"], children });

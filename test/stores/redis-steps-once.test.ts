@@ -1,6 +1,6 @@
 // Steps that may have been made before: none is made twice, whatever happens to it between two calls of who makes it.
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { CAPABILITIES, type ChildJob, type ClaimedJob, type Store } from "../../src/core/index.ts";
+import type { ChildJob, ClaimedJob, Store } from "../../src/core/index.ts";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
 import { KEEP_CHILDREN } from "../../src/stores/redis/scripts/children.ts";
@@ -18,9 +18,10 @@ import {
   offerOf,
   outcomes,
 } from "../../src/testing/conformance/worker.ts";
-import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import type { World } from "../../src/testing/conformance/world.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 import { type Hold, HoldingProxy } from "./holding-proxy.ts";
+import { inRedisWorld } from "./redis-world.ts";
 
 /** What is called to make a step that may have been made before. */
 const CALLS = [SPEAK, KEPT_CHILDREN, NEEDED_CHILDREN, KEEP_CHILDREN];
@@ -36,15 +37,7 @@ afterAll(() => server.stop());
 
 const clock = createTestClock();
 async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
-  await withWorld(
-    {
-      open: ({ namespace }) => openRedisStore({ url: server.url, namespace, clock }),
-      advance: clock.advance,
-      isShared: true,
-      capabilities: CAPABILITIES,
-    },
-    { run },
-  );
+  await inRedisWorld({ url: server.url, clock }, run);
 }
 
 interface Owner {
