@@ -1,27 +1,16 @@
-// The short form in which the words of workflow runs, and the answers to them, cross threads: columns, as in wire.ts.
+// The short form in which words of workflow runs, and the answers to them, cross threads: columns, as in wire.ts.
 import type { JobId } from "../../core/ids.ts";
 import type { Advance, AdvanceOutcome, AdvanceReply, ChildJob } from "../../core/run.ts";
-
-/** Children of all runs after another. */
-interface PackedChildren {
-  readonly ids: readonly JobId[];
-  /** Types with queues, and the place of each child's among them. */
-  readonly kinds: readonly (readonly [type: string, queue: string])[];
-  readonly kindOf: readonly number[];
-  readonly inputs: readonly string[];
-  /** Empty for those that anyone may claim. */
-  readonly tokens: readonly string[];
-  /** What most have not, by place. */
-  readonly rests: readonly (readonly [at: number, rest: Partial<ChildJob>])[];
-}
+import { ChildPacker, type PackedChildren, unpackChildren } from "./wire-children.ts";
 
 /*
  * The words of a run of two steps took both threads 5 µs as one JSON text, in which their own texts were escaped, and
  * take 2.8 in columns; as objects they would take 7.6.
  */
-/** Words of runs. Lists of all of them are one after another, beside how many are whose. */
+
+/** Words of runs, in columns. A list that each word has is a column of all their items, beside how many are whose. */
 export interface PackedAdvances {
-  /** How much there is to write: see group.ts. */
+  /** How many rows there are to write, about: what a group of calls is bounded by. */
   readonly weight: number;
   readonly ids: readonly JobId[];
   readonly tokens: readonly string[];
@@ -32,16 +21,17 @@ export interface PackedAdvances {
   readonly children: PackedChildren;
   readonly afterCounts: readonly number[];
   readonly after: readonly JobId[];
-  /** A letter each: see {@link NEXT}. */
+  /** A letter for each word: see {@link NEXT}. */
   readonly nexts: string;
-  /** Of those that succeeded, in turn. */
-  readonly results: readonly (readonly [result: string, ageMs: number, count: number])[];
-  /** What most have not, by place. */
+  /** Of the words that end a run with success, in their order. */
+  readonly successes: readonly (readonly [result: string, ageMs: number, count: number])[];
+  /** What other words say of what comes next, each with its place. */
   readonly others: readonly (readonly [at: number, next: AdvanceOutcome])[];
+  /** Of the words that cancel jobs, each with its place. */
   readonly cancels: readonly (readonly [at: number, ids: readonly JobId[]])[];
 }
 
-/** What a run does next. */
+/** Letters for what a run does next. */
 const NEXT = { running: "r", waiting: "w", succeeded: "s", other: "o" } as const;
 const NO_CHILDREN: readonly ChildJob[] = [];
 const NO_IDS: readonly JobId[] = [];
@@ -57,37 +47,39 @@ export function packAdvances(advances: readonly Advance[]): PackedAdvances {
     afterCounts: [] as number[],
     after: [] as JobId[],
   };
-  const nexts = new Nexts();
-  const children = new Children();
-  const cancelled: [number, readonly JobId[]][] = [];
-  for (const [at, { id, token, from, entries, ...more }] of advances.entries()) {
-    const { children: own = NO_CHILDREN, after = NO_IDS, cancels = NO_IDS, next } = more;
+  const nexts = new NextPacker();
+  const children = new ChildPacker();
+  const cancels: [number, readonly JobId[]][] = [];
+  for (const [at, advance] of advances.entries()) {
+    const { id, token, from, entries, after = NO_IDS, next } = advance;
+    const made = advance.children ?? NO_CHILDREN;
+    const cancelled = advance.cancels ?? NO_IDS;
     columns.ids.push(id);
     columns.tokens.push(token);
     columns.froms.push(from);
     columns.entryCounts.push(entries.length);
     for (const entry of entries) columns.entries.push(entry);
-    columns.childCounts.push(own.length);
-    for (const child of own) children.add(child);
+    columns.childCounts.push(made.length);
+    for (const child of made) children.add(child);
     columns.afterCounts.push(after.length);
     for (const job of after) columns.after.push(job);
-    if (cancels.length > 0) cancelled.push([at, cancels]);
+    if (cancelled.length > 0) cancels.push([at, cancelled]);
     nexts.add(at, next);
   }
   const weight = columns.entries.length + children.packed.ids.length;
-  return { weight, ...columns, children: children.packed, cancels: cancelled, ...nexts.packed };
+  return { weight, ...columns, children: children.packed, cancels, ...nexts.packed };
 }
 
-/** Gathers what runs do next. */
-class Nexts {
+/** Packs what runs do next, one word after the other. */
+class NextPacker {
   #letters = "";
-  readonly #results: [string, number, number][] = [];
+  readonly #successes: [string, number, number][] = [];
   readonly #others: [number, AdvanceOutcome][] = [];
 
   add(at: number, next: AdvanceOutcome): void {
     if (next.kind === "succeeded") {
       const { ageMs, count } = next.retention;
-      this.#results.push([next.result, ageMs, count]);
+      this.#successes.push([next.result, ageMs, count]);
       this.#letters += NEXT.succeeded;
     } else if (next.kind === "running" || next.kind === "waiting") this.#letters += NEXT[next.kind];
     else {
@@ -96,59 +88,19 @@ class Nexts {
     }
   }
 
-  get packed(): Pick<PackedAdvances, "nexts" | "results" | "others"> {
-    return { nexts: this.#letters, results: this.#results, others: this.#others };
+  get packed(): Pick<PackedAdvances, "nexts" | "successes" | "others"> {
+    return { nexts: this.#letters, successes: this.#successes, others: this.#others };
   }
 }
 
-const USUAL_OF_CHILD: ReadonlySet<string> = new Set(["id", "type", "queue", "input", "token"]);
-
-/** Gathers children. */
-class Children {
-  readonly packed = {
-    ids: [] as JobId[],
-    kinds: [] as [string, string][],
-    kindOf: [] as number[],
-    inputs: [] as string[],
-    tokens: [] as string[],
-    rests: [] as [number, Partial<ChildJob>][],
-  };
-  readonly #places = new Map<string, number>();
-  #last = 0;
-
-  add(child: ChildJob): void {
-    const { ids, inputs, tokens, kindOf, rests } = this.packed;
-    for (const key in child) {
-      if (USUAL_OF_CHILD.has(key)) continue;
-      const { id: _id, type: _type, queue: _queue, input: _input, token: _token, ...rest } = child;
-      rests.push([ids.length, rest]);
-      break;
-    }
-    ids.push(child.id);
-    inputs.push(child.input);
-    tokens.push(child.token ?? "");
-    kindOf.push(this.#kind(child));
-  }
-
-  #kind({ type, queue }: ChildJob): number {
-    const last = this.packed.kinds[this.#last];
-    if (last?.[0] === type && last[1] === queue) return this.#last;
-    const key = JSON.stringify([type, queue]);
-    const known = this.#places.get(key);
-    this.#last = known ?? this.packed.kinds.push([type, queue]) - 1;
-    if (known === undefined) this.#places.set(key, this.#last);
-    return this.#last;
-  }
-}
-
-/** What was empty, or not said, comes out as empty. */
+/** Lists that were left out come out as empty ones. */
 export function unpackAdvances(packed: PackedAdvances): readonly Advance[] {
   const { ids, tokens, froms, entryCounts, childCounts, afterCounts } = packed;
-  const entries = new Sequence(packed.entries);
-  const children = new Sequence(unpackChildren(packed.children));
-  const after = new Sequence(packed.after);
+  const entries = new Parts(packed.entries);
+  const children = new Parts(unpackChildren(packed.children));
+  const after = new Parts(packed.after);
   const cancels = new Map(packed.cancels);
-  const nextOf = unpackNexts(packed);
+  const nexts = unpackNexts(packed);
   return ids.map((id, at) => ({
     id,
     token: tokens[at] ?? "",
@@ -157,12 +109,12 @@ export function unpackAdvances(packed: PackedAdvances): readonly Advance[] {
     children: children.take(childCounts[at]),
     cancels: cancels.get(at) ?? NO_IDS,
     after: after.take(afterCounts[at]),
-    next: nextOf(at),
+    next: nexts[at] ?? WAITING,
   }));
 }
 
-/** Gives out parts of a list, one after another. */
-class Sequence<Item> {
+/** A column of lists: gives out one list after the other. */
+class Parts<Item> {
   readonly #items: readonly Item[];
   #at = 0;
 
@@ -177,47 +129,34 @@ class Sequence<Item> {
   }
 }
 
-function unpackChildren(packed: PackedChildren): readonly ChildJob[] {
-  const { ids, kinds, kindOf, inputs, tokens } = packed;
-  const rests = new Map(packed.rests);
-  return ids.map((id, at) => {
-    const [type, queue] = kinds[kindOf[at] ?? 0] ?? ["", ""];
-    const usual = { id, type, queue, input: inputs[at] ?? "null" };
-    const token = tokens[at] ?? "";
-    const child = token === "" ? usual : { ...usual, token };
-    const rest = rests.get(at);
-    return rest === undefined ? child : { ...child, ...rest };
-  });
-}
-
 const RUNNING: AdvanceOutcome = { kind: "running" };
 const WAITING: AdvanceOutcome = { kind: "waiting" };
 
-/** To be asked for one place after another. */
-function unpackNexts({ nexts, results, others }: PackedAdvances): (at: number) => AdvanceOutcome {
+function unpackNexts({ nexts, successes, others }: PackedAdvances): readonly AdvanceOutcome[] {
   const rare = new Map(others);
   let succeeded = 0;
-  return (at) => {
-    const letter = nexts[at];
+  return Array.from(nexts, (letter, at) => {
     if (letter === NEXT.running) return RUNNING;
     if (letter === NEXT.succeeded) {
-      const [result, ageMs, count] = results[succeeded] ?? ["null", 0, 0];
+      const [result, ageMs, count] = successes[succeeded] ?? ["null", 0, 0];
       succeeded += 1;
       return { kind: "succeeded", result, retention: { ageMs, count } };
     }
     return rare.get(at) ?? WAITING;
-  };
+  });
 }
 
 /** The answers to the words of runs. */
-export interface PackedAdvanced {
-  /** A letter each: see {@link ANSWER}. */
-  readonly answers: string;
-  /** A digit for each child of those that were accepted: 1, its run's owner shall run it. */
+export interface PackedAnswers {
+  /** A letter for each word: see {@link ANSWER}. */
+  readonly letters: string;
+  /** For each child of the words that were accepted, in their order: 1, it is claimed for its run's owner; 0, it is not. */
   readonly claimed: string;
+  /** Of the store; 0 where no word was accepted. */
   readonly nowMs: number;
 }
 
+/** Letters for how a word was answered. */
 const ANSWER = { accepted: "a", stale: "s", gone: "g", refused: "r" } as const;
 const WHY: ReadonlyMap<string, "stale" | "gone" | "refused"> = new Map([
   [ANSWER.stale, "stale"],
@@ -225,36 +164,37 @@ const WHY: ReadonlyMap<string, "stale" | "gone" | "refused"> = new Map([
   [ANSWER.refused, "refused"],
 ]);
 
-export function packAdvanced(
+export function packAnswers(
   replies: readonly AdvanceReply[],
   advances: readonly Advance[],
-): PackedAdvanced {
-  let [answers, digits, nowMs] = ["", "", 0];
+): PackedAnswers {
+  let [letters, digits, nowMs] = ["", "", 0];
   for (const [at, reply] of replies.entries()) {
     if (!reply.accepted) {
-      answers += ANSWER[reply.why];
+      letters += ANSWER[reply.why];
       continue;
     }
-    answers += ANSWER.accepted;
+    letters += ANSWER.accepted;
     ({ nowMs } = reply);
     const { claimed } = reply;
     let found = 0;
+    // Claimed are some of the children, in the same order.
     for (const { id } of advances[at]?.children ?? NO_CHILDREN) {
       const isClaimed = claimed[found] === id;
       if (isClaimed) found += 1;
       digits += isClaimed ? "1" : "0";
     }
   }
-  return { answers, claimed: digits, nowMs };
+  return { letters, claimed: digits, nowMs };
 }
 
-export function unpackAdvanced(
-  { answers, claimed: digits, nowMs }: PackedAdvanced,
+export function unpackAnswers(
+  { letters, claimed: digits, nowMs }: PackedAnswers,
   advances: readonly Advance[],
 ): readonly AdvanceReply[] {
   let next = 0;
-  return Array.from(answers, (answer, at): AdvanceReply => {
-    const why = WHY.get(answer);
+  return Array.from(letters, (letter, at): AdvanceReply => {
+    const why = WHY.get(letter);
     if (why !== undefined) return { accepted: false, why };
     const claimed: JobId[] = [];
     for (const { id } of advances[at]?.children ?? NO_CHILDREN) {

@@ -13,12 +13,12 @@ import type {
   Settlement,
 } from "../../core/store.ts";
 import {
-  type PackedAdvanced,
   type PackedAdvances,
-  packAdvanced,
+  type PackedAnswers,
   packAdvances,
-  unpackAdvanced,
+  packAnswers,
   unpackAdvances,
+  unpackAnswers,
 } from "./wire-runs.ts";
 
 /** A digit a job where all are new: the number of its state. Else the replies as they are. */
@@ -132,7 +132,7 @@ export interface PackedExchange {
   readonly claimed: PackedPlainClaims | readonly PackedClaim[];
   readonly startedAtMs: number;
   readonly lookAgainInMs: number | null;
-  readonly advanced?: PackedAdvanced;
+  readonly advanced?: PackedAnswers;
 }
 
 const STALE = "s";
@@ -153,7 +153,7 @@ export function packExchange(
     claimed: packPlainClaims(reply.claimed) ?? reply.claimed.map(packClaim),
     startedAtMs: reply.claimed[0]?.startedAtMs ?? 0,
     lookAgainInMs: reply.lookAgainInMs,
-    ...(reply.advanced === undefined ? {} : { advanced: packAdvanced(reply.advanced, advances) }),
+    ...(reply.advanced === undefined ? {} : { advanced: packAnswers(reply.advanced, advances) }),
   };
 }
 
@@ -226,7 +226,7 @@ export function unpackExchange(packed: PackedExchange, request: ExchangeRequest)
     lookAgainInMs: packed.lookAgainInMs,
     ...(advanced === undefined
       ? {}
-      : { advanced: unpackAdvanced(advanced, request.advances ?? []) }),
+      : { advanced: unpackAnswers(advanced, request.advances ?? []) }),
   };
 }
 
