@@ -163,6 +163,14 @@ const AHEAD = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE lane = ? AND state
 const AHEAD_IN_GROUP = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE grp = ? AND state = 1 AND company IS NULL
   AND (rank, id) < (?, unhex(?, '-')) LIMIT ${MAX_COUNTED})`;
 
+/** Groups of keys whose jobs are counted before a job without keys: those beyond are not. */
+const MAX_GROUPS = 2_000;
+/** Of a lane's jobs with keys: those that a limit holds are before nobody. */
+const AHEAD_IN_RING = `SELECT count(*) FROM (SELECT 1
+  FROM (SELECT no FROM key_groups WHERE lane = ? AND turn IS NOT NULL AND parked_at IS NULL LIMIT ${MAX_GROUPS}) g
+  CROSS JOIN jobs j ON j.grp = g.no AND j.state = 1 AND j.company IS NULL AND (j.rank, j.id) < (?, unhex(?, '-'))
+  LIMIT ${MAX_COUNTED})`;
+
 /** Keys take turns: only those of the same keys are before it for sure. */
 function aheadInGroup({ connection }: Context, { group, record }: StoredJob): number {
   return Number(connection.first(AHEAD_IN_GROUP, group, rankOf(record), record.id)?.[0] ?? 0);
@@ -175,9 +183,12 @@ export function places(context: Context, ids: readonly JobId[]): (JobPlace | nul
     if (job === null || job.record.state !== "ready") return null;
     if (job.group !== null) return { ahead: aheadInGroup(context, job), company: job.company };
     let ahead = 0;
-    for (const { no, queue } of context.lanes.all()) {
+    const rank = rankOf(job.record);
+    for (const { no, queue, isKeyed } of context.lanes.all()) {
       if (queue !== job.record.queue || ahead >= MAX_COUNTED) continue;
-      ahead += Number(context.connection.first(AHEAD, no, rankOf(job.record), id)?.[0] ?? 0);
+      for (const counting of isKeyed ? [AHEAD, AHEAD_IN_RING] : [AHEAD]) {
+        ahead += Number(context.connection.first(counting, no, rank, id)?.[0] ?? 0);
+      }
     }
     return { ahead: Math.min(ahead, MAX_COUNTED), company: job.company };
   });

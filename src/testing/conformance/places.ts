@@ -44,6 +44,23 @@ export const placesTopic: Topic = {
         assert.deepEqual(await ahead(), [undefined, 0, 0]);
       },
     ),
+    limited(
+      "of a job without keys count those with keys by rank, but for those that their limit holds",
+      [ofCustomer({ concurrency: 1 })],
+      async ({ store, enqueue, worker }) => {
+        const ids = await enqueue(of("a"), of("a"), of("b"), {}, of("b"));
+        const plain = ids[3] ?? "";
+        const ahead = async (): Promise<number | undefined> =>
+          (await store.places({ ids: [plain] }))[0]?.ahead;
+        assert.equal(await ahead(), 3);
+        const { claimOne } = await worker();
+        assert.equal((await claimOne()).id, ids[0]);
+        assert.equal(await ahead(), 1);
+        assert.equal((await claimOne()).id, ids[2]);
+        assert.equal(await ahead(), 0);
+        assert.equal((await claimOne()).id, plain);
+      },
+    ),
     {
       name: "are those of ready jobs only",
       needs: ["places"],

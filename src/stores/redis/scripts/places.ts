@@ -8,6 +8,8 @@ export const MAX_COUNTED_AHEAD = 100_000;
 const MAX_MARKS_READ = 5_000;
 /** Groups of keys whose jobs are counted: those beyond are not. */
 const MAX_GROUPS_READ = 2_000;
+/** Of the turn of a group. */
+const TURN_BYTES = 6;
 /** Marks in a row that are passed over to find a job to compare with. */
 const MAX_PASSED = 100;
 
@@ -15,7 +17,7 @@ const MAX_PASSED = 100;
  * keys: the room's. arguments, for each job: its rank (due less head start, ms), id, keys ('' where it has none).
  * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id; of a job with keys, how
  *   many of the same keys: keys take turns, so only those are before it for sure.
- * cost: 1 command a lane, 2 a group of keys; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
+ * cost: 1 command a lane, 3 a group of keys; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
 const AHEAD = `
@@ -58,14 +60,17 @@ local function marks_within(list, entries, left)
   end
   return marks + math.min(entries - read, math.max(0, left - marks))
 end
--- Jobs that wait under their keys, by rank as if there were no turns.
+-- Jobs that wait under their keys, by rank as if there were no turns. Those that a limit holds are before nobody: beside
+-- the turn of their group stands where it is parked.
 local function keyed_below(lane, due6, id)
   local from, count = '[' .. lane, 0
   for _ = 1, ${MAX_GROUPS_READ} do
     local member = call('ZRANGEBYLEX', KEYED, from, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1]
     if not member then break end
     local group = sub(member, 1, -24)
-    count = count + call('ZLEXCOUNT', KEYED, '[' .. group .. '\\0', '(' .. group .. '\\0' .. due6 .. id)
+    if #(call('HGET', GATES, 'r' .. group) or '') <= ${TURN_BYTES} then
+      count = count + call('ZLEXCOUNT', KEYED, '[' .. group .. '\\0', '(' .. group .. '\\0' .. due6 .. id)
+    end
     from = '(' .. group .. '\\1'
   end
   return count
