@@ -97,8 +97,8 @@ async function rowsOf({ namespace }: World, queue: string): Promise<readonly str
       (await server.client.type(key)) === "zset" ? server.client.zrange(key, "0", "-1") : [],
     ),
   );
-  // Beside what ends a run is the lease of its worker.
-  return rows.flat().filter((row) => row !== "" && !row.startsWith("l"));
+  // Beside what ends a run are the lease of its worker, and what that has not said to have heard.
+  return rows.flat().filter((row) => row !== "" && !/^[l\ufffd]/u.test(row));
 }
 
 test("runs of two queues say texts and their ends in one call a queue, and nothing is left of them", async () => {
@@ -289,4 +289,71 @@ test("words whose reply is lost are answered as if it was not, and kept once", a
     expect((await recordOfRun(world.store, first.id)).entries).toEqual(['"0"']);
     expect(await isGone(world, second.id)).toBe(true);
   }, `redis://127.0.0.1:${proxy.port}`);
+});
+
+function end(run: ClaimedJob | undefined, from: number): Word {
+  return { run: run as ClaimedJob, from, next: DONE };
+}
+
+/** Commands so far that removed rows of runs. */
+async function removals(): Promise<number> {
+  const stats = await server.client.info("commandstats");
+  return Number(/zremrangebylex:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+}
+
+test("runs that end together take nothing of the runs between them", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    await world.store.enqueue({
+      jobs: Array.from({ length: 6 }, () => world.job({ type: "flow" })),
+    });
+    const runs = await owner.claim({ offers: [offerOf("flow")] });
+    expect(runs).toHaveLength(6);
+    await say(
+      world,
+      owner,
+      runs.map((run, index) => ({ run, from: 0, entries: index % 2 === 0 ? ['"a"', '"b"'] : [] })),
+    );
+    const [first, , third, , fifth, sixth] = runs as readonly ClaimedJob[] & { length: 6 };
+    const signal = { run: fifth?.id ?? "", id: world.job({ type: "flow" }).id };
+    await world.store.signal({ signals: [{ ...signal, name: "go", payload: "1" }] });
+    // Not the second, nor the fourth; the fifth and the sixth follow each other, and one was told something.
+    await say(world, owner, [end(first, 2), end(third, 2)]);
+    await say(world, owner, [end(fifth, 2), end(sixth, 0)]);
+    for (const run of [runs[1], runs[3]]) {
+      await say(world, owner, [{ run: run as ClaimedJob, from: 0 }]);
+      expect((await recordOfRun(world.store, run?.id ?? "")).entries).toEqual(['"0"']);
+    }
+    await say(world, owner, [end(runs[1], 1), end(runs[3], 1)]);
+    expect(await rowsOf(world, "flow")).toEqual([]);
+  });
+});
+
+test("runs that follow each other end in one command, and those that do not in one each", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    await world.store.enqueue({
+      jobs: Array.from({ length: 8 }, () => world.job({ type: "flow" })),
+    });
+    const runs = await owner.claim({ offers: [offerOf("flow")] });
+    await say(
+      world,
+      owner,
+      runs.map((run) => ({ run, from: 0 })),
+    );
+    const before = await removals();
+    await say(
+      world,
+      owner,
+      runs.slice(0, 4).map((run) => end(run, 1)),
+    );
+    expect((await removals()) - before).toBe(1);
+    await say(
+      world,
+      owner,
+      [7, 5, 4, 6].map((index) => end(runs[index], 1)),
+    );
+    expect((await removals()) - before).toBe(5);
+    expect(await rowsOf(world, "flow")).toEqual([]);
+  });
 });

@@ -1,5 +1,6 @@
 // Words of workflow runs that say nothing but how far the runs are: most of those of runs whose steps are local.
-import { type Advance, type AdvanceOutcome } from "../../core/run.ts";
+import type { JobId } from "../../core/ids.ts";
+import type { Advance, AdvanceOutcome } from "../../core/run.ts";
 import type { ExchangeRequest } from "../../core/store.ts";
 import type { Held } from "./claims.ts";
 import { callOnce } from "./context.ts";
@@ -121,7 +122,7 @@ export async function sayPlainWords(
         args.text(speech.claim);
         const hasLast = words.some(({ advance }) => isLastWord(advance));
         args.text(hasLast ? "1" : "0");
-        args.filled(words.length * PLAIN_HEAD_BYTES, (into, at) => writeHeads(into, at, speech));
+        args.filled(headsLength(speech), (into, at) => writeHeads(into, at, speech));
         for (const { advance } of words) {
           if (isLastWord(advance)) continue;
           const { id, from, entries } = advance;
@@ -145,19 +146,42 @@ export const SAID_OTHERWISE = "c";
 const RUNNING = "r".charCodeAt(0);
 const WAITING = "w".charCodeAt(0);
 const REMOVED = "d".charCodeAt(0);
+const REMOVED_NEXT = "D".charCodeAt(0);
 
-function writeHeads(into: Buffer, start: number, { claim, words }: PlainSpeech): void {
-  let at = start;
-  for (const { advance, held } of words) {
+/** Characters of a token before its number. */
+function startOf({ claim, words }: PlainSpeech): number {
+  return claim.length - (words[0]?.held.worker.length ?? 0) - 1;
+}
+
+function headsLength(speech: PlainSpeech): number {
+  const start = startOf(speech);
+  let length = 0;
+  for (const { advance } of speech.words) length += PLAIN_HEAD_BYTES + advance.token.length - start;
+  return length;
+}
+
+function writeHeads(into: Buffer, first: number, speech: PlainSpeech): void {
+  const start = startOf(speech);
+  let at = first;
+  let lastNumber = -1;
+  let lastId: JobId = "";
+  for (const { advance } of speech.words) {
     const { id, from, entries, next, token } = advance;
-    const isLast = isLastWord(advance);
+    const digits = token.slice(start);
     writeId(id, into, at);
-    // Of the claim the worker and the zero byte are no part of the token.
-    const number = Number(token.slice(claim.length - held.worker.length - 1));
-    into.writeUIntBE(number, at + 16, 6);
-    into.writeUInt32BE(from, at + 22);
-    into.writeUInt16BE(isLast ? 0 : entries.length, at + 26);
-    into[at + 28] = isLast ? REMOVED : next.kind === "waiting" ? WAITING : RUNNING;
-    at += PLAIN_HEAD_BYTES;
+    into.writeUInt32BE(from, at + 16);
+    if (isLastWord(advance)) {
+      const number = Number(digits);
+      into.writeUInt16BE(0, at + 20);
+      into[at + 22] = number === lastNumber + 1 && id > lastId ? REMOVED_NEXT : REMOVED;
+      lastNumber = number;
+      lastId = id;
+    } else {
+      into.writeUInt16BE(entries.length, at + 20);
+      into[at + 22] = next.kind === "waiting" ? WAITING : RUNNING;
+    }
+    into[at + 23] = digits.length;
+    into.latin1Write(digits, at + PLAIN_HEAD_BYTES);
+    at += PLAIN_HEAD_BYTES + digits.length;
   }
 }

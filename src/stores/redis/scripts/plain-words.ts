@@ -2,15 +2,16 @@
 // kept.
 import { PRELUDE, RECORDS, type Script, WRITING, script } from "./script.ts";
 
-/** Bytes of a word's head: run (16), number of its token (6), texts that the record had (4), texts (2), kind. */
-export const PLAIN_HEAD_BYTES = 29;
+/** Bytes of a word's head: run (16), texts that the record had (4), texts (2), kind, digits of its token's number; these. */
+export const PLAIN_HEAD_BYTES = 24;
 
 /*
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, what all claims begin with (worker, zero byte, token up to its
  *   number), 1 if there are last words, heads of the words in one text (of each run one word), then the texts of them
- *   all, as rows of the records (runs.ts). A kind is r, w (the run goes on running, or waiting) or d (its last word, of
- *   a run that no other made, and nothing is kept of it: it has no texts).
+ *   all, as rows of the records (runs.ts). A kind is r, w (the run goes on running, or waiting), d (its last word, of
+ *   a run that no other made, and nothing is kept of it: it has no texts) or D (the same, of a run that was claimed right
+ *   after that of the last d or D, and has a higher id).
  * reply: [server time, 1 if somebody follows, letters: a accepted, k kept before, s stale, g gone, c to be said by speak
  *   (runs.ts); 1 if the room has limits]
  *   [-1, 1 if somebody follows, "", 1 if the room has limits]: whoever follows, or waits at a gate, is to be told what
@@ -29,14 +30,15 @@ if meta[3] then return { parse('>I6', meta[3]), followed, say_again(nonce, meta[
 if followed == 1 or (limited == 1 and ARGV[4] == '1') then return { -1, followed, '', limited } end
 open_room(meta[1])
 local heads, at = ARGV[5], 1
-local count = #heads / ${PLAIN_HEAD_BYTES}
+local count, size = 0, #heads
 local ids, numbers, froms, texts, kinds = {}, {}, {}, {}, {}
-for k = 1, count do
-  ids[k], numbers[k], froms[k], texts[k], kinds[k], at = parse('>c16I6I4I2B', heads, at)
+while at < size do
+  count = count + 1
+  ids[count], froms[count], texts[count], kinds[count], numbers[count], at = parse('>c16I4I2BBc0', heads, at)
 end
 local runs = call('HMGET', RUNNING, unpack(ids))
 -- What is kept of their kin, where anything is.
-local kins, fields_of, words_of = {}, {}, {}
+local kins, kin_fields, fields_of, words_of = {}, {}, {}, {}
 for k = 1, count do
   local run = runs[k]
   if run and byte(run, 1) >= KIN then
@@ -46,8 +48,8 @@ for k = 1, count do
       fields = {}
       fields_of[burst], words_of[burst] = fields, {}
     end
-    local n = #fields + 1
-    fields[n], words_of[burst][n] = ids[k] .. 'k', k
+    local n, field = #fields + 1, ids[k] .. 'k'
+    fields[n], words_of[burst][n], kin_fields[k] = field, k, field
   end
 end
 for burst, fields in pairs(fields_of) do
@@ -57,6 +59,17 @@ end
 local rows, row_count, entries, entry_count, ended, ended_count = {}, 0, {}, 0, {}, 0
 local waiting, waiting_no_more, drop_of, write_of, heavy = {}, {}, {}, {}, {}
 local claim_end = 9 + #claim
+-- Rows of runs that end, each claimed right after the one before: one command removes them where nothing else is among
+-- them, which their number tells.
+local spoken, spoken_count, spoken_texts = {}, 0, 0
+local function remove_rows()
+  if spoken_count == 0 then return end
+  local low, high = '[' .. spoken[1] .. 'e', '(' .. spoken[spoken_count] .. 'g'
+  if spoken_count > 1 and call('ZLEXCOUNT', RUNS, low, high) ~= spoken_texts then
+    for n = 1, spoken_count do call('ZREMRANGEBYLEX', RUNS, '[' .. spoken[n] .. 'e', '(' .. spoken[n] .. 'g') end
+  else call('ZREMRANGEBYLEX', RUNS, low, high) end
+  spoken, spoken_count, spoken_texts = {}, 0, 0
+end
 local function in_shard(lists, id)
   local burst = floor(byte(id, 6) / 32)
   local list = lists[burst]
@@ -95,11 +108,12 @@ local function go_on(k, id, run, flags, kin, first)
     new = new - EXPIRES
   end
   if new ~= flags then
-    entries[entry_count + 1], entries[entry_count + 2] = id, string.char(new) .. sub(run, 2)
+    -- In one go, of pieces that are short or there: a text is hashed byte by byte.
+    entries[entry_count + 1], entries[entry_count + 2] = id, string.char(new) .. sub(run, 2, 9) .. claim .. numbers[k]
     entry_count = entry_count + 2
   end
   local list, n = in_shard(write_of, id)
-  list[n + 1], list[n + 2] = id .. 'k', kin_of(kin, kept + more, state)
+  list[n + 1], list[n + 2] = kin_fields[k] or id .. 'k', kin_of(kin, kept + more, state)
   return 'a'
 end
 local function end_run(k, id, flags, kin)
@@ -116,22 +130,27 @@ local function end_run(k, id, flags, kin)
   local list, n = in_shard(drop_of, id)
   list[n + 1] = id
   if kin then
-    list[n + 2] = id .. 'k'
+    list[n + 2] = kin_fields[k]
     if before == 119 then wait_no_more(id) end
     -- One that neither spoke nor was told anything has no rows.
-    if before ~= 45 then call('ZREMRANGEBYLEX', RUNS, '[' .. id .. 'e', '(' .. id .. 'g') end
+    if before ~= 45 then
+      if kinds[k] == 100 then remove_rows() end
+      spoken_count, spoken_texts = spoken_count + 1, spoken_texts + kept
+      spoken[spoken_count] = id
+    end
   end
   return 'a'
 end
 local letters, first = {}, 6
 for k = 1, count do
   local id, run = ids[k], runs[k]
-  if not run or sub(run, 10, claim_end) ~= claim or tonumber(sub(run, claim_end + 1)) ~= numbers[k] then
+  if not run or find(run, claim, 10, true) ~= 10 or sub(run, claim_end + 1) ~= numbers[k] then
     letters[k] = (run or call('HEXISTS', shard_of(id), id) == 1) and 's' or 'g'
-  elseif kinds[k] == 100 then letters[k] = end_run(k, id, byte(run, 1), kins[k])
+  elseif kinds[k] == 100 or kinds[k] == 68 then letters[k] = end_run(k, id, byte(run, 1), kins[k])
   else letters[k] = go_on(k, id, run, byte(run, 1), kins[k], first) end
   first = first + texts[k]
 end
+remove_rows()
 in_parts('ZADD', RUNS, rows)
 in_parts('HSET', RUNNING, entries)
 for burst, fields in pairs(write_of) do in_parts('HSET', shard_of(fields[1]), fields) end
