@@ -7,7 +7,7 @@ import { allScripts } from "../../servers/scripts.ts";
 import { until } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { MortalCluster } from "./cluster.ts";
-import { flowTypes, useFlows } from "./flows.ts";
+import { flowTypes, useFlows, useLocal } from "./flows.ts";
 
 const QUEUES = 100;
 /** Queues beside them for what plain jobs need no script for. */
@@ -18,10 +18,17 @@ const LOOK_MS = 250;
 
 /**
  * What only the death of a process between two calls, or of a worker, brings about: how many jobs the worker had; runs
- * that were left behind, and which of their steps' ends they were told; what a move did not deliver. The suites bring
+ * that were left behind, which of their steps were made, and of which ends they were told; what a move did not deliver. The suites bring
  * those about on a Cluster.
  */
-const OF_DEATHS: ReadonlySet<string> = new Set(["first", "take", "told", "undelivered"]);
+const OF_DEATHS: ReadonlySet<string> = new Set([
+  "first",
+  "kept",
+  "needed",
+  "take",
+  "told",
+  "undelivered",
+]);
 /** Sweeps look at one place of keys after the other, and owners of runs at times for messages that were lost. */
 const BY_AND_BY: ReadonlySet<string> = new Set(["unique-forget", "unheard"]);
 /** What a Cluster never runs: several rooms' parts in one call. */
@@ -43,8 +50,11 @@ export const scenario: Scenario = {
         worker: { concurrency: 50, sweepInterval: "200ms" },
       }),
     );
-    const following = chaos.use(await mill.subscribe({}, () => {}));
     await mill.start();
+    for (const each of flows) {
+      await until(chaos, "the end of runs that nobody follows", await useLocal(mill, each));
+    }
+    const following = chaos.use(await mill.subscribe({}, () => {}));
     for (let round = 0; round < rounds; round += 1) {
       const using = flows.map(async (each) => useFlows(mill, each, round));
       await Promise.all([useEverything(mill, types, round), ...using]);

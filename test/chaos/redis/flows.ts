@@ -40,12 +40,35 @@ export function flowTypes(number: number) {
   const flow = defineWorkflow({
     name: `flow-${number}`,
     input,
+    // The scripts of steps that are jobs are to run too.
+    quickSteps: false,
     run: async ({ step: steps, input: given }) => {
       const made = await steps.job(step, given);
       return [made, await steps.waitForSignal("go")];
     },
   });
-  return { limited, unique, step, slow, flow };
+  const local = defineWorkflow({
+    name: `local-${number}`,
+    input,
+    retention: { succeeded: "remove" },
+    run: async ({ step: steps }) => [
+      await steps.run("one", () => 1),
+      await steps.run("two", () => 2),
+    ],
+  });
+  return { limited, unique, step, slow, flow, local };
+}
+
+/** Runs of functions alone, which say least while nobody follows: gives whether they have ended. */
+export async function useLocal(
+  mill: Millrace,
+  { local }: FlowTypes,
+): Promise<() => Promise<boolean>> {
+  const receipts = await mill.enqueueMany(local, [{ key: "a" }, { key: "b" }]);
+  return async () => {
+    const jobs = await Promise.all(receipts.map(({ id }) => mill.job(id)));
+    return jobs.every((job) => job === null);
+  };
 }
 
 async function refusedBy(enqueueing: Promise<unknown>): Promise<void> {
