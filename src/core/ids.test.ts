@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createIdMaker, idTimeMs, isJobId, queueHash } from "./ids.ts";
+import { createIdMaker, createStepIds, idTimeMs, isJobId, queueHash } from "./ids.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -105,5 +105,29 @@ describe("isJobId", () => {
     ]) {
       expect(isJobId(text)).toBe(false);
     }
+  });
+
+  test("of a run's steps are made of its own, and go up with their numbers", () => {
+    const run = makerAt(() => NOW_MS)("runs");
+    const of = createStepIds(run, 0);
+    const ids = Array.from({ length: 10_000 }, (_, step) => of(step + 1, "type", "steps"));
+    expect(ids.toSorted()).toEqual(ids);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const id of ids) expect(id).toMatch(UUID_V7);
+    expect(ids[0]?.slice(-4)).toBe(queueHash("steps").toString(16).padStart(4, "0"));
+    expect(createStepIds(run, 0)(7, "type", "steps")).toBe(ids[6]);
+  });
+
+  test("of a run's steps are others in another life, of another type, and of another run", () => {
+    const make = makerAt(() => NOW_MS);
+    const [run, other] = [make("runs"), make("runs")];
+    const ids = [
+      createStepIds(run, 0)(1, "type", "runs"),
+      createStepIds(run, 1)(1, "type", "runs"),
+      createStepIds(run, 0)(1, "other", "runs"),
+      createStepIds(other, 0)(1, "type", "runs"),
+      other,
+    ];
+    expect(new Set(ids).size).toBe(ids.length);
   });
 });

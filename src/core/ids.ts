@@ -15,11 +15,17 @@ export function isJobId(text: string): text is JobId {
  * hash, so that a store cut into many places finds a job by its id alone.
  */
 export function queueHash(queue: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < queue.length; index += 1) {
-    hash = Math.imul(hash ^ queue.charCodeAt(index), 0x01000193);
-  }
+  const hash = fnv1a(queue);
   return ((hash >>> 16) ^ hash) & 0xffff;
+}
+
+/** FNV-1a over the UTF-16 units of a text. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash;
 }
 
 /** What ids are made of. */
@@ -90,6 +96,28 @@ function hashText(queue: string, hashes: Map<string, string>): string {
     hashes.set(queue, text);
   }
   return text;
+}
+
+/**
+ * Makes the maker of the ids of a run's steps: the same for the same step whoever asks, so that a step which is tried
+ * again after its process died is known by its id. They go up with the number of the step, from the time of the run's id
+ * (past each 4,096 steps by a millisecond). `life`: how often the run began anew; its steps then are others.
+ */
+export function createStepIds(
+  run: JobId,
+  life: number,
+): (step: number, type: string, queue: string) => JobId {
+  const runMs = idTimeMs(run);
+  const hashes = new Map<string, string>();
+  // What made the run's id unique, under another 32 bits: else a step could have the id of a job of the same millisecond.
+  const middle = run.slice(18, 24);
+  const own = fnv1a(`${run}:${life}`);
+  return (step, type, queue) => {
+    const time = (runMs + (step >>> 12)).toString(16).padStart(12, "0");
+    const count = (step & 0xfff).toString(16).padStart(3, "0");
+    const rest = ((own ^ fnv1a(type)) >>> 0).toString(16).padStart(8, "0");
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${count}${middle}${rest}${hashText(queue, hashes)}`;
+  };
 }
 
 /** The id that a job gets which moves to another queue: the same but for the queue's hash, so it is moved once. */
