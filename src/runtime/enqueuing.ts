@@ -114,10 +114,9 @@ function createSteps(
   };
   const makeIn =
     (place: LargeValues): Steps["makeJob"] =>
-    (typeOrName, input, options) => {
+    (typeOrName, input, options, ownId = makeId) => {
       const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-      const make = (): NewJob | Promise<NewJob> =>
-        createNewJob(type, input, options, makeId, place);
+      const make = (): NewJob | Promise<NewJob> => createNewJob(type, input, options, ownId, place);
       return registry.find(type.name) === type ? make() : know(type).then(make);
     };
   const makeJob = makeIn(values);

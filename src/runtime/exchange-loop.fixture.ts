@@ -16,6 +16,7 @@ import { ExchangeLoop } from "./exchange-loop.ts";
 import { HeldRuns, type HeldRunsParts } from "./held-runs.ts";
 import { silentLogger } from "./logger.ts";
 import type { RunOwner } from "./runs.ts";
+import { noQuickSteps } from "./quick-steps.fixture.ts";
 import { Slots } from "./slots.ts";
 
 export const SLOTS = 32;
@@ -85,6 +86,7 @@ function holdRuns(parts: Pick<HeldRunsParts, "workerId" | "wake">, owners: RunOw
       },
     },
     logger: silentLogger,
+    quick: noQuickSteps(),
     reporter: { log: () => {}, progress: () => {}, take: () => ({}) },
     giveBack: () => {},
     onEnded: () => {},
@@ -129,6 +131,7 @@ export async function openLoop(setting: Setting): Promise<Bench> {
     pollIntervalMs: 60_000,
     slots,
     runs,
+    quick: noQuickSteps(),
     workerId,
     isAttached: () => true,
     // Time goes by with each look, as slowly as it does where jobs end fast.
@@ -138,6 +141,7 @@ export async function openLoop(setting: Setting): Promise<Bench> {
       seen.running.push(...claimed);
       seen.begun.push(...claimed);
     },
+    cancel: () => {},
     onSettled: (_, reply) => seen.answers.push(reply.accepted ? reply.state : reply.why),
     onProgress: () => {},
   });

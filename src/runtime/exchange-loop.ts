@@ -13,7 +13,7 @@ import {
   countSteps,
   toRequest,
 } from "./exchange-parts.ts";
-import { HELD_BACK_LOOK_MS } from "./held-runs.ts";
+import { HELD_BACK_LOOK_MS, type Sent } from "./held-runs.ts";
 import { ReservedSlots } from "./reserved-slots.ts";
 import { Signal } from "./signal.ts";
 import { Slack } from "./slack.ts";
@@ -67,7 +67,7 @@ export class ExchangeLoop {
 
   constructor(parts: ExchangeLoopParts) {
     this.#parts = parts;
-    this.#reserved = new ReservedSlots(parts.slots, this.#tokens, () => {
+    this.#reserved = new ReservedSlots(parts.slots, this.#tokens, parts.quick, () => {
       this.#mayHaveWork = true;
     });
   }
@@ -85,7 +85,7 @@ export class ExchangeLoop {
    * Jobs that may begin: a slot is free, and the store has answered for whatever had it. What a silent part of the store
    * does not answer for keeps no slot from the jobs of other parts.
    */
-  get #room(): number {
+  get room(): number {
     return Math.max(0, this.#unclaimed);
   }
 
@@ -283,7 +283,7 @@ export class ExchangeLoop {
   /** Begins what is held, as far as there is room, and claims ahead what comes after it. */
   #beginHeld(): void {
     const nowMs = this.#parts.monotonicMs();
-    const room = this.#room;
+    const room = this.room;
     // First the store gets to work, then the handlers.
     this.#claimAhead(Math.min(room, this.#ahead.size), nowMs);
     const jobs = this.#ahead.take(room);
@@ -364,7 +364,7 @@ export class ExchangeLoop {
     }
     this.#ahead.noteEnded(batch.length, this.#parts.monotonicMs());
     const handedOver = this.#reserved.unreserve(words, reply.advanced ?? []);
-    if (handedOver.length > 0) this.#parts.begin(handedOver);
+    if (handedOver.length > 0) this.#beginOf(words, handedOver);
     for (const [index, word] of words.entries()) {
       this.#parts.runs.answered(word, reply.advanced?.[index] ?? { accepted: false, why: "stale" });
     }
@@ -375,6 +375,12 @@ export class ExchangeLoop {
     // What was claimed under a lease that was lost meanwhile is void.
     this.#receive(worker === this.#parts.workerId() ? reply.claimed : []);
     this.#parts.onProgress();
+  }
+
+  /** Begins children that were handed over. One that the same word cancels was told so before it was here. */
+  #beginOf(words: readonly Sent[], handedOver: readonly ClaimedJob[]): void {
+    this.#parts.begin(handedOver);
+    for (const { advance } of words) advance.cancels?.forEach((id) => this.#parts.cancel(id));
   }
 
   #planNextLook(claim: ClaimRequest, reply: ExchangeReply): void {

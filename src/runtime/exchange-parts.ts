@@ -7,7 +7,9 @@ import type {
   Settlement,
   Store,
 } from "../core/store.ts";
+import type { JobId } from "../core/ids.ts";
 import type { HeldRuns, Sent } from "./held-runs.ts";
+import type { QuickSteps } from "./quick-steps.ts";
 import type { Slots } from "./slots.ts";
 
 /** A try that ended, until the store has its word. */
@@ -28,6 +30,7 @@ export interface ExchangeLoopParts {
   readonly pollIntervalMs: number;
   readonly slots: Slots;
   readonly runs: HeldRuns;
+  readonly quick: QuickSteps;
   /** The worker as the store knows it at present: another name after each lost lease. */
   readonly workerId: () => string;
   readonly isAttached: () => boolean;
@@ -35,6 +38,8 @@ export interface ExchangeLoopParts {
   readonly monotonicMs: () => number;
   /** Begins claimed jobs. */
   readonly begin: (claimed: readonly ClaimedJob[]) => void;
+  /** A run does not wait for a job any more, which may run here. */
+  readonly cancel: (id: JobId) => void;
   /** The store answered a settlement. */
   readonly onSettled: (ended: Ended, reply: SettleReply) => void;
   /** Something that somebody may wait for is over. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { defineJob } from "../core/define-job.ts";
 import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
 import { HeldRuns } from "./held-runs.ts";
+import { noQuickSteps } from "./quick-steps.fixture.ts";
 import { silentLogger } from "./logger.ts";
 
 const RUN = "01a203b9-6963-7004-b22e-579769efcbb8";
@@ -56,6 +57,7 @@ beforeEach(() => {
       },
     },
     logger: silentLogger,
+    quick: noQuickSteps(),
     reporter: { log: () => {}, progress: () => {}, take: () => ({}) },
     workerId: () => "worker",
     wake: () => {},

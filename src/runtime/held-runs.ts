@@ -2,7 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
-import { type JsonText, type LogLevel, isTerminal } from "../core/job.ts";
+import { isTerminal } from "../core/job.ts";
 import { SlidingMap } from "../core/sliding-map.ts";
 import type { Advance, AdvanceOutcome, AdvanceReply, ChildJob, RunNews } from "../core/run.ts";
 import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
@@ -11,7 +11,9 @@ import { EarlyNews } from "./early-news.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import type { Reporter } from "./reporter.ts";
-import type { HeldRun, RunDriver, RunOwner, RunWord } from "./runs.ts";
+import type { QuickEnded } from "./quick-steps.ts";
+import { Owner, type OwnerParts } from "./run-owner.ts";
+import type { HeldRun, RunDriver, RunWord } from "./runs.ts";
 
 /** Most runs in one worker's memory. Beyond it those that only wait are put out of memory, so that others are claimed. */
 const MAX_HELD_RUNS = 1_000;
@@ -33,11 +35,10 @@ const RUNS_A_SLOT = 2;
 export const HELD_BACK_LOOK_MS: number = LEAST_IDLE_MS;
 
 /** What the runs need of their worker. */
-export interface HeldRunsParts {
+export interface HeldRunsParts extends OwnerParts {
   readonly driver: RunDriver | undefined;
   readonly logger: Logger;
   readonly reporter: Pick<Reporter, "log" | "progress" | "take">;
-  readonly workerId: () => string;
   /** There is something to say. */
   readonly wake: () => void;
   /** A run ended, and the store took its word. */
@@ -64,48 +65,25 @@ class Entry {
   }
 }
 
-/** What a run has of its worker. */
-class Owner implements RunOwner {
-  /** Children that ended here, until the store has confirmed it. */
-  readonly ended: Set<JobId> = new Set();
-  readonly say: RunOwner["say"];
-  readonly #claimed: ClaimedJob;
-  readonly #parts: HeldRunsParts;
-
-  constructor(claimed: ClaimedJob, parts: HeldRunsParts, say: RunOwner["say"]) {
-    this.#claimed = claimed;
-    this.#parts = parts;
-    this.say = say;
-  }
-
-  get unconfirmed(): number {
-    return this.ended.size;
-  }
-
-  get worker(): string {
-    return this.#parts.workerId();
-  }
-
-  log(level: LogLevel, message: string): void {
-    this.#parts.reporter.log(this.#claimed.id, this.#claimed.token, level, message);
-  }
-
-  progress(progress: JsonText): void {
-    this.#parts.reporter.progress(this.#claimed.id, this.#claimed.token, progress);
-  }
-}
-
 /** A word on its way. */
 export class Said {
   readonly entry: Entry;
   readonly word: RunWord;
   readonly resolve: (reply: AdvanceReply) => void;
+  /** Quick steps that it tells the ends of. */
+  readonly quick: readonly QuickEnded[];
   /** Children that had ended here when it was said, and of which the store had not heard: it may stand on them. */
   readonly #after: readonly JobId[];
 
-  constructor(entry: Entry, word: RunWord, resolve: (reply: AdvanceReply) => void) {
+  constructor(
+    entry: Entry,
+    word: RunWord,
+    quick: readonly QuickEnded[],
+    resolve: (reply: AdvanceReply) => void,
+  ) {
     this.entry = entry;
     this.word = word;
+    this.quick = quick;
     this.resolve = resolve;
     this.#after = [...entry.owner.ended];
   }
@@ -173,7 +151,7 @@ export class HeldRuns {
         resolve({ accepted: false, why: "stale" });
         return;
       }
-      this.#words.push(new Said(entry, word, resolve));
+      this.#words.push(new Said(entry, word, this.#parts.quick.takeEnded(id), resolve));
       this.#parts.wake();
     });
   }
@@ -267,13 +245,15 @@ export class HeldRuns {
     this.#words = [...taken.map(({ said }) => said), ...this.#words];
     for (const { advance } of taken) {
       for (const child of advance.children ?? []) {
-        if (child.token !== undefined) this.#parts.giveBack(claimOf(child, advance.id, 0));
+        if (child.token === undefined || child.isBegun === true) continue;
+        this.#parts.giveBack(claimOf(child, advance.id, 0));
       }
     }
   }
 
   /** The store's answer to one word. */
-  answered({ said: { entry, word, resolve } }: Sent, reply: AdvanceReply): void {
+  answered({ said: { entry, word, quick, resolve } }: Sent, reply: AdvanceReply): void {
+    this.#parts.quick.recorded(quick, reply.accepted);
     const isLast = word.next.kind !== "running" && word.next.kind !== "waiting";
     if (!reply.accepted && reply.why !== "refused") {
       // Refused again where the claim is void; where it stands, nobody else would ever take the run.
@@ -329,7 +309,7 @@ export class HeldRuns {
 
   /** Every claim is void. */
   abandonAll(): void {
-    for (const said of this.#words.splice(0)) said.resolve({ accepted: false, why: "stale" });
+    for (const said of this.#words.splice(0)) this.#refuse(said, "stale");
     for (const entry of this.#runs.values()) this.#forget(entry);
   }
 
@@ -341,16 +321,22 @@ export class HeldRuns {
 
   #giveBack(entry: Entry): void {
     for (const said of this.#words.filter((each) => each.entry === entry)) {
-      said.resolve({ accepted: false, why: "refused" });
+      this.#refuse(said, "refused");
     }
     this.#words = this.#words.filter((each) => each.entry !== entry);
     entry.held.leave("now");
+  }
+
+  #refuse({ quick, resolve }: Said, why: "stale" | "refused"): void {
+    this.#parts.quick.recorded(quick, false);
+    resolve({ accepted: false, why });
   }
 
   #forget(entry: Entry): void {
     if (this.#runs.get(entry.claimed.id) !== entry) return;
     this.#runs.delete(entry.claimed.id);
     entry.held.abandon();
+    this.#parts.quick.leave(entry.claimed.id);
     this.#parts.onLeft(entry.type.name);
   }
 }
@@ -362,7 +348,7 @@ const PARKED_LINE = ["info", "run put out of memory"] as const;
 function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Reserve): Advance {
   const { id, token } = entry.claimed;
   const children = word.children?.map((child) => {
-    const own = reserve(child);
+    const own = child.isBegun === true ? null : reserve(child);
     return own === null ? child : { ...child, token: own };
   });
   return {

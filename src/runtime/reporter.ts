@@ -22,6 +22,8 @@ export interface LastWords {
 export interface ReporterOptions {
   readonly store: Pick<Store, "report">;
   readonly now: () => number;
+  /** Whether the store knows the job: what is told of others waits. */
+  readonly mayTell?: (id: JobId) => boolean;
   /** The store said that this claim was superseded. */
   readonly onStale: (id: JobId, token: string) => void;
 }
@@ -79,9 +81,9 @@ export class Reporter {
   async #flush(): Promise<void> {
     this.#timer = undefined;
     if (this.#isWriting || this.#pending.size === 0) return;
+    const batch = this.#takeKnown();
+    if (batch.size === 0) return this.#schedule();
     this.#isWriting = true;
-    const batch = this.#pending;
-    this.#pending = new Map();
     const reports: JobReport[] = [...batch].map(([id, entry]) => ({
       id,
       token: entry.token,
@@ -98,6 +100,19 @@ export class Reporter {
       this.#isWriting = false;
       if (this.#pending.size > 0) this.#schedule();
     }
+  }
+
+  #takeKnown(): ReadonlyMap<JobId, Pending> {
+    const known = this.#pending;
+    this.#pending = new Map();
+    const { mayTell } = this.#options;
+    if (mayTell === undefined) return known;
+    for (const [id, entry] of known) {
+      if (mayTell(id)) continue;
+      known.delete(id);
+      this.#pending.set(id, entry);
+    }
+    return known;
   }
 }
 

@@ -4,19 +4,22 @@ import type { ClaimedJob } from "../core/store.ts";
 import { claimOf } from "./children.ts";
 import type { ClaimTokens } from "./claim-tokens.ts";
 import type { Sent } from "./held-runs.ts";
+import type { QuickSteps } from "./quick-steps.ts";
 import type { Slots } from "./slots.ts";
 
 /** The reserved slots of one worker. */
 export class ReservedSlots {
   readonly #slots: Slots;
   readonly #tokens: ClaimTokens;
+  readonly #quick: QuickSteps;
   readonly #onLeft: () => void;
   #reservable = 0;
 
   /** `onLeft`: a child that a slot was reserved for was not handed over. */
-  constructor(slots: Slots, tokens: ClaimTokens, onLeft: () => void) {
+  constructor(slots: Slots, tokens: ClaimTokens, quick: QuickSteps, onLeft: () => void) {
     this.#slots = slots;
     this.#tokens = tokens;
+    this.#quick = quick;
     this.#onLeft = onLeft;
   }
 
@@ -29,7 +32,10 @@ export class ReservedSlots {
 
   /** Reserves a slot for a child that a run would hand to this worker. */
   reserve(child: ChildJob): string | null {
-    if (this.#reservable <= 0 || !this.#slots.reserve(child)) return null;
+    if (this.#reservable <= 0 || !this.#slots.reserve(child)) {
+      this.#quick.noteUnasked(child.type);
+      return null;
+    }
     this.#reservable -= 1;
     return this.#tokens.next();
   }
@@ -40,11 +46,23 @@ export class ReservedSlots {
     for (const [index, { advance }] of words.entries()) {
       const reply = replies?.[index];
       for (const child of advance.children ?? []) {
-        if (child.token === undefined) continue;
+        if (child.token === undefined) {
+          // It waits in its lane, before whatever comes after it.
+          if (reply?.accepted === true) this.#quick.noteClosed(child.type);
+          continue;
+        }
+        const isClaimed = reply?.accepted === true && reply.claimed.includes(child.id);
+        if (child.isBegun === true) {
+          // Where the exchange failed the same is said again.
+          if (replies !== null) this.#quick.became(child.id, isClaimed);
+          continue;
+        }
         this.#slots.give(child.type);
-        if (reply?.accepted === true && reply.claimed.includes(child.id)) {
+        if (isClaimed) {
+          this.#quick.noteOpen(child);
           handedOver.push(claimOf(child, advance.id, reply.nowMs));
         } else {
+          this.#quick.noteClosed(child.type);
           // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.
           this.#onLeft();
         }

@@ -19,7 +19,12 @@ export interface RoomParts {
   /** Makes a job of a type, with every check of an enqueue, without keeping it. */
   createJob(type: AnyJobType | string, input: unknown, options?: EnqueueOptions): Promise<NewJob>;
   /** The same at once, where its schema answers at once and its type is known here. */
-  prepareJob(type: AnyJobType, input: unknown, options?: EnqueueOptions): NewJob | Promise<NewJob>;
+  prepareJob(
+    type: AnyJobType,
+    input: unknown,
+    options?: EnqueueOptions,
+    makeId?: (queue: string) => JobId,
+  ): NewJob | Promise<NewJob>;
   /** A fresh id for a job of a queue. */
   makeId(queue: string): JobId;
   keepJobs(jobs: readonly NewJob[]): Promise<readonly Receipt[]>;

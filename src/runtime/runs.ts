@@ -1,9 +1,10 @@
 // The seam between the worker loop and the room that drives workflow runs.
 import type { AnyJobType } from "../core/define-job.ts";
+import type { ErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JsonText, LogLevel } from "../core/job.ts";
-import type { Advance, AdvanceReply, Ending, RunFact } from "../core/run.ts";
-import type { ClaimedJob } from "../core/store.ts";
+import type { Advance, AdvanceReply, ChildJob, Ending, RunFact } from "../core/run.ts";
+import type { ClaimedJob, NewJob } from "../core/store.ts";
 
 /** Drives the workflow runs that a worker claims. */
 export interface RunDriver {
@@ -39,6 +40,13 @@ export interface RunOwner {
    * of memory.
    */
   say(word: RunWord): Promise<AdvanceReply>;
+  /** Whether {@link try} takes a step that would be this job. */
+  accepts(step: NewJob): boolean;
+  /**
+   * Runs a step here before it is a job; all that it stands on is recorded. It becomes one if it does not end soon, or
+   * does not succeed.
+   */
+  try(step: NewJob, listener: QuickListener): StopStep;
   /** A line for the run's log. */
   log(level: LogLevel, message: string): void;
   /** How far it is. */
@@ -46,4 +54,23 @@ export interface RunOwner {
   /** Children whose end the store has yet to confirm. */
   readonly unconfirmed: number;
   readonly worker: string;
+}
+
+/** Stops a quick step: nobody waits for it any more. Without effect once it is a job. */
+export type StopStep = () => void;
+
+/** What a run is told of a quick step: one of the two, once. */
+export interface QuickListener {
+  /** It ended, and will be no job. Gives whether the next word of the run tells of it. */
+  onEnd(end: QuickEnd): boolean;
+  /** The next word of the run is to make it a job, this one. */
+  onJob(child: ChildJob): void;
+}
+
+/** How a quick step ended: with a result, or cancelled. */
+export interface QuickEnd {
+  readonly attempts: number;
+  readonly ranMs: number;
+  readonly result?: JsonText;
+  readonly error?: ErrorRecord;
 }

@@ -117,11 +117,17 @@ export class Slots {
   reserve({ type, queue, labels }: ChildJob): boolean {
     const served = this.#served.get(type);
     if (served === undefined || this.#free <= 0 || served.type.workflow !== undefined) return false;
-    if (served.held > 0 || served.hasMore) return false;
+    if (this.isCrowded(type)) return false;
     if (served.type.queue !== queue || served.running >= served.type.concurrency) return false;
     if (labels?.every((label) => this.#labels.includes(label)) === false) return false;
     this.take(served.type);
     return true;
+  }
+
+  /** Whether others of a type, claimed or not, are known to wait for a slot. */
+  isCrowded(type: string): boolean {
+    const served = this.#served.get(type);
+    return served === undefined || served.held > 0 || served.hasMore;
   }
 
   /** What can be claimed, with so much room for workflow runs; `undefined`: nothing. */

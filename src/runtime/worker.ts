@@ -8,9 +8,11 @@ import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts
 import type { LargeValues } from "./blobs/index.ts";
 import { ExchangeLoop } from "./exchange-loop.ts";
 import type { Ended } from "./exchange-parts.ts";
+import { inProcessLauncher } from "./launchers/in-process.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
 import { type Logger, isEnabled } from "./logger.ts";
+import { NO_LONGER_WAITED_FOR, QuickSteps, type TryEnded } from "./quick-steps.ts";
 import { Reporter } from "./reporter.ts";
 import type { WorkerSettings } from "./settings.ts";
 import type { RunDriver } from "./runs.ts";
@@ -40,6 +42,7 @@ export class Worker {
   readonly #reporter: Reporter;
   readonly #runs: HeldRuns;
   readonly #slots: Slots;
+  readonly #quick: QuickSteps;
   readonly #attempts = new SlidingMap<JobId, Attempt>();
   readonly #exchanges: ExchangeLoop;
   #idle: (() => void)[] = [];
@@ -51,12 +54,15 @@ export class Worker {
     this.#reporter = new Reporter({
       store: parts.store,
       now: Date.now,
+      mayTell: (id) => !this.#quick.has(id),
       onStale: (id, token) => {
         this.#abandonStale(id, token);
       },
     });
+    this.#quick = this.#createQuickSteps(parts);
     this.#runs = new HeldRuns({
       driver: parts.runs,
+      quick: this.#quick,
       logger: parts.logger,
       reporter: this.#reporter,
       workerId: () => this.#lease.workerId,
@@ -94,11 +100,15 @@ export class Worker {
       store,
       slots: this.#slots,
       runs: this.#runs,
+      quick: this.#quick,
       workerId: () => this.#lease.workerId,
       isAttached: () => this.#lease.isHeld,
       monotonicMs: () => performance.now(),
       begin: (claimed) => {
         this.#begin(claimed);
+      },
+      cancel: (id) => {
+        this.#abort(id, "JOB_CANCELLED", NO_LONGER_WAITED_FOR);
       },
       onSettled: (ended, reply) => {
         const { claimed, settlement, runMs } = ended;
@@ -106,8 +116,34 @@ export class Worker {
         else this.#sayRefused(ended, reply.why);
       },
       onProgress: () => {
+        this.#quick.wake();
         this.#tellIdle();
       },
+    });
+  }
+
+  #createQuickSteps({ launchers, onSettled }: WorkerParts): QuickSteps {
+    return new QuickSteps({
+      slots: this.#slots,
+      room: () => this.#exchanges.room,
+      prepare: (claimed) => {
+        const attempts = claimed.map((job) =>
+          this.#prepare(job, this.#slots.find(job.type) as AnyJobType),
+        );
+        this.#lease.heartbeat();
+        return attempts;
+      },
+      settle: ({ claimed }, ended) => {
+        this.#settle(claimed, ended);
+      },
+      onRecorded: ({ claimed }, { outcome, runMs }) => {
+        onSettled(claimed, outcome, runMs);
+      },
+      onFree: () => {
+        this.#wake();
+      },
+      isInProcess: (type) => launchers.of(type).launcher === inProcessLauncher,
+      monotonicMs: () => performance.now(),
     });
   }
 
@@ -192,30 +228,41 @@ export class Worker {
         this.#runs.begin(job, type);
         continue;
       }
-      const attempt = new Attempt(job, type, this.#around);
-      this.#attempts.set(job.id, attempt);
-      attempts.push(attempt);
+      attempts.push(this.#prepare(job, type));
     }
     // Before any handler runs: one that blocks the loop would keep the keeper from learning its deadline.
     this.#lease.heartbeat();
     for (const attempt of attempts) void attempt.run();
   }
 
+  #prepare(claimed: ClaimedJob, type: AnyJobType): Attempt {
+    const attempt = new Attempt(claimed, type, this.#around);
+    this.#attempts.set(claimed.id, attempt);
+    return attempt;
+  }
+
   #end(attempt: Attempt, outcome: SettleOutcome | null): void {
     const { claimed } = attempt;
     if (this.#attempts.get(claimed.id) === attempt) this.#attempts.delete(claimed.id);
-    this.#slots.give(claimed.type);
     const words = this.#reporter.take(claimed.id, claimed.token);
-    if (outcome !== null) {
-      if (claimed.parent !== undefined) {
-        this.#runs.childEnded(claimed, outcome, this.#lease.workerId);
-      }
-      this.#exchanges.settle({
-        claimed,
-        runMs: attempt.ranMs(),
-        settlement: { id: claimed.id, token: claimed.token, outcome, ...words },
-      });
+    if (this.#quick.ended(attempt, outcome, words)) return;
+    if (outcome === null) {
+      this.#slots.give(claimed.type);
+      this.#wake();
+    } else this.#settle(claimed, { outcome, words, runMs: attempt.ranMs() });
+  }
+
+  /** Hands in what a try came to, and gives its slot back. */
+  #settle(claimed: ClaimedJob, { outcome, words, runMs }: TryEnded): void {
+    this.#slots.give(claimed.type);
+    if (claimed.parent !== undefined) {
+      this.#runs.childEnded(claimed, outcome, this.#lease.workerId);
     }
+    this.#exchanges.settle({
+      claimed,
+      runMs,
+      settlement: { id: claimed.id, token: claimed.token, outcome, ...words },
+    });
     this.#wake();
   }
 

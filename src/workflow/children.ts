@@ -4,18 +4,29 @@ import type { ChildJob } from "../core/run.ts";
 import type { NewJob } from "../core/store.ts";
 import type { RoomParts } from "../runtime/index.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, Work } from "./operation.ts";
 import { writeItem } from "./record.ts";
 import type { Speech } from "./speech.ts";
+import type { StepIds } from "./step-ids.ts";
 
 /** What making jobs needs of a run. */
 export interface ChildrenParts {
   readonly room: Pick<RoomParts, "prepareJob">;
+  readonly ids: StepIds;
   readonly speech: Speech;
   readonly inbox: Inbox;
   clockMs(): number;
   /** There is something to say. */
   ask(): void;
+}
+
+/** Makes the job of a step. Its id is the same whenever the step is taken again. */
+export function makeJob(
+  { room, ids }: Pick<ChildrenParts, "room" | "ids">,
+  step: number,
+  { type, input, options }: Extract<Work, { kind: "job" }>,
+): NewJob | Promise<NewJob> {
+  return room.prepareJob(type, input, options, (queue) => ids.of(step, type.name, queue));
 }
 
 /** A job whose input is still being checked. Its step is in the record before its job has an id. */
@@ -46,7 +57,7 @@ export function addLate(
 
 /** A step whose job may never have been kept, or is to be made anew, is given one. */
 export function recover(parts: ChildrenParts, operation: Operation): void {
-  const { room, speech, inbox } = parts;
+  const { speech, inbox } = parts;
   const { work } = operation.draft;
   const { begun, step } = operation;
   if (work.kind !== "job" || begun.kind !== "job") return;
@@ -59,7 +70,7 @@ export function recover(parts: ChildrenParts, operation: Operation): void {
     speech.addChild(text, known === null ? job : { ...job, id: known, isAgain: true });
     parts.ask();
   };
-  const made = room.prepareJob(work.type, work.input, work.options);
+  const made = makeJob(parts, step, work);
   if (made instanceof Promise) {
     // An input that fitted when the step was taken fits again; where it does not, the step fails by it.
     addLate(

@@ -19,6 +19,11 @@ export interface WorkflowOptions<InputSchema extends StandardSchemaV1, Output> e
   readonly deadline?: Duration;
   /** Keeps a run on the worker that started it: jobs as steps are called as functions there. Default `false`. */
   readonly stayOnHost?: boolean;
+  /**
+   * Whether steps that end within milliseconds on the run's worker may be recorded without ever being jobs. Default
+   * `true`; with `false` every step that is a job is one before it begins, with events of its own.
+   */
+  readonly quickSteps?: boolean;
 }
 
 /** A workflow: pass it to `openMillrace({ jobs: [...] })`, to `mill.enqueue`, or to `step.job` of another. */
@@ -35,6 +40,7 @@ export interface WorkflowBody<Parsed = unknown, Output = unknown> {
   readonly version: number;
   readonly deadlineMs: number | undefined;
   readonly isLocal: boolean;
+  readonly hasQuickSteps: boolean;
   readonly run: (context: WorkflowContext<Parsed>) => Output | Promise<Output>;
 }
 
@@ -73,7 +79,15 @@ export function defineWorkflow<
   StandardSchemaV1.InferOutput<InputSchema>,
   Output
 > {
-  const { version = 1, deadline, stayOnHost = false, run, name, ...rest } = options;
+  const {
+    version = 1,
+    deadline,
+    stayOnHost = false,
+    quickSteps = true,
+    run,
+    name,
+    ...rest
+  } = options;
   if (!Number.isInteger(version) || version < 1) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: `workflow ${name} has version ${String(version)}; expected a whole number from 1`,
@@ -98,6 +112,7 @@ export function defineWorkflow<
       version,
       deadlineMs: deadline === undefined ? undefined : parseDuration(deadline, "deadline"),
       isLocal: stayOnHost,
+      hasQuickSteps: quickSteps,
       run,
     },
   };

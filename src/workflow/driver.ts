@@ -15,7 +15,14 @@ import { runFunction } from "./running.ts";
 import { createTurns } from "./turns.ts";
 
 const NO_RECORD: RunRecord = { entries: [], facts: [], cancelReason: null };
-const NEW: Recorded = { items: [], entries: 0, length: 0, facts: [], cancelReason: null };
+const NEW: Recorded = {
+  items: [],
+  retries: 0,
+  entries: 0,
+  length: 0,
+  facts: [],
+  cancelReason: null,
+};
 
 /** Makes the driver of a process. */
 export function createDriver(room: DriverParts): RunDriver {
@@ -57,14 +64,14 @@ async function resume(room: DriverParts, run: LiveRun, owner: RunOwner): Promise
     known = { entries: entries.length, facts: record.facts.length };
     run.input = await room.values.read(id, run.claimed.input);
     const { facts, missing } = await readFacts(room.values, record.facts);
-    const { items } = readScript(entries);
-    const lost = lostAnswer(items, missing);
+    const read = readScript(entries);
+    const lost = lostAnswer(read.items, missing);
     if (lost !== null) throw lost;
-    const back = takenBack(items, facts);
-    const script =
-      back === null ? items : readScript([...entries, writeEntry([writeItem(back)])]).items;
+    const back = takenBack(read.items, facts);
+    const { items, retries } =
+      back === null ? read : readScript([...entries, writeEntry([writeItem(back)])]);
     const length = entries.reduce((sum, entry) => sum + entry.length, 0);
-    run.begin({ items: script, entries: entries.length, length, facts, cancelReason }, back);
+    run.begin({ items, retries, entries: entries.length, length, facts, cancelReason }, back);
   } catch (error) {
     room.logger.error({ jobId: id, error: toErrorRecord(error) }, "run not taken up");
     if (known === null) run.leave("now");

@@ -25,9 +25,9 @@ export interface InboxParts {
 
 /** What is told in one turn. */
 export type Portion =
-  /** Answers of jobs and sleeps: several where they are inputs of a fan-out. */
-  | { readonly kind: "got"; readonly operations: readonly Operation[] }
-  | { readonly kind: "one"; readonly news: News };
+  /** Answers: of jobs and sleeps, or of what ran in this process. Several where they are inputs of a fan-out. */
+  | { readonly kind: "got" | "did"; readonly operations: readonly Operation[] }
+  | { readonly kind: "one"; readonly news: Exclude<News, { kind: "ended" }> };
 
 /** The inbox of one run. */
 export class Inbox {
@@ -151,18 +151,19 @@ export class Inbox {
 
   /** Takes what is to be told in this turn; `null`: nothing. */
   take(mayStop: boolean): Portion | null {
-    const got: Operation[] = [];
+    let kind: "got" | "did" | null = null;
+    const operations: Operation[] = [];
     for (let news = this.#news[0]; news !== undefined; news = this.#news[0]) {
-      const isGot = news.kind === "ended" && !isLocalEnd(news.operation.ended);
-      if (got.length > 0 && !(isGot && isPassive(news))) break;
+      if (kind !== null && !(isPassive(news) && kind === kindOfEnd(news))) break;
       this.#news.shift();
       if (!isWanted(news, mayStop)) this.#skip(news);
-      else if (news.kind === "ended" && isGot) {
-        got.push(news.operation);
+      else if (news.kind === "ended") {
+        kind = kindOfEnd(news);
+        operations.push(news.operation);
         if (!isPassive(news)) break;
       } else return { kind: "one", news };
     }
-    return got.length === 0 ? null : { kind: "got", operations: got };
+    return kind === null ? null : { kind, operations };
   }
 
   #skip(news: News): void {
@@ -178,8 +179,12 @@ function isWanted(news: News, mayStop: boolean): boolean {
   return state === "open" || (state === "dropped" && unwound !== null);
 }
 
-function isPassive(news: News): boolean {
+function isPassive(news: News): news is Extract<News, { kind: "ended" }> {
   return news.kind === "ended" && news.operation.draft.isPassive === true;
+}
+
+function kindOfEnd({ operation }: Extract<News, { kind: "ended" }>): "got" | "did" {
+  return isLocalEnd(operation.ended) ? "did" : "got";
 }
 
 /** Whether a step ended as a function of this process. */

@@ -3,20 +3,22 @@ import type { AnyJobType } from "../core/define-job.ts";
 import type { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JsonText } from "../core/job.ts";
-import type { Ending, RunFact } from "../core/run.ts";
+import type { ChildJob, Ending, RunFact } from "../core/run.ts";
 import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun, RunOwner } from "../runtime/index.ts";
 import { type Chance, createChance } from "./chance.ts";
 import type { WorkflowType } from "./define-workflow.ts";
 import { misused, stalled } from "./errors.ts";
-import { Inbox, isLocalEnd } from "./inbox.ts";
+import { Inbox, type Portion, isLocalEnd } from "./inbox.ts";
 import { OneTimer } from "./one-timer.ts";
 import { type Draft, type LocalEnd, type Operation, Scope } from "./operation.ts";
 import { Answering } from "./answering.ts";
 import type { Item } from "./record.ts";
+import { retell } from "./retelling.ts";
 import { Script } from "./script.ts";
 import { type StopItem, Stopping } from "./stopping.ts";
 import { Speech } from "./speech.ts";
+import { StepIds } from "./step-ids.ts";
 import {
   type LastWord,
   type LiveRunParts,
@@ -45,6 +47,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   readonly speech: Speech;
   readonly inbox: Inbox;
   readonly underWay: UnderWay;
+  readonly ids: StepIds;
   readonly script: Script = new Script();
   readonly #parts: LiveRunParts;
   readonly #steps: RunSteps;
@@ -69,6 +72,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.type = type;
     this.owner = owner;
     this.chance = createChance(claimed.id);
+    this.ids = new StepIds(claimed.id);
     this.inbox = new Inbox(this);
     this.speech = new Speech(this);
     this.underWay = new UnderWay(this);
@@ -105,6 +109,20 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
 
   onEnd(operation: Operation, ended: LocalEnd): void {
     this.inbox.putEnd(operation, ended);
+    this.ask();
+  }
+
+  onQuickEnd(operation: Operation, ended: LocalEnd): boolean {
+    const { worker } = this.owner;
+    // The record tells once by whom its steps were tried.
+    this.onEnd(operation, worker === this.#start?.worker ? ended : { ...ended, worker });
+    return operation.isQueued;
+  }
+
+  onJob(operation: Operation, child: ChildJob): void {
+    if (this.#isOver) return;
+    this.speech.addChild(null, child);
+    if (operation.state === "dropped") this.speech.cancel(child.id);
     this.ask();
   }
 
@@ -173,10 +191,11 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     if (first !== null) this.speech.add(first);
     this.speech.entries = recorded.entries;
     this.#steps.recordedLength = recorded.length;
+    this.ids.life = recorded.retries;
     for (const fact of recorded.facts) this.inbox.facts.add(fact);
     this.#start = this.script.load(recorded.items);
     if (this.#start === null) {
-      this.#start = startItem(this.type, this.claimed.startedAtMs);
+      this.#start = startItem(this.type, this.claimed.startedAtMs, this.owner.worker);
       this.speech.addLight(this.#start);
     }
     this.#answering.toldAtMs = this.startedAtMs;
@@ -266,12 +285,11 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     // The function is expected to take this step: it may be awaiting what is no step.
     if (item === null) return this.#watchStall();
     this.ask();
-    if (item.kind === "got") {
-      for (const step of item.steps) this.#answering.answer(this.operations.get(step), null);
-    } else if (item.kind === "did") this.#answering.answer(this.operations.get(item.step), item);
-    else if (item.kind === "took")
-      this.#answering.answerSignal(this.operations.get(item.step), item.signal);
-    else if (item.kind === "stop") this.#applyStop(item);
+    if (item.kind === "stop") this.#applyStop(item);
+    else if (item.kind === "got" || item.kind === "did" || item.kind === "took") {
+      const { script, operations } = this;
+      retell({ script, operations, answering: this.#answering }, item);
+    }
   }
 
   /** All that the record says was told again: what was under way then goes on. */
@@ -293,23 +311,30 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     const mayStop = this.stopped === null && this.#last === null;
     const portion = this.inbox.take(mayStop);
     if (portion === null) return false;
-    if (portion.kind === "got") {
+    if (portion.kind === "one") this.#tellOne(portion.news);
+    else if (portion.kind === "did") portion.operations.forEach((each) => this.#tellEnd(each));
+    else {
       this.speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
       for (const operation of portion.operations) this.#answering.answer(operation, null);
-      return true;
     }
-    const { news } = portion;
+    return true;
+  }
+
+  #tellOne(news: Extract<Portion, { kind: "one" }>["news"]): void {
     if (news.kind === "stop") {
       this.speech.add(news);
       this.#applyStop(news);
-    } else if (news.kind === "took") {
+    } else {
       this.speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
       this.#answering.answerSignal(news.operation, news.signal);
-    } else if (isLocalEnd(news.operation.ended)) {
-      this.speech.add(news.operation.ended);
-      this.#answering.answer(news.operation, news.operation.ended);
     }
-    return true;
+  }
+
+  /** A step that ended in this process. */
+  #tellEnd(operation: Operation): void {
+    if (!isLocalEnd(operation.ended)) return;
+    this.speech.add(operation.ended);
+    this.#answering.answer(operation, operation.ended);
   }
 
   #applyStop(stop: StopItem): void {

@@ -3,6 +3,7 @@ import type { AnyJobType } from "../core/define-job.ts";
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Ending } from "../core/run.ts";
+import type { NewJob } from "../core/store.ts";
 import type { EnqueueOptions } from "../runtime/index.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Begun, Told } from "./record.ts";
@@ -69,6 +70,8 @@ export class Operation {
   cancelTimer: (() => void) | null = null;
   /** What a local function came to, where it is handed on as it is. */
   value: { readonly value: unknown } | null = null;
+  /** The job that it would be, where it is tried before it is one. */
+  quick: NewJob | null = null;
   /** Whether its end is on the way to be told. */
   isQueued = false;
   /** Whether it was in the record when its run was taken up. */

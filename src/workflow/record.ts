@@ -45,13 +45,15 @@ export type Told =
   | { readonly kind: "got"; readonly steps: readonly number[] }
   /** A wait took a signal, by the signal's id; `null`: its time was over. */
   | { readonly kind: "took"; readonly step: number; readonly signal: JobId | null }
-  /** A local step ended; its result is kept here and nowhere else. */
+  /** A step ended that was no job: a function, or one that ended soon. Its result is kept here and nowhere else. */
   | {
       readonly kind: "did";
       readonly step: number;
       readonly atMs: number;
       readonly startedAtMs: number;
       readonly attempts: number;
+      /** Of what would have been a job: who tried it, where that is not who began the run. */
+      readonly worker?: string;
       readonly output?: unknown;
       readonly error?: ErrorRecord;
     }
@@ -69,6 +71,8 @@ export type Item =
       readonly version: number;
       readonly atMs: number;
       readonly deadlineAtMs: number | null;
+      /** Who began it. */
+      readonly worker?: string;
     }
   | Begun
   | Told
@@ -108,21 +112,25 @@ export function writeEntry(items: readonly JsonText[]): JsonText {
 export interface Script {
   /** As they stand. */
   readonly items: readonly Item[];
+  /** How often the run was retried by hand. */
+  readonly retries: number;
 }
 
 /** Reads entries in their order. */
 export function readScript(entries: readonly JsonText[]): Script {
   let items: Item[] = [];
+  let retries = 0;
   for (const entry of entries) {
     for (const item of JSON.parse(entry) as Item[]) {
       if (item.kind === "back") {
+        retries += 1;
         items = items.slice(0, item.keep);
         for (const step of item.redo) setJob(items, step, null);
       } else if (item.kind === "again") setJob(items, item.step, item.jobId);
       else items.push(item);
     }
   }
-  return { items };
+  return { items, retries };
 }
 
 function setJob(items: readonly Item[], step: number, jobId: JobId | null): void {

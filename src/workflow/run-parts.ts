@@ -47,6 +47,8 @@ export interface LastWord {
 /** What a record says when a run is taken up. */
 export interface Recorded {
   readonly items: readonly Item[];
+  /** How often it was retried by hand. */
+  readonly retries: number;
   readonly entries: number;
   /** Of the entries, in UTF-16 units. */
   readonly length: number;
@@ -70,8 +72,9 @@ export function brokenWord(
 export function startItem(
   { workflow }: WorkflowType,
   atMs: number,
+  worker: string,
 ): Extract<Item, { kind: "start" }> {
   const { version, deadlineMs } = workflow;
   const deadlineAtMs = deadlineMs === undefined ? null : atMs + deadlineMs;
-  return { kind: "start", version, atMs, deadlineAtMs };
+  return { kind: "start", version, atMs, deadlineAtMs, worker };
 }

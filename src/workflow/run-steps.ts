@@ -1,6 +1,9 @@
 // The steps that a run's function has taken: begun, or found in the record; put to work, dropped, waited for.
 import { MillraceError } from "../core/errors.ts";
-import { type ChildrenParts, addLate, recover } from "./children.ts";
+import { type ChildrenParts, addLate, makeJob, recover } from "./children.ts";
+import type { NewJob } from "../core/store.ts";
+import type { RunOwner } from "../runtime/index.ts";
+import type { WorkflowType } from "./define-workflow.ts";
 import { tooLargeRecord, tooManySteps } from "./errors.ts";
 import { beginItem } from "./matching.ts";
 import { type Draft, Operation, type Scope, jobIdOf } from "./operation.ts";
@@ -11,6 +14,8 @@ import type { UnderWay } from "./under-way.ts";
 
 /** What the steps need of their run. */
 export interface RunStepsParts extends ChildrenParts {
+  readonly owner: Pick<RunOwner, "accepts">;
+  readonly type: WorkflowType;
   readonly script: Script;
   readonly underWay: UnderWay;
   /** The function takes another step than the record has. */
@@ -66,18 +71,27 @@ export class RunSteps {
   #begin(step: number, draft: Draft, scope: Scope): Operation {
     this.#checkRoom(step, draft);
     const { work } = draft;
-    const { room, speech } = this.#parts;
-    const child =
-      work.kind === "job" ? room.prepareJob(work.type, work.input, work.options) : undefined;
+    const { speech } = this.#parts;
+    const child = work.kind === "job" ? makeJob(this.#parts, step, work) : undefined;
     const jobId = child === undefined || child instanceof Promise ? null : child.id;
     const begun = beginItem(step, draft, this.#parts.clockMs(), jobId);
     const operation = this.#open(step, draft, scope, begun);
     if (child instanceof Promise) addLate(this.#parts, operation, child);
-    else if (child !== undefined) speech.addChild(writeItem(begun, child.input), child);
+    else if (child !== undefined && this.#mayBeQuick(draft, child)) {
+      operation.quick = child;
+      speech.addLightText(writeItem(begun, child.input));
+    } else if (child !== undefined) speech.addChild(writeItem(begun, child.input), child);
     else if (work.kind === "local") speech.addLight(begun);
     else speech.add(begun);
     if (this.isLive) this.#activate(operation);
     return operation;
+  }
+
+  /** What undoes, or is undone, is a job from the start: that it was begun must be known, whatever happens to its run. */
+  #mayBeQuick({ undo, of }: Draft, child: NewJob): boolean {
+    if (undo !== undefined || of !== undefined) return false;
+    const { type, owner } = this.#parts;
+    return type.workflow.hasQuickSteps && owner.accepts(child);
   }
 
   /** Whatever was done can be undone, however much it was. */
@@ -117,9 +131,8 @@ export class RunSteps {
     operation.settle({ ok: false, error });
     this.#parts.underWay.drop(operation);
     const jobId = jobIdOf(operation);
-    if (this.isLive && jobId !== null && operation.ended === null) {
-      this.#parts.speech.cancel(jobId);
-    }
+    const isJob = jobId !== null && operation.quick === null;
+    if (this.isLive && isJob && operation.ended === null) this.#parts.speech.cancel(jobId);
   }
 
   /** Resolves when a step that nobody waits for any more has ended, as the record knows it. */

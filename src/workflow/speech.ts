@@ -43,6 +43,10 @@ export class Speech {
     this.#outbox.add(writeItem(item), true);
   }
 
+  addLightText(text: JsonText): void {
+    this.#outbox.add(text, true);
+  }
+
   addChild(text: JsonText | null, child: ChildJob): void {
     this.#outbox.addChild(text, child);
   }

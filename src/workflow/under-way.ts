@@ -3,6 +3,7 @@ import { startTimer } from "../runtime/index.ts";
 import { type LocalWork, startLocalWork } from "./local-work.ts";
 import { OneTimer } from "./one-timer.ts";
 import type { LocalEnd, Operation } from "./operation.ts";
+import { QuickWork, type QuickWorkParts } from "./quick-work.ts";
 
 /** A run that need not look at anything for so long leaves the memory. */
 const PARK_AFTER_MS = 60_000;
@@ -10,9 +11,8 @@ const PARK_AFTER_MS = 60_000;
 const LIGHT_FOR_MS = 250;
 
 /** What it needs of its run. */
-export interface UnderWayParts {
+export interface UnderWayParts extends QuickWorkParts {
   readonly runId: string;
-  clockMs(): number;
   /** A local function has ended. */
   onEnd(operation: Operation, end: LocalEnd): void;
   /** A sleep is over, or the time of a wait. */
@@ -32,6 +32,9 @@ export class UnderWay {
   #unstarted: Operation[] = [];
   #sleeping = 0;
   readonly #slow = new OneTimer();
+  readonly #onOver = (operation: Operation): void => {
+    this.#locals.delete(operation);
+  };
 
   constructor(parts: UnderWayParts) {
     this.#parts = parts;
@@ -82,7 +85,7 @@ export class UnderWay {
   /** Puts a step to work. A local one waits until all before it is recorded. */
   start(operation: Operation): void {
     const { begun, draft } = operation;
-    if (draft.work.kind === "local") {
+    if (draft.work.kind === "local" || operation.quick !== null) {
       if (operation.ended === null) this.#unstarted.push(operation);
       return;
     }
@@ -95,7 +98,8 @@ export class UnderWay {
 
   /** A local step that was dropped before it was started, or whose process died, has ended without a result. */
   endIdle(operation: Operation): void {
-    if (operation.draft.work.kind !== "local" || this.#locals.has(operation)) return;
+    const isHere = operation.draft.work.kind === "local" || operation.quick !== null;
+    if (!isHere || this.#locals.has(operation)) return;
     const atMs = this.#parts.clockMs();
     const error = {
       name: "MillraceError",
@@ -113,15 +117,20 @@ export class UnderWay {
 
   #startLocal(operation: Operation): void {
     const { work } = operation.draft;
-    if (work.kind !== "local") return;
     this.idleSinceMs = null;
+    if (operation.quick !== null) {
+      const quick = new QuickWork(operation, operation.quick, this.#parts, this.#onOver);
+      this.#locals.set(operation, quick);
+      return;
+    }
+    if (work.kind !== "local") return;
     const local = startLocalWork({
       step: operation.step,
       runId: this.#parts.runId,
       work,
       nowMs: () => this.#parts.clockMs(),
       onEnd: (end, value) => {
-        this.#locals.delete(operation);
+        this.#onOver(operation);
         if (end.error === undefined) operation.value = { value };
         this.#parts.onEnd(operation, end);
       },

@@ -25,12 +25,15 @@ export function openJobs(record: RunRecord): {
   readonly types: readonly string[];
 } {
   const known = new Set(record.facts.map(({ key }) => key));
+  const { items } = readScript(record.entries);
+  const did = new Set(items.flatMap((item) => (item.kind === "did" ? [item.step] : [])));
   const ids: JobId[] = [];
   const types = new Set<string>();
-  for (const item of readScript(record.entries).items) {
+  for (const item of items) {
     if (item.kind !== "job") continue;
     types.add(item.type);
-    if (item.jobId !== null && !known.has(item.jobId)) ids.push(item.jobId);
+    if (item.jobId === null || known.has(item.jobId) || did.has(item.step)) continue;
+    ids.push(item.jobId);
   }
   return { ids, types: [...types] };
 }
@@ -97,6 +100,7 @@ function viewSteps(parts: RunParts, items: readonly Item[]): StepView[] {
     else if (item.kind === "took" || item.kind === "did") told.set(item.step, item);
   }
   const parents = parentsOf(items);
+  const worker = items.find((item) => item.kind === "start")?.worker ?? null;
   return items.filter(isBegun).map((begun) => {
     const ending =
       begun.kind === "job" && begun.jobId !== null ? endings.get(begun.jobId) : undefined;
@@ -109,7 +113,10 @@ function viewSteps(parts: RunParts, items: readonly Item[]): StepView[] {
       beganAt: iso(begun.atMs),
       undoes: begun.of,
     };
-    if (begun.kind === "job") return { ...base, ...viewJob(parts, begun, ending) };
+    if (begun.kind === "job") {
+      const end = ending ?? (answer?.kind === "did" ? endingOf(answer, worker) : undefined);
+      return { ...base, ...viewJob(parts, begun, end) };
+    }
     if (begun.kind === "local") return { ...base, ...viewLocal(parts, answer) };
     return { ...base, ...viewWait(parts, begun, answer) };
   });
@@ -163,6 +170,15 @@ function viewJob(
     error: job?.error == null ? null : masked(job.error, input, redact),
     startedAt: isoOrNull(job?.startedAtMs ?? null),
   };
+}
+
+/** The end of a step that never was a job, as that of one. */
+function endingOf(did: Extract<Told, { kind: "did" }>, worker: string | null): Ending {
+  const { attempts, startedAtMs, atMs, output, error } = did;
+  const base = { worker: did.worker ?? worker, attempts, startedAtMs, finishedAtMs: atMs };
+  if (error === undefined) return { state: "succeeded", ...base, result: output };
+  const state = error.code === "JOB_CANCELLED" ? "cancelled" : "failed";
+  return { state, ...base, error };
 }
 
 function masked(error: ErrorRecord, input: unknown, redact: Redactor): ErrorRecord {

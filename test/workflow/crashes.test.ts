@@ -1,9 +1,10 @@
-// A run survives the death of its owner at every write to the store, and words that are delivered twice.
+// A run survives the death of its owner at every write to the store, and words that are delivered twice. A step that
+// ran in its owner alone is tried again under its id.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Millrace, type Store, openMillrace } from "millrace";
+import { type Millrace, type Store, defineJob, defineWorkflow, openMillrace } from "millrace";
 import { openSqliteStore } from "../../src/stores/sqlite/index.ts";
 import { GOOD_RESULT } from "../chaos/programs/run-jobs.ts";
 import { GOOD_ENDS, PATIENCE_MS, endsOf, enqueueRuns, types, undone } from "./dying-runs.ts";
@@ -111,3 +112,55 @@ test("words that are delivered twice change nothing", { timeout: PATIENCE_MS }, 
   await mill.close();
   await store.close();
 });
+
+test(
+  "a quick step that is tried again elsewhere has the same id",
+  { timeout: 2 * PATIENCE_MS },
+  async () => {
+    const path = join(directory, "quick.db");
+    const place = { path, namespace: "default", durability: "os" } as const;
+    const ids: string[] = [];
+    let left = "";
+    const note = defineJob({
+      name: "note",
+      run: ({ input, job }) => {
+        if (input !== null) ids.push(job.id);
+      },
+    });
+    const run = defineWorkflow({
+      name: "run",
+      run: async ({ step }) => {
+        await step.job(note, null);
+        await step.job(note, 1);
+      },
+    });
+    const doomed = await openSqliteStore(place);
+    // Its process is gone before it can tell that the second step ended, which the store never heard of.
+    const dying: Store = {
+      ...doomed,
+      exchange: async (request) => {
+        if (ids.length > 0) {
+          left ||= JSON.stringify(await doomed.list({ filter: { type: "note" }, limit: 10 }));
+          await doomed.close();
+        }
+        return doomed.exchange(request);
+      },
+    };
+    const options = { jobs: [note, run], logger: false, worker: { shutdownGrace: 0 } } as const;
+    const first = await openMillrace({ store: dying, ...options });
+    await first.start();
+    const { id } = await first.enqueue(run, null);
+    await expect.poll(() => left, { timeout: PATIENCE_MS }).toBe('{"jobs":[]}');
+    const heir = await openSqliteStore(place);
+    const second = await openMillrace({ store: heir, ...options });
+    await second.start();
+    await second.wait(id, { timeout: PATIENCE_MS });
+    const [before, last] = (await second.runs.get(id))?.steps ?? [];
+    closing.push(
+      first.close(),
+      second.close().then(() => heir.close()),
+    );
+    expect(ids).toEqual([last?.jobId, last?.jobId]);
+    expect(before?.jobId).not.toBe(last?.jobId);
+  },
+);
