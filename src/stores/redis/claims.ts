@@ -133,13 +133,21 @@ function hasLabels(lane: LaneDefinition, labels: readonly string[]): boolean {
   return lane.labels.every((label) => labels.includes(label));
 }
 
+/** Who claimed, when, and with which tokens. */
+interface ClaimedBy {
+  readonly worker: string;
+  readonly tokenNonce: string;
+  readonly startedAtMs: number;
+}
+
 /** Reads the jobs that a call claimed, as the script put them together. */
-export function readHeld(
-  room: OpenRoom,
-  packed: Buffer,
-  by: { readonly worker: string; readonly tokenNonce: string; readonly startedAtMs: number },
-): Held[] {
+export function readHeld(room: OpenRoom, texts: readonly Buffer[], by: ClaimedBy): Held[] {
   const held: Held[] = [];
+  for (const text of texts) readText(room, text, by, held);
+  return held;
+}
+
+function readText(room: OpenRoom, packed: Buffer, by: ClaimedBy, held: Held[]): void {
   for (let at = 0; at < packed.length;) {
     const recordAt = at + ID_BYTES + LENGTHS_BYTES;
     const besideAt = recordAt + packed.readUInt32BE(at + ID_BYTES);
@@ -163,7 +171,6 @@ export function readHeld(
     }
     at = endAt;
   }
-  return held;
 }
 
 /** A letter, and the nonce of the call as hex digits. */

@@ -165,6 +165,7 @@ async function send(
 }
 
 const NO_NEWS: readonly News[] = [];
+const NO_TEXTS: readonly Buffer[] = [];
 
 /** What runs are to be told, as far as the script accepted it. */
 function newsIn(
@@ -199,9 +200,8 @@ function readAnswer(
   const dueInMs = Number(reply[4]);
   const { tokenNonce } = claim.request;
   const startedAtMs = Number(reply[0]);
-  const packed = reply[7] as Buffer | undefined;
-  const claimed =
-    packed === undefined ? [] : readHeld(room, packed, { worker, tokenNonce, startedAtMs });
+  const texts = (reply[7] ?? NO_TEXTS) as readonly Buffer[];
+  const claimed = readHeld(room, texts, { worker, tokenNonce, startedAtMs });
   // One at most, and before all others.
   const handed = reply.length > 8 ? claimed.splice(0, 1) : [];
   return {
