@@ -6,7 +6,7 @@ import { type Child, type Group, groupsOf, mayBegin } from "./children.ts";
 import { type Held, asStored } from "./claims.ts";
 import { isListed } from "./enqueue.ts";
 import type { Insides } from "./exchange.ts";
-import { parentOf } from "./kin.ts";
+import { parentOf, readKin } from "./kin.ts";
 import { type Settling, prepareSettling } from "./letters.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { type Saying, type Speaker, isLastWord, lastSaying, sayingOn } from "./words.ts";
@@ -103,6 +103,9 @@ export function hasSuspectLanes({ context }: Insides, { claim }: ExchangeRequest
   return rooms.some(({ lanes }) => lanes.all.some(({ company }) => company > 0));
 }
 
+/** Outcomes after which a job may be ready at once. */
+const GOES_ON: ReadonlySet<string> = new Set(["retry", "snooze", "release"]);
+
 /** Tells the steps of runs from other jobs; `null`: one of them is unusual. */
 function sortOut(
   { context, held, late }: Insides,
@@ -125,6 +128,8 @@ function sortOut(
     }
     const parentRoom = context.rooms.knownOfId(parent);
     if (parentRoom === null || "pushBack" in outcome) return null;
+    // A run that is to go on may be ready again, and is claimed by this very exchange then.
+    if (GOES_ON.has(outcome.kind) && readKin(claim.kin)?.isRun === true) return null;
     parents.add(parent);
     characters += outcome.kind === "succeeded" ? outcome.result.length : 0;
     ended.push({ settlement, room: claim.room, parentRoom });

@@ -312,7 +312,8 @@ async function claimRounds(
     const answers = await askRound(insides, request, { byRoom, claiming, isFurther });
     note(answers, gains.replies, claiming);
     byRoom.clear();
-    if (claiming.left <= 0 || rooms.length === 1) {
+    const isAlone = rooms.length === 1 && !answers.some(({ reply }) => reply.hasReadied);
+    if (claiming.left <= 0 || isAlone) {
       // What comes due in rooms that were not asked is not known: too early is right, too late is not.
       if (unasked.length > 0) claiming.lookAgainInMs = 0;
       return;
@@ -321,7 +322,7 @@ async function claimRounds(
     // and was asked for half of what it could give: 3 calls a claim instead of 1, and runs of two local steps took 1.25
     // times as long.
     const more = answers.flatMap(({ room, reply }) =>
-      reply.hasMore && claiming.wants(room) ? [room] : [],
+      (reply.hasMore || reply.hasReadied) && claiming.wants(room) ? [room] : [],
     );
     if (unasked.length > 0) {
       const asked = [...unasked.filter(isHeard), ...more];

@@ -53,6 +53,8 @@ export interface RoomReply {
   readonly handed: readonly Held[];
   readonly lookAgainInMs: number | null;
   readonly hasMore: boolean;
+  /** Some of it was settled after it claimed, and is ready again: it is asked once more. */
+  readonly hasReadied?: true;
 }
 
 /** Tells what becomes of a call whose answer did not come in time, when it comes. */
@@ -85,7 +87,11 @@ export async function exchangeRoom(
   const settled = request.settlements.map(
     (settlement): SettleReply => replies.get(settlement) ?? { accepted: false, why: "gone" },
   );
-  return { ...reply, settled, news };
+  const hasReadied = undecided.some((settlement) => {
+    const answer = replies.get(settlement);
+    return answer?.accepted === true && answer.state === "ready";
+  });
+  return { ...reply, settled, news, ...(hasReadied ? { hasReadied } : {}) };
 }
 
 /** Settles jobs of which this process knows nothing, or that changed: reads them first. */

@@ -6,6 +6,9 @@ import type { ChangeReply } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { EXTRA } from "./extras.ts";
+import { enterGroup } from "./gates.ts";
+import type { Lane } from "./lanes.ts";
+import { keysOf } from "./rest.ts";
 import { dashed, laneOf, noteReady } from "./rows.ts";
 import { findWorkerNumber } from "./worker-names.ts";
 
@@ -15,14 +18,15 @@ const FACT: Readonly<Record<RunFact["kind"], number>> = { ended: 1, signal: 2 };
 /** The kinds of facts, by the number of their rows. */
 export const FACT_KINDS: readonly (RunFact["kind"] | undefined)[] = [undefined, "ended", "signal"];
 
-const FIND = `SELECT state, lane, worker, token IS NOT NULL, entries, due_at - rank FROM jobs
+const FIND = `SELECT state, lane, worker, token IS NOT NULL, entries, due_at - rank, extras & ${EXTRA.keys} FROM jobs
   WHERE namespace = ? AND id = unhex(?, '-')`;
 const PUT = "INSERT OR IGNORE INTO runs VALUES (?, unhex(?, '-'), unhex(?, '-'), ?, ?)";
 /** For a run whose row is remembered. */
 const PUT_HELD = `INSERT OR IGNORE INTO runs SELECT namespace, id, unhex(?, '-'), ?, ? FROM jobs
   WHERE namespace = ? AND id = unhex(?, '-') AND token = ?`;
 const MARK = `UPDATE jobs SET extras = extras | ${EXTRA.run} WHERE namespace = ? AND id = unhex(?, '-')`;
-const WAKE = `UPDATE jobs SET state = 1, due_at = ?, rank = ? WHERE namespace = ? AND id = unhex(?, '-')`;
+const WAKE = `UPDATE jobs SET state = 1, due_at = ?, rank = ?, grp = ? WHERE namespace = ? AND id = unhex(?, '-')`;
+const REST = "SELECT rest FROM jobs WHERE namespace = ? AND id = unhex(?, '-')";
 const TELL_LATER = "INSERT OR IGNORE INTO news VALUES (?, unhex(?, '-'), unhex(?, '-'))";
 
 /**
@@ -54,7 +58,8 @@ export function tellRun(
       else connection.run(TELL_LATER, BigInt(owner), run, fact.key);
     }
   } else if (hasBegun && (state === "waiting" || state === "scheduled")) {
-    connection.run(WAKE, nowMs, nowMs - Number(row[5]), namespace, run);
+    const group = Number(row[6]) === 0 ? null : groupOf(context, lane, run);
+    connection.run(WAKE, nowMs, nowMs - Number(row[5]), group, namespace, run);
     context.counts.add(lane.no, STATE[state], -1);
     context.counts.add(lane.no, STATE.ready, 1);
     noteReady(context, lane);
@@ -63,6 +68,12 @@ export function tellRun(
   }
   emit(context, lane, run, { kind: "advanced", state });
   return state;
+}
+
+/** The group in which a run with keys waits once it is ready: limits hold it there. */
+function groupOf(context: Context, lane: Lane, run: JobId): number {
+  const row = context.connection.first(REST, context.namespace, run);
+  return enterGroup(context, lane, keysOf(row?.[0])).no;
 }
 
 /** Keeps a fact for a run of which it is known that it is kept and not over. */

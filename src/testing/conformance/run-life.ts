@@ -218,6 +218,54 @@ export const runLifeTopic: Topic = {
       },
     },
     {
+      name: "are claimed by the call that gives them back, also when they were asked to cancel",
+      needs: NEEDS,
+      async run(world) {
+        const { owner, run } = await beginRun(world);
+        const child = world.job({ type: "flow" });
+        const said = { entries: ["1"], next: { kind: "running" } } as const;
+        await say(world, owner, run, { ...said, children: [child] });
+        const inner = await owner.claimOne({ offers: [offerOf("flow")] });
+        await say(world, owner, inner, said);
+        for (const { id, token } of [run, inner]) {
+          await world.store.cancel({ ids: [id], reason: "r" });
+          const settlements = [{ id, token, outcome: outcomes.release() }];
+          const { settled, claimed } = await owner.exchange(settlements, { capacity: 1 });
+          assert.deepEqual(settled, [{ accepted: true, state: "ready" }]);
+          assert.deepEqual(
+            claimed.map((each) => each.id),
+            [id],
+          );
+        }
+      },
+    },
+    {
+      name: "wait under their keys like any other job when they are told something out of memory",
+      needs: [...NEEDS, "limits"],
+      async run(world) {
+        const limits = [{ name: "customer", concurrency: 1, rate: null }];
+        await world.putType({ name: "flow", limits });
+        const keys = [{ limit: "customer", key: "a" }];
+        const [first = "", second = ""] = await world.enqueue(
+          { type: "flow", keys },
+          { type: "flow", keys },
+        );
+        const owner = await world.worker({ offers: OFFERS });
+        const flows = { offers: [offerOf("flow")] };
+        const run = await owner.claimOne(flows);
+        const child = step(world);
+        const next = { kind: "parked", delayMs: null, facts: 0 } as const;
+        await say(world, owner, run, { entries: ["1"], children: [child], next });
+        const other = await owner.claimOne(flows);
+        assert.deepEqual([run.id, other.id].sort(), [first, second].sort());
+        await world.store.cancel({ ids: [child.id], reason: "r" });
+        assertFields(await world.record(run.id), { state: "ready" });
+        assert.deepEqual(await owner.claim(flows), []);
+        await owner.settle(outcomes.succeeded(), other);
+        assert.equal((await owner.claimOne(flows)).id, run.id);
+      },
+    },
+    {
       name: "are cancelled at once where they have not begun",
       needs: NEEDS,
       async run(world) {
