@@ -151,7 +151,7 @@ export class HeldRuns {
         resolve({ accepted: false, why: "stale" });
         return;
       }
-      this.#words.push(new Said(entry, word, this.#parts.quick.takeEnded(id), resolve));
+      this.#words.push(new Said(entry, word, this.#parts.quick.takeEnded(owner), resolve));
       this.#parts.wake();
     });
   }
@@ -336,7 +336,7 @@ export class HeldRuns {
     if (this.#runs.get(entry.claimed.id) !== entry) return;
     this.#runs.delete(entry.claimed.id);
     entry.held.abandon();
-    this.#parts.quick.leave(entry.claimed.id);
+    this.#parts.quick.leave(entry.owner);
     this.#parts.onLeft(entry.type.name);
   }
 }

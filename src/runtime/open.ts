@@ -145,7 +145,12 @@ function createWork(
     },
   };
   const launchers = createLauncherPool(around.others);
-  const working = createWorking({ ...work, launchers, runs: around.runs });
+  const working = createWorking({
+    ...work,
+    launchers,
+    onRecorded: around.settled,
+    runs: around.runs,
+  });
   const declaredTypes = createDeclaredTypes({
     store,
     logger,

@@ -2,6 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
+import { SlidingMap } from "../core/sliding-map.ts";
 import type { ClaimedJob, NewJob, SettleOutcome } from "../core/store.ts";
 import type { Attempt } from "./attempt.ts";
 import { ClaimTokens } from "./claim-tokens.ts";
@@ -26,9 +27,15 @@ const QUEUED_MS = 100;
  * run's and the step's number.
  */
 
+/** What is kept of the tries of one run, beside it in memory. */
+export interface TriesOfRun {
+  readonly id: JobId;
+  tries: Set<Try> | null;
+}
+
 /** A step from when its run hands it in until it is recorded, or is a job. */
-interface Try {
-  readonly run: JobId;
+export interface Try {
+  readonly run: TriesOfRun;
   readonly child: NewJob;
   readonly token: string;
   readonly listener: QuickListener;
@@ -73,11 +80,10 @@ export class QuickSteps {
   readonly #doors = new Doors();
   readonly #suited = new WeakMap<AnyJobType, boolean>();
   /** Waiting for a slot, the longest first. */
-  readonly #queue = new Set<Try>();
+  readonly #queue = new SlidingMap<JobId, Try>();
   /** Running, and neither ended nor about to be jobs; the longest first. */
-  readonly #running = new Set<Try>();
-  readonly #byId = new Map<JobId, Try>();
-  readonly #ofRun = new Map<JobId, Set<Try>>();
+  readonly #running = new SlidingMap<JobId, Try>();
+  readonly #all = new SlidingMap<JobId, Try>();
   #isBeginning = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -119,7 +125,7 @@ export class QuickSteps {
   }
 
   /** Tries a step of a run as soon as a slot is free. */
-  try(run: JobId, child: NewJob, listener: QuickListener): StopStep {
+  try(run: TriesOfRun, child: NewJob, listener: QuickListener): StopStep {
     const each: Try = {
       run,
       child,
@@ -130,11 +136,10 @@ export class QuickSteps {
       isBecoming: false,
       ended: null,
     };
-    this.#queue.add(each);
-    this.#byId.set(child.id, each);
-    const siblings = this.#ofRun.get(run);
-    if (siblings === undefined) this.#ofRun.set(run, new Set([each]));
-    else siblings.add(each);
+    this.#queue.set(child.id, each);
+    this.#all.set(child.id, each);
+    run.tries ??= new Set();
+    run.tries.add(each);
     this.wake();
     this.#watch();
     return () => this.#stop(each);
@@ -156,13 +161,13 @@ export class QuickSteps {
     if (beginning.length === 0) return;
     const atMs = Date.now();
     const attempts = this.#parts.prepare(
-      beginning.map(({ run, child, token }) => claimOf({ ...child, token }, run, atMs)),
+      beginning.map(({ run, child, token }) => claimOf({ ...child, token }, run.id, atMs)),
     );
     for (const [index, each] of beginning.entries()) {
       each.sinceMs = nowMs;
       each.attempt = attempts[index] ?? null;
-      this.#queue.delete(each);
-      this.#running.add(each);
+      this.#queue.delete(each.child.id);
+      this.#running.set(each.child.id, each);
     }
     this.#watch();
     for (const attempt of attempts) void attempt.run();
@@ -174,8 +179,10 @@ export class QuickSteps {
     const taken: Try[] = [];
     // Who asks is to find a slot too, when its run's word is sent.
     let room = this.#parts.room() - this.#doors.countAsking(nowMs);
-    for (const each of this.#queue) {
+    for (const each of this.#queue.values()) {
       if (room <= 0) break;
+      // One of its type may have closed the door for all.
+      if (!this.#queue.has(each.child.id)) continue;
       const { type } = each.child;
       if (slots.isCrowded(type)) this.#close(type, CROWDED_FOR_MS);
       else if (this.#doors.isToBeAsked(type, nowMs)) {
@@ -192,9 +199,9 @@ export class QuickSteps {
 
   /** A try ended. `false`: it is none of these, and is to be settled. */
   ended(attempt: Attempt, outcome: SettleOutcome | null, words: LastWords): boolean {
-    const each = this.#byId.get(attempt.claimed.id);
+    const each = this.#all.get(attempt.claimed.id);
     if (each?.attempt !== attempt) return false;
-    this.#running.delete(each);
+    this.#running.delete(each.child.id);
     if (outcome === null) {
       this.#free(each);
       return true;
@@ -223,14 +230,14 @@ export class QuickSteps {
 
   /** It is to be a job, and runs already. */
   #become(each: Try): void {
-    this.#running.delete(each);
+    this.#running.delete(each.child.id);
     each.isBecoming = true;
     each.listener.onJob({ ...each.child, token: each.token, isBegun: true });
   }
 
   /** The store answered a word that made it a job. */
   became(id: JobId, isClaimed: boolean): void {
-    const each = this.#byId.get(id);
+    const each = this.#all.get(id);
     if (each?.isBecoming !== true) return;
     const { attempt, ended } = each;
     this.#forget(each);
@@ -244,15 +251,14 @@ export class QuickSteps {
 
   /** Whether the store knows nothing of a job yet. */
   has(id: JobId): boolean {
-    return this.#byId.has(id);
+    return this.#all.has(id);
   }
 
   /** Those of a run that ended, and that its next word tells of. */
-  takeEnded(run: JobId): readonly QuickEnded[] {
-    const siblings = this.#ofRun.get(run);
-    if (siblings === undefined) return NONE;
+  takeEnded({ tries }: TriesOfRun): readonly QuickEnded[] {
+    if (tries === null || tries.size === 0) return NONE;
     const taken: QuickEnded[] = [];
-    for (const each of siblings) {
+    for (const each of tries) {
       if (each.ended === null || each.isBecoming) continue;
       this.#forget(each);
       taken.push(each as QuickEnded);
@@ -270,10 +276,8 @@ export class QuickSteps {
   }
 
   /** A run has left the memory. */
-  leave(run: JobId): void {
-    const siblings = this.#ofRun.get(run);
-    if (siblings === undefined) return;
-    for (const each of siblings) {
+  leave({ tries }: TriesOfRun): void {
+    for (const each of tries ?? []) {
       const { attempt } = each;
       if (attempt !== null && each.ended === null) {
         attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: each.child.id } }));
@@ -283,14 +287,14 @@ export class QuickSteps {
 
   /** Nobody waits for it any more. */
   #stop(each: Try): void {
-    if (this.#byId.get(each.child.id) !== each) return;
+    if (this.#all.get(each.child.id) !== each) return;
     const reason = new MillraceError("JOB_CANCELLED", { message: NO_LONGER_WAITED_FOR });
     if (each.attempt === null) {
       this.#forget(each);
       each.listener.onEnd({ attempts: 0, ranMs: 0, error: toErrorRecord(reason) });
     } else {
       // It ends within its grace, and will be no job.
-      this.#running.delete(each);
+      this.#running.delete(each.child.id);
       each.attempt.abort(reason);
     }
   }
@@ -298,8 +302,8 @@ export class QuickSteps {
   /** Those that take too long become jobs. */
   #watch(): void {
     if (this.#timer !== undefined) return;
-    const [queued] = this.#queue;
-    const [running] = this.#running;
+    const [queued] = this.#queue.values();
+    const [running] = this.#running.values();
     if (queued === undefined && running === undefined) return;
     const dueAtMs = Math.min(
       (queued?.sinceMs ?? Infinity) + QUEUED_MS,
@@ -317,21 +321,21 @@ export class QuickSteps {
 
   #endPatience(): void {
     const nowMs = this.#parts.monotonicMs();
-    for (const each of this.#running) {
+    for (const each of this.#running.values()) {
       if (each.sinceMs + QUICK_MS > nowMs) break;
       this.#become(each);
       this.#close(each.child.type, SLOW_FOR_MS);
     }
-    for (const each of this.#queue) {
+    for (const each of this.#queue.values()) {
       if (each.sinceMs + QUEUED_MS > nowMs) break;
-      this.#close(each.child.type, CROWDED_FOR_MS);
+      if (this.#queue.has(each.child.id)) this.#close(each.child.type, CROWDED_FOR_MS);
     }
   }
 
   /** Steps of a type are jobs for a while; those that wait for a slot, at once. */
   #close(type: string, forMs: number): void {
     this.#doors.close(type, this.#parts.monotonicMs() + forMs);
-    for (const each of this.#queue) if (each.child.type === type) this.#toJob(each);
+    for (const each of this.#queue.values()) if (each.child.type === type) this.#toJob(each);
   }
 
   /** One that waits for a slot is to be a job. */
@@ -351,12 +355,11 @@ export class QuickSteps {
   }
 
   #forget(each: Try): void {
-    this.#queue.delete(each);
-    this.#running.delete(each);
-    this.#byId.delete(each.child.id);
-    const siblings = this.#ofRun.get(each.run);
-    siblings?.delete(each);
-    if (siblings?.size === 0) this.#ofRun.delete(each.run);
+    const { id } = each.child;
+    this.#queue.delete(id);
+    this.#running.delete(id);
+    this.#all.delete(id);
+    each.run.tries?.delete(each);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { JobId } from "../core/ids.ts";
 import type { JsonText, LogLevel } from "../core/job.ts";
 import type { ClaimedJob, NewJob } from "../core/store.ts";
-import type { QuickSteps } from "./quick-steps.ts";
+import type { QuickSteps, TriesOfRun, Try } from "./quick-steps.ts";
 import type { Reporter } from "./reporter.ts";
 import type { QuickListener, RunOwner, StopStep } from "./runs.ts";
 
@@ -14,7 +14,9 @@ export interface OwnerParts {
 }
 
 /** What a run has of its worker: words to the store, tries of its steps, lines. */
-export class Owner implements RunOwner {
+export class Owner implements RunOwner, TriesOfRun {
+  readonly id: JobId;
+  tries: Set<Try> | null = null;
   /** Children that ended here, until the store has confirmed it. */
   readonly ended: Set<JobId> = new Set();
   readonly say: RunOwner["say"];
@@ -22,6 +24,7 @@ export class Owner implements RunOwner {
   readonly #parts: OwnerParts;
 
   constructor(claimed: ClaimedJob, parts: OwnerParts, say: RunOwner["say"]) {
+    this.id = claimed.id;
     this.#claimed = claimed;
     this.#parts = parts;
     this.say = say;
@@ -41,7 +44,7 @@ export class Owner implements RunOwner {
   }
 
   try(step: NewJob, listener: QuickListener): StopStep {
-    return this.#parts.quick.try(this.#claimed.id, step, listener);
+    return this.#parts.quick.try(this, step, listener);
   }
 
   log(level: LogLevel, message: string): void {

@@ -30,6 +30,8 @@ export interface WorkerParts {
   readonly ended: ClaimEnded;
   /** A settlement was accepted: who waits in this process is told without a round trip. */
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
+  /** A step ended that never was a job: nobody but its run can wait for it. */
+  readonly onRecorded: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
   /** What drives workflow runs, where something does. */
   readonly runs: RunDriver | undefined;
 }
@@ -122,7 +124,7 @@ export class Worker {
     });
   }
 
-  #createQuickSteps({ launchers, onSettled }: WorkerParts): QuickSteps {
+  #createQuickSteps({ launchers, onRecorded }: WorkerParts): QuickSteps {
     return new QuickSteps({
       slots: this.#slots,
       room: () => this.#exchanges.room,
@@ -137,7 +139,7 @@ export class Worker {
         this.#settle(claimed, ended);
       },
       onRecorded: ({ claimed }, { outcome, runMs }) => {
-        onSettled(claimed, outcome, runMs);
+        onRecorded(claimed, outcome, runMs);
       },
       onFree: () => {
         this.#wake();

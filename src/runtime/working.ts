@@ -22,6 +22,7 @@ export interface WorkingParts {
   readonly values: LargeValues;
   readonly ended: ClaimEnded;
   readonly onSettled: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
+  readonly onRecorded: (claimed: ClaimedJob, outcome: SettleOutcome, runMs: number) => void;
   /** What drives workflow runs, where something does. */
   readonly runs: () => RunDriver | undefined;
 }
@@ -36,8 +37,9 @@ export interface Working {
 }
 
 export function createWorking(parts: WorkingParts): Working {
-  const { store, logger, settings, registry, launchers, values, ended, onSettled } = parts;
-  const own = { store, logger, launchers, settings, values, ended, onSettled };
+  const { store, logger, settings, registry, launchers, values, ended } = parts;
+  const { onSettled, onRecorded } = parts;
+  const own = { store, logger, launchers, settings, values, ended, onSettled, onRecorded };
   const sweeper = createSweeper({ store, logger, intervalMs: settings.sweepIntervalMs });
   let worker: Worker | undefined;
   return {
