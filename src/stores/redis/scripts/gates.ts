@@ -1,4 +1,4 @@
-// Gates and groups in Lua: what runs under each key of a limit, and where jobs with keys wait for their turn.
+// Limits in Lua: what is kept of gates and groups, the rule that makes it right, and the upkeep of it.
 import { FIXED_KEYS } from "../layout.ts";
 import { ARRIVALS } from "./arrivals.ts";
 import { GATES } from "./gate-counts.ts";
@@ -29,6 +29,10 @@ import { GROUPS } from "./groups.ts";
  * at it, one group that stands before it is in the ring of that lane. Whoever makes room (an end, a raised limit, time)
  * puts one of each lane back; a group that leaves the ring, or leaves room when its turn is over, puts back the next.
  *
+ * In columns, without a table for each gate, go the usual ends (`leave_plain`) and the usual claims (stretch.ts): those of
+ * gates of which nothing but a count is kept. They read a gate and write it in one go, and only one that no table was made
+ * of in the same call: what `save` writes later is never older than what they wrote.
+ *
  * All of it is one function, called where the room has an entry `G` and nowhere else: a room without limits pays for
  * one field more in a command that it makes anyway.
  */
@@ -37,6 +41,8 @@ import { GROUPS } from "./groups.ts";
 const CHUNK = 1_000;
 /** Entries looked at by one sweep: all of them in their turn. */
 const LOOKED_AT = 200;
+/** Lanes whose idle workers may be woken when places in the whole queue became free. */
+const MAX_LANES_WOKEN = 64;
 
 /** For scripts that claim, settle, keep or sweep, after WAKING: `open_limits` makes `limits` of the entry `G`. */
 export const LIMITS: string = `
@@ -85,7 +91,7 @@ ${ROOM}${GATES}${GROUPS}
     if not was_full then return end
     local places = room_at(queue_gate())
     local low = LANE_SPAN
-    for _ = 1, 64 do
+    for _ = 1, ${MAX_LANES_WOKEN} do
       local entry = places > 0 and call('ZRANGE', IDLE, low, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
       if not entry then return end
       local lane = sub(entry, 1, 2)

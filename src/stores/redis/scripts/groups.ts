@@ -2,6 +2,10 @@
 
 /** Gates opened by time in one call: they hold the server for some ms. */
 const MAX_OPENED = 1_000;
+/** Lanes in which groups may be parked at a gate: a lane's number has two bytes. */
+const MAX_LANES_PARKED = 65_536;
+/** Gates looked at when limits change. */
+const MAX_GATES_OPENED = 100_000;
 
 /** Within `open_limits` of gates.ts. */
 export const GROUPS: string = `
@@ -23,7 +27,7 @@ export const GROUPS: string = `
   local function unpark_all(gate)
     local prefix = 'P' .. gate.name .. '\\0'
     local from, found = '[' .. prefix, 0
-    for _ = 1, 65536 do
+    for _ = 1, ${MAX_LANES_PARKED} do
       local member = call('ZRANGEBYLEX', TURNS, from, '(P' .. gate.name .. '\\1', 'LIMIT', 0, 1)[1]
       if not member then break end
       found = 1
@@ -39,7 +43,7 @@ export const GROUPS: string = `
   -- noted when gates open that are shut by that.
   local function open_gates()
     local from = '[P'
-    for _ = 1, 100000 do
+    for _ = 1, ${MAX_GATES_OPENED} do
       local member = call('ZRANGEBYLEX', TURNS, from, '(Q', 'LIMIT', 0, 1)[1]
       if not member then break end
       local name = sub(member, 2, string.find(member, '%z') - 1)

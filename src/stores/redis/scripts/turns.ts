@@ -7,18 +7,21 @@ const LEAST_GROUPS = 8;
 const MAX_PUT_ASIDE = 1_000;
 /** Jobs that fell due put under their keys in one claim, where its capacity is not more. */
 const LEAST_PROMOTED = 1_000;
+/** Looks in one claim at what is behind jobs that expired. */
+const MAX_LOOKS = 1_000;
 
-const GROUPS = `
+/** What is read of groups as a claim comes to them. */
+const READING = `
   -- Of a number that a command is given the server makes a text with all its digits, which takes longer than the text.
   local TEXTS = { '1', '2' }
   -- A group is known by its entry in the ring. Each text that is made costs as much as a small command: its turn and its
   -- name are made where they are needed.
   local function group_of(entry, keys)
-    -- All fields at once: a table that grows is made anew several times. Of its first job: id (order), record (0: not
-    -- read), extras.
-    local group = { keys = keys, entry = entry, gates = false, heads = false, at = 0, drained = false, record = 0, extras = false,
+    -- All fields at once: a table that grows is made anew several times. Its gates; its first jobs (heads), the one whose
+    -- turn it is among them (at), and whether there are no others (drained); of that one: id (order), rank, record (0: not
+    -- read), extras; whether this claim took one of it (touched).
+    return { keys = keys, entry = entry, gates = false, heads = false, at = 0, drained = false, record = 0, extras = false,
       touched = false, order = false, rank = 0 }
-    return group
   end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
@@ -32,6 +35,7 @@ const GROUPS = `
       if room_at(own[k]) <= 0 then return own[k] end
     end
   end
+  -- Reads the next jobs of a group, so many at most: behind those that were read before, or from the first on.
   local function read_heads(cursor, group, most)
     local heads, lane, keys = group.heads, cursor.number, group.keys
     local from = heads and heads[1] and '(' .. heads[#heads] or '[' .. lane .. keys .. '\\0'
@@ -79,6 +83,7 @@ const GROUPS = `
     if members[1] then cursor.after = '(' .. members[#members] end
     return members
   end
+  -- Reads more groups: their gates, and the first jobs of those that may start.
   local function load_more(cursor)
     local members = cursor.ahead or read_ring(cursor, math.max(${LEAST_GROUPS}, left))
     cursor.ahead = nil
@@ -107,6 +112,7 @@ const GROUPS = `
     end
     read_records(may_start)
   end
+  -- The group that stands before all others: read now if need be, or one that had its turn, where all had.
   local function next_group(cursor)
     local group = cursor.queue[cursor.first]
     if group then return group end
@@ -122,7 +128,8 @@ const GROUPS = `
   end
 `;
 
-const RING = `
+/** What a claim writes of the groups that it came to. */
+const PLACING = `
   local out, put, fields, gone = {}, {}, {}, {}
   -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
   local function place(cursor, group, turn, shut)
@@ -204,7 +211,7 @@ local function claim_turns()
   local find = string.find
   -- Whether jobs of several lanes are compared.
   local are_compared = lanes[2] ~= nil
-${GROUPS}${RING}
+${READING}${PLACING}
   -- Jobs of a lane that fell due come under their keys.
   local function promote(lane)
     local most = math.max(${LEAST_PROMOTED}, left)
@@ -284,6 +291,9 @@ ${STRETCH}  -- A suspect waits apart from its group: its gates are looked at her
     if shut_gate(group) then return end
     if accept(job) then pass(job.id, group.keys, group.gates, true) end
   end
+  -- A cursor for the ring of each lane: groups that were read (queue, from first on), that had a turn (served), that had
+  -- one and nothing more (done), that were parked when they were to be read (unparked); where the ring is read next (after,
+  -- stop), and where it was begun, until it is read from its front; the last group that something was taken of.
   local rings = {}
   for _, lane in ipairs(lanes) do
     if lane.slot == -1 then
@@ -295,7 +305,7 @@ ${STRETCH}  -- A suspect waits apart from its group: its gates are looked at her
   end
   if not are_compared and rings[1] then take_stretch(rings[1]) end
   -- Where expired ones were in the way, there may be others behind them.
-  for _ = 1, 1000 do
+  for _ = 1, ${MAX_LOOKS} do
     local cursors = { unpack(rings) }
     for _, lane in ipairs(lanes) do
       local found = {}
