@@ -20,7 +20,7 @@ import { type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { createTestClock } from "../../src/testing/index.ts";
 import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
-import { calledOf } from "./scripts-called.ts";
+import { calledOf, rowsLeft } from "./scripts-called.ts";
 
 // A server of its own, which tells what was called.
 let server: RedisServer;
@@ -82,6 +82,15 @@ async function beginRun(world: World, owner: StoreWorker, type = "flow"): Promis
   return owner.claimOne({ offers: [offerOf(type)] });
 }
 
+async function beginRuns(
+  world: World,
+  owner: StoreWorker,
+  length: number,
+): Promise<readonly ClaimedJob[]> {
+  await world.store.enqueue({ jobs: Array.from({ length }, () => world.job({ type: "flow" })) });
+  return owner.claim({ offers: [offerOf("flow")] });
+}
+
 const ALL = { afterEntries: 0, afterFact: null, limit: 10 };
 
 async function isGone({ store }: World, id: string): Promise<boolean> {
@@ -89,17 +98,8 @@ async function isGone({ store }: World, id: string): Promise<boolean> {
   return found === null;
 }
 
-/** What the records of runs of a queue hold, and its indexes. */
-async function rowsOf({ namespace }: World, queue: string): Promise<readonly string[]> {
-  const sets = await server.client.keys(`*${namespace}|${queue}|*}[uitx]`);
-  const rows = await Promise.all(
-    sets.map(async (key) =>
-      (await server.client.type(key)) === "zset" ? server.client.zrange(key, "0", "-1") : [],
-    ),
-  );
-  // Beside what ends a run are the lease of its worker, and what that has not said to have heard.
-  return rows.flat().filter((row) => row !== "" && !/^[l\ufffd]/u.test(row));
-}
+const rowsOf = async ({ namespace }: World, queue: string): Promise<readonly string[]> =>
+  rowsLeft(server, namespace, queue);
 
 test("runs of two queues say texts and their ends in one call a queue, and nothing is left of them", async () => {
   await inWorld(async (world) => {
@@ -220,7 +220,7 @@ test("a run that was told a signal, or asked to cancel, ends as its owner says",
   });
 });
 
-test("what makes steps, tells a run or is kept is said in the way of any other word", async () => {
+test("what makes steps or tells a run is said in the way of any other word", async () => {
   await inWorld(async (world) => {
     const owner = await world.worker({ offers: OFFERS });
     const run = await beginRun(world, owner);
@@ -247,12 +247,88 @@ test("what makes steps, tells a run or is kept is said in the way of any other w
     await say(world, owner, [{ run: child, from: 0, entries: [], next: DONE }]);
     expect(await scriptsCalled()).not.toContain("words");
     expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: made.id }]);
+  });
+});
+
+const KEPT = { kind: "succeeded", result: '"ü"', retention: KEEP } as const;
+
+test("runs that are kept after their end are as any other that ended, until their time is over", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    await world.enqueue({ type: "flow", tags: ["tagged"], input: '"in"' });
+    const tagged = await owner.claimOne({ offers: [offerOf("flow")] });
+    const [failed, bare] = [await beginRun(world, owner), await beginRun(world, owner)];
+    await say(world, owner, [{ run: tagged, from: 0, next: { kind: "waiting" } }]);
     await scriptsCalled();
-    await say(world, owner, [
-      { run, from: 1, next: { kind: "succeeded", result: "1", retention: KEEP } },
+    const reply = await say(world, owner, [
+      { run: tagged, from: 1, entries: ['"1"', '"2"'], next: KEPT },
+      { run: failed, from: 0, next: outcomes.failed(undefined, KEEP) as Advance["next"] },
+      { run: bare, from: 0, entries: [], next: KEPT },
     ]);
-    expect(await scriptsCalled()).toEqual(["act"]);
-    expect(await world.record(run.id)).toMatchObject({ state: "succeeded", entries: 2 });
+    expect(await scriptsCalled()).toEqual(["words"]);
+    expect(reply.advanced).toMatchObject([
+      { accepted: true },
+      { accepted: true },
+      { accepted: true },
+    ]);
+    expect(await world.record(tagged.id)).toMatchObject({
+      state: "succeeded",
+      input: '"in"',
+      result: '"ü"',
+      tags: ["tagged"],
+      entries: 3,
+      attempts: 1,
+      worker: owner.id,
+      token: null,
+    });
+    expect((await recordOfRun(world.store, tagged.id)).entries).toEqual(['"0"', '"1"', '"2"']);
+    const { finishedAtMs, removeAtMs } = await world.record(tagged.id);
+    expect((removeAtMs ?? 0) - (finishedAtMs ?? 0)).toBe(KEEP.ageMs);
+    expect(await world.record(failed.id)).toMatchObject({
+      state: "failed",
+      entries: 1,
+      attempts: 1,
+      history: [{ outcome: "failed", endedAtMs: expect.any(Number) }],
+    });
+    expect(await world.record(bare.id)).toMatchObject({ state: "succeeded", result: '"ü"' });
+    const { jobs } = await world.store.list({ filter: { states: ["succeeded"] }, limit: 10 });
+    expect(jobs.map(({ id }) => id).toSorted()).toEqual([tagged.id, bare.id].toSorted());
+    const again = await say(world, owner, [{ run: tagged, from: 3, next: KEPT }]);
+    expect(again.advanced).toMatchObject([{ accepted: false, why: "stale" }]);
+    await world.advance(KEEP.ageMs + 1);
+    await world.sweep();
+    for (const { id } of [tagged, failed, bare]) expect(await isGone(world, id)).toBe(true);
+    expect(await rowsOf(world, "flow")).toEqual([]);
+  });
+});
+
+test("a run that told its progress or lines, or was asked to cancel, is kept with these", async () => {
+  await inWorld(async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const [told, cancelled] = [await beginRun(world, owner), await beginRun(world, owner)];
+    await world.store.report({
+      reports: [
+        {
+          id: told.id,
+          token: told.token,
+          progress: "1",
+          logs: [{ level: "info", message: "on", atMs: 1 }],
+        },
+      ],
+    });
+    await world.store.cancel({ ids: [cancelled.id], reason: "enough" });
+    const reply = await say(world, owner, [
+      { run: told, from: 0, next: KEPT },
+      { run: cancelled, from: 0, next: KEPT },
+    ]);
+    expect(reply.advanced).toMatchObject([{ accepted: true }, { accepted: true }]);
+    expect(await world.record(told.id)).toMatchObject({ state: "succeeded", entries: 1 });
+    const lines = await world.store.logs({ id: told.id, afterSeq: 0, limit: 10 });
+    expect(lines).toMatchObject([{ message: "on" }]);
+    expect(await world.record(cancelled.id)).toMatchObject({
+      state: "succeeded",
+      cancelRequest: { reason: "enough" },
+    });
   });
 });
 
@@ -304,10 +380,7 @@ async function removals(): Promise<number> {
 test("runs that end together take nothing of the runs between them", async () => {
   await inWorld(async (world) => {
     const owner = await world.worker({ offers: OFFERS });
-    await world.store.enqueue({
-      jobs: Array.from({ length: 6 }, () => world.job({ type: "flow" })),
-    });
-    const runs = await owner.claim({ offers: [offerOf("flow")] });
+    const runs = await beginRuns(world, owner, 6);
     expect(runs).toHaveLength(6);
     await say(
       world,
@@ -332,10 +405,7 @@ test("runs that end together take nothing of the runs between them", async () =>
 test("runs that follow each other end in one command, and those that do not in one each", async () => {
   await inWorld(async (world) => {
     const owner = await world.worker({ offers: OFFERS });
-    await world.store.enqueue({
-      jobs: Array.from({ length: 8 }, () => world.job({ type: "flow" })),
-    });
-    const runs = await owner.claim({ offers: [offerOf("flow")] });
+    const runs = await beginRuns(world, owner, 8);
     await say(
       world,
       owner,

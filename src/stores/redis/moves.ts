@@ -7,6 +7,7 @@ import { type Context, callOnce } from "./context.ts";
 import { type News, endingBy, newsOf, writeEndingOf } from "./endings.ts";
 import { gateOf } from "./limit-keys.ts";
 import {
+  type Extras,
   FLAG,
   SYMBOLIC_NOW_MS,
   type StoredJob,
@@ -82,23 +83,14 @@ export function writeMove(args: Arguments, move: Move): void {
   }
   const after = transition.job;
   const isEnded = after.finishedAtMs !== null;
-  const strikes = move.suspicion?.strikes ?? job.strikes;
-  const ageMs = isEnded ? (after.removeAtMs ?? 0) - (after.finishedAtMs ?? 0) : null;
-  const { retention, unique, isChoosing } = job;
-  const extras = extrasOf(after, { retention, unique, isChoosing, strikes, ageMs });
-  const hasExtras = Object.keys(extras).length > 0;
+  const { extras, flags } = besideAfter(move, after);
   args
     .text(after.token === null ? (PLACES[after.state] ?? "T") : "=")
-    .number(
-      (hasExtras ? FLAG.extras : 0) |
-        (after.tags.length > 0 ? FLAG.tags : 0) |
-        (after.expiresAtMs === null || isEnded ? 0 : FLAG.expires) |
-        (after.result === null ? 0 : FLAG.result),
-    )
+    .number(flags)
     .text(laneAfter(move, after))
     .text(dueAfter(job.record, after))
     .text(after.input === job.record.input ? "" : `=${after.input}`)
-    .text(hasExtras ? writeExtras(extras) : "")
+    .text(has(flags, FLAG.extras) ? writeExtras(extras) : "")
     .text(after.result ?? "")
     .text(progressAfter(move, after))
     .text(events)
@@ -109,6 +101,56 @@ export function writeMove(args: Arguments, move: Move): void {
     .text(move.lines === undefined ? "" : JSON.stringify(move.lines));
   writeEnding(args, move);
   args.text(pushedBack(move));
+}
+
+function has(flags: number, flag: number): boolean {
+  return (flags & flag) !== 0;
+}
+
+/** What is kept beside a record after a move, and the flags that say so. */
+function besideAfter(
+  { job, suspicion }: Move,
+  after: JobRecord,
+): { readonly extras: Extras; readonly flags: number } {
+  const isEnded = after.finishedAtMs !== null;
+  const strikes = suspicion?.strikes ?? job.strikes;
+  const ageMs = isEnded ? (after.removeAtMs ?? 0) - (after.finishedAtMs ?? 0) : null;
+  const { retention, unique, isChoosing } = job;
+  const extras = extrasOf(after, { retention, unique, isChoosing, strikes, ageMs });
+  const flags =
+    (Object.keys(extras).length > 0 ? FLAG.extras : 0) |
+    (after.tags.length > 0 ? FLAG.tags : 0) |
+    (after.expiresAtMs === null || isEnded ? 0 : FLAG.expires) |
+    (after.result === null ? 0 : FLAG.result);
+  return { extras, flags };
+}
+
+/** What is kept of a job that has ended, where nothing else of it changes. */
+export interface KeptEnd {
+  /** Of its record's head: place, flags. */
+  readonly place: string;
+  readonly flags: number;
+  readonly extras: string;
+  readonly result: string;
+  readonly type: string;
+  readonly ageMs: number;
+}
+
+/** What a move keeps of a job that ends by it; `null`: it does not end, or more changes than that. */
+export function keptEndOf(move: Move): KeptEnd | null {
+  const { job, transition, progress, lines, pushBack } = move;
+  const after = transition.job;
+  if (transition.kind !== "changed" || after.finishedAtMs === null) return null;
+  if (progress !== undefined || lines !== undefined || pushBack !== undefined) return null;
+  const isSame =
+    laneAfter(move, after) === "" &&
+    dueAfter(job.record, after) === "" &&
+    after.input === job.record.input;
+  if (!isSame || progressAfter(move, after) !== "") return null;
+  const { extras, flags } = besideAfter(move, after);
+  const { t: type = "", A: ageMs = 0 } = extras;
+  const place = PLACES[after.state] ?? "T";
+  return { place, flags, extras: writeExtras(extras), result: after.result ?? "", type, ageMs };
 }
 
 /** What is said of the last word of a run of which nothing is kept. */

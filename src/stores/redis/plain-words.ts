@@ -1,15 +1,16 @@
 // Words of workflow runs that say nothing but how far the runs are: most of those of runs whose steps are local.
 import type { JobId } from "../../core/ids.ts";
 import type { Advance, AdvanceOutcome } from "../../core/run.ts";
-import type { ExchangeRequest } from "../../core/store.ts";
-import type { Held } from "./claims.ts";
+import type { ExchangeRequest, TypeRecord } from "../../core/store.ts";
+import { type Held, asStored } from "./claims.ts";
 import { callOnce } from "./context.ts";
 import type { Insides } from "./exchange.ts";
 import { parentOf } from "./kin.ts";
+import { type KeptEnd, keptEndOf } from "./moves.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { PLAIN_HEAD_BYTES, TAKE_PLAIN_WORDS } from "./scripts/plain-words.ts";
-import { writeId } from "./wire.ts";
-import { isLastWord } from "./words.ts";
+import { type Arguments, writeId } from "./wire.ts";
+import { decideLast, isLastWord } from "./words.ts";
 
 /*
  * A word of texts alone, or the end of a run of which nothing is kept, concerns nothing but the run itself: it makes no
@@ -25,6 +26,8 @@ const MAX_CHARACTERS = 4 * 1_024 * 1_024;
 interface PlainWord {
   readonly advance: Advance;
   readonly held: Held;
+  /** Of a last word: what is kept of the run; `null`: nothing. */
+  readonly kept: KeptEnd | null;
   /** Its place among the advances of the exchange. */
   readonly index: number;
 }
@@ -64,7 +67,8 @@ export function plainSpeechesOf(
   for (const [index, advance] of advances.entries()) {
     const claim = held.get(advance.token);
     if (claim === undefined || claim.worker !== worker || said.has(claim)) return null;
-    if (!isPlain(advance, claim)) return null;
+    const kept = isPlain(advance, claim) ? keptOf(advance, claim) : NOT_PLAIN;
+    if (kept === NOT_PLAIN) return null;
     said.add(claim);
     for (const text of advance.entries) characters += text.length;
     if (last?.room !== claim.room) {
@@ -72,7 +76,7 @@ export function plainSpeechesOf(
       speeches.set(claim.room, last);
     }
     if (!isNumbered(last, claim)) return null;
-    last.words.push({ advance, held: claim, index });
+    last.words.push({ advance, held: claim, kept, index });
   }
   return characters > MAX_CHARACTERS ? null : speeches;
 }
@@ -85,8 +89,20 @@ function isPlain(advance: Advance, { room, kin }: Held): boolean {
   if (cancels !== undefined && cancels.length > 0) return false;
   if (after !== undefined && after.length > 0) return false;
   if (!isLastWord(advance)) return true;
-  return !room.isLimited && isRemoved(advance.next) && parentOf(kin) === null;
+  return !room.isLimited && "retention" in advance.next && parentOf(kin) === null;
 }
+
+const NOT_PLAIN = Symbol("not plain");
+
+/** What is kept of a run after its last word; `null`: nothing, or it is not its last. */
+function keptOf(advance: Advance, held: Held): KeptEnd | typeof NOT_PLAIN | null {
+  if (!isLastWord(advance) || isRemoved(advance.next)) return null;
+  // No policy of its type has a part in it: the outcome says how long it is kept.
+  const decided = decideLast({ types: NO_TYPES }, asStored(held), advance);
+  return (decided === null ? null : keptEndOf(decided)) ?? NOT_PLAIN;
+}
+
+const NO_TYPES: ReadonlyMap<string, TypeRecord> = new Map();
 
 /** Whether nothing is kept of a run that ends so. */
 function isRemoved(next: AdvanceOutcome): boolean {
@@ -123,10 +139,11 @@ export async function sayPlainWords(
         const hasLast = words.some(({ advance }) => isLastWord(advance));
         args.text(hasLast ? "1" : "0");
         args.filled(headsLength(speech), (into, at) => writeHeads(into, at, speech));
-        for (const { advance } of words) {
-          if (isLastWord(advance)) continue;
+        for (const { advance, kept } of words) {
           const { id, from, entries } = advance;
+          if (kept === null && isLastWord(advance)) continue;
           for (const [text, entry] of entries.entries()) args.runText(id, from + text, entry);
+          if (kept !== null) writeKept(args, kept);
         }
       });
       room.isLimited = reply[3] === 1;
@@ -140,12 +157,26 @@ export async function sayPlainWords(
   return { letters, nowMs };
 }
 
+function writeKept(args: Arguments, { place, flags, ageMs, type, extras, result }: KeptEnd): void {
+  args.filled(KEPT_HEAD_BYTES + Buffer.byteLength(type), (into, at) => {
+    into[at] = place.charCodeAt(0);
+    into[at + 1] = flags;
+    into.writeUIntBE(Math.floor(ageMs), at + 2, 6);
+    into.utf8Write(type, at + KEPT_HEAD_BYTES);
+  });
+  args.text(extras).text(result);
+}
+
+/** Place, flags, ms that it is kept. */
+const KEPT_HEAD_BYTES = 8;
+
 /** The letter of a word that is to be said in the way of any other. */
 export const SAID_OTHERWISE = "c";
 
 const RUNNING = "r".charCodeAt(0);
 const WAITING = "w".charCodeAt(0);
 const REMOVED = "d".charCodeAt(0);
+const KEPT = "m".charCodeAt(0);
 const REMOVED_NEXT = "D".charCodeAt(0);
 
 /** Characters of a token before its number. */
@@ -165,12 +196,12 @@ function writeHeads(into: Buffer, first: number, speech: PlainSpeech): void {
   let at = first;
   let lastNumber = -1;
   let lastId: JobId = "";
-  for (const { advance } of speech.words) {
+  for (const { advance, kept } of speech.words) {
     const { id, from, entries, next, token } = advance;
     const digits = token.slice(start);
     writeId(id, into, at);
     into.writeUInt32BE(from, at + 16);
-    if (isLastWord(advance)) {
+    if (kept === null && isLastWord(advance)) {
       const number = Number(digits);
       into.writeUInt16BE(0, at + 20);
       into[at + 22] = number === lastNumber + 1 && id > lastId ? REMOVED_NEXT : REMOVED;
@@ -178,7 +209,7 @@ function writeHeads(into: Buffer, first: number, speech: PlainSpeech): void {
       lastId = id;
     } else {
       into.writeUInt16BE(entries.length, at + 20);
-      into[at + 22] = next.kind === "waiting" ? WAITING : RUNNING;
+      into[at + 22] = kept !== null ? KEPT : next.kind === "waiting" ? WAITING : RUNNING;
     }
     into[at + 23] = digits.length;
     into.latin1Write(digits, at + PLAIN_HEAD_BYTES);

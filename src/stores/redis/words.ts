@@ -78,7 +78,7 @@ export function lastSaying(
 }
 
 /** What the last word of an owner makes of its run; `null`: nothing, it is not its word. */
-function decideLast(
+export function decideLast(
   { types }: Pick<Speaker, "types">,
   read: StoredJob,
   advance: Advance,

@@ -1,5 +1,4 @@
-// Words of workflow runs that say nothing but how far the runs are: texts for their records, or that nothing of them is
-// kept.
+// Words of workflow runs that say nothing but how far the runs are: texts for their records, or that they have ended.
 import { PRELUDE, RECORDS, type Script, WRITING, script } from "./script.ts";
 
 /** Bytes of a word's head: run (16), texts that the record had (4), texts (2), kind, digits of its token's number; these. */
@@ -11,7 +10,9 @@ export const PLAIN_HEAD_BYTES = 24;
  *   number), 1 if there are last words, heads of the words in one text (of each run one word), then the texts of them
  *   all, as rows of the records (runs.ts). A kind is r, w (the run goes on running, or waiting), d (its last word, of
  *   a run that no other made, and nothing is kept of it: it has no texts) or D (the same, of a run that was claimed right
- *   after that of the last d or D, and has a higher id).
+ *   after that of the last d or D, and has a higher id), or m (its last word, of a run that no other made, and its record
+ *   is kept: behind its texts are place, flags, ms that it is kept (6 bytes) and type in one text, extras, result, as in
+ *   move.ts).
  * reply: [server time, 1 if somebody follows, letters: a accepted, k kept before, s stale, g gone, c to be said by speak
  *   (runs.ts); 1 if the room has limits]
  *   [-1, 1 if somebody follows, "", 1 if the room has limits]: whoever follows, or waits at a gate, is to be told what
@@ -38,23 +39,30 @@ while at < size do
 end
 local runs = call('HMGET', RUNNING, unpack(ids))
 -- What is kept of their kin, where anything is.
-local kins, kin_fields, fields_of, words_of = {}, {}, {}, {}
+local kins, records, kin_fields, fields_of, found_of = {}, {}, {}, {}, {}
+local function look_for(k, field, found)
+  local burst = floor(byte(field, 6) / 32)
+  local fields = fields_of[burst]
+  if not fields then
+    fields = {}
+    fields_of[burst], found_of[burst] = fields, {}
+  end
+  local n = #fields
+  fields[n + 1], found_of[burst][2 * n + 1], found_of[burst][2 * n + 2] = field, found, k
+end
 for k = 1, count do
   local run = runs[k]
   if run and byte(run, 1) >= KIN then
-    local burst = floor(byte(ids[k], 6) / 32)
-    local fields = fields_of[burst]
-    if not fields then
-      fields = {}
-      fields_of[burst], words_of[burst] = fields, {}
-    end
-    local n, field = #fields + 1, ids[k] .. 'k'
-    fields[n], words_of[burst][n], kin_fields[k] = field, k, field
+    local field = ids[k] .. 'k'
+    kin_fields[k] = field
+    look_for(k, field, kins)
   end
+  if run and kinds[k] == 109 then look_for(k, ids[k], records) end
 end
 for burst, fields in pairs(fields_of) do
-  local words = words_of[burst]
-  for n, kin in ipairs(call('HMGET', shard_of(fields[1]), unpack(fields))) do kins[words[n]] = kin end
+  local found = found_of[burst]
+  local values = call('HMGET', shard_of(fields[1]), unpack(fields))
+  for n = 1, #fields do found[2 * n - 1][found[2 * n]] = values[n] end
 end
 local rows, row_count, entries, entry_count, ended, ended_count = {}, 0, {}, 0, {}, 0
 local waiting, waiting_no_more, drop_of, write_of, heavy = {}, {}, {}, {}, {}
@@ -86,17 +94,20 @@ local function kin_of(kin, kept, state)
   if not made then made = NOBODY .. pack('>I4B', kept, state) usual[place] = made end
   return made
 end
+local function put_texts(first, more)
+  for n = first, first + more - 1 do
+    -- A score that is a text: Lua would print a number.
+    rows[row_count + 1], rows[row_count + 2] = '0', ARGV[n]
+    row_count = row_count + 2
+  end
+end
 local function go_on(k, id, run, flags, kin, first)
   local more, from, state = texts[k], froms[k], kinds[k]
   local kept, before = 0, 0
   if kin then kept, before = parse('>I4B', kin, 17) end
   if more > 0 and kept == from + more then return 'k' end
   if kept ~= from then return 's' end
-  for n = first, first + more - 1 do
-    -- A score that is a text: Lua would print a number.
-    rows[row_count + 1], rows[row_count + 2] = '0', ARGV[n]
-    row_count = row_count + 2
-  end
+  put_texts(first, more)
   if state == 119 and before ~= 119 then
     waiting[#waiting + 1] = '0'
     waiting[#waiting + 1] = 'Bw' .. id
@@ -141,14 +152,51 @@ local function end_run(k, id, flags, kin)
   end
   return 'a'
 end
+local indexed, ended_of_lane = {}, {}
+local function stamped(ms) return string.format('%d', now + ms) end
+local function keep_end(k, id, flags, kin, record, first)
+  -- What it told while it ran is for whom writes what a move does.
+  if has(flags, CANCEL) or has(flags, PROGRESS) or has(flags, LOGS) or has(flags, RESULT)
+    or (kin and find(kin, NOBODY, 1, true) ~= 1) then return 'c' end
+  local more, kept, before = texts[k], 0, 45
+  if kin then kept, before = parse('>I4B', kin, 17) end
+  if kept ~= froms[k] then return 's' end
+  if not record then return 'g' end
+  put_texts(first, more)
+  local head, extras, result = ARGV[first + more], ARGV[first + more + 1], ARGV[first + more + 2]
+  local place, new = sub(head, 1, 1), byte(head, 2)
+  if kin or more > 0 then new = new + KIN end
+  ended_count = ended_count + 1
+  ended[ended_count] = id
+  if before == 119 then wait_no_more(id) end
+  if has(flags, EXPIRES) then call('ZREM', TIMERS, 'x' .. id) end
+  local list, n = in_shard(write_of, id)
+  list[n + 1], list[n + 2] = id, place .. string.char(new) .. string.char((byte(record, 3) + 1) % 256) .. sub(record, 4)
+  list[n + 3], list[n + 4] = id .. 'x', (string.gsub(extras, '\\1(%-?%d+)\\2', stamped))
+  n = n + 4
+  if has(new, RESULT) then
+    list[n + 1], list[n + 2] = id .. 'r', result
+    n = n + 2
+  end
+  if more > 0 or before == 119 then
+    list[n + 1], list[n + 2] = kin_fields[k] or id .. 'k', kin_of(kin, kept + more, 114)
+  end
+  n = #indexed
+  indexed[n + 1], indexed[n + 2] = '0', 'E' .. place .. sub(head, 9) .. '\\0' .. sub(head, 3, 8) .. now6 .. id
+  indexed[n + 3], indexed[n + 4] = '0', 'B' .. place .. id
+  local lane = sub(record, 4, 5)
+  ended_of_lane[lane] = (ended_of_lane[lane] or 0) + 1
+  return 'a'
+end
 local letters, first = {}, 6
 for k = 1, count do
   local id, run = ids[k], runs[k]
   if not run or find(run, claim, 10, true) ~= 10 or sub(run, claim_end + 1) ~= numbers[k] then
     letters[k] = (run or call('HEXISTS', shard_of(id), id) == 1) and 's' or 'g'
   elseif kinds[k] == 100 or kinds[k] == 68 then letters[k] = end_run(k, id, byte(run, 1), kins[k])
+  elseif kinds[k] == 109 then letters[k] = keep_end(k, id, byte(run, 1), kins[k], records[k], first)
   else letters[k] = go_on(k, id, run, byte(run, 1), kins[k], first) end
-  first = first + texts[k]
+  first = first + texts[k] + (kinds[k] == 109 and 3 or 0)
 end
 remove_rows()
 in_parts('ZADD', RUNS, rows)
@@ -156,6 +204,8 @@ in_parts('HSET', RUNNING, entries)
 for burst, fields in pairs(write_of) do in_parts('HSET', shard_of(fields[1]), fields) end
 in_parts('ZREM', INDEX, waiting_no_more)
 in_parts('ZADD', INDEX, waiting)
+in_parts('ZADD', INDEX, indexed)
+for lane, more in pairs(ended_of_lane) do call('HINCRBY', META, 'e' .. lane, more) end
 in_parts('HDEL', RUNNING, ended)
 for burst, fields in pairs(drop_of) do in_parts('HDEL', shard_of(fields[1]), fields) end
 for n = 1, #heavy, 2 do purge(heavy[n], heavy[n + 1], shard_of(heavy[n])) end
