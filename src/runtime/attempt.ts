@@ -97,7 +97,8 @@ export class Attempt {
         }),
       );
       const accepted: unknown = validate(type.outputSchema, output, "output", "INVALID_OUTPUT");
-      await this.#keepResult(accepted instanceof Promise ? await accepted : accepted);
+      const result = this.#keepResult(accepted instanceof Promise ? await accepted : accepted);
+      this.#succeed(typeof result === "string" ? result : await result);
     } catch (error) {
       this.#fail(error);
     }
@@ -149,7 +150,7 @@ export class Attempt {
     else onTimeout();
   }
 
-  async #keepResult(output: unknown): Promise<void> {
+  #keepResult(output: unknown): JsonText | Promise<JsonText> {
     const { id, token, parent } = this.claimed;
     const { values } = this.#around;
     const text = toJson(output, "output", values.maxBytes);
@@ -161,11 +162,9 @@ export class Attempt {
     }
     // By its claim: what a superseded one puts away later is not taken for the result that stands.
     const name = `result-${token}`;
-    const kept =
-      parent === undefined
-        ? values.putAway(id, name, text)
-        : values.putAwayFor(parent, { job: id, name }, text);
-    this.#succeed(typeof kept === "string" ? kept : await kept);
+    return parent === undefined
+      ? values.putAway(id, name, text)
+      : values.putAwayFor(parent, { job: id, name }, text);
   }
 
   #succeed(result: string): void {

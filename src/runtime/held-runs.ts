@@ -224,12 +224,16 @@ export class HeldRuns {
     reserve: Reserve,
   ): readonly Sent[] {
     if (this.#words.length === 0) return NOTHING;
-    const settles = new Set(settlements.map(({ claimed }) => claimed.id));
+    let settles: ReadonlySet<JobId> | undefined;
+    const isSettled = (id: JobId): boolean => {
+      settles ??= new Set(settlements.map(({ claimed }) => claimed.id));
+      return settles.has(id);
+    };
     const taken: Sent[] = [];
     const left: Said[] = [];
     for (const said of this.#words) {
       const { after } = said;
-      const fits = taken.length < Math.min(most, MAX_WORDS) && after.every((id) => settles.has(id));
+      const fits = taken.length < Math.min(most, MAX_WORDS) && after.every(isSettled);
       if (fits) taken.push({ said, advance: toAdvance(said, after, reserve) });
       else left.push(said);
     }

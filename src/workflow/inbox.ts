@@ -36,7 +36,7 @@ export class Inbox {
   isOpen = false;
   isClosed = false;
   readonly #parts: InboxParts;
-  readonly #byJob = new Map<JobId, Operation>();
+  #byJob: Map<JobId, Operation> | null = null;
   #news: News[] = [];
   #reading = 0;
 
@@ -55,7 +55,7 @@ export class Inbox {
 
   /** The step that a job belongs to. */
   index(jobId: JobId | null, operation: Operation): void {
-    if (jobId !== null) this.#byJob.set(jobId, operation);
+    if (jobId !== null) (this.#byJob ??= new Map()).set(jobId, operation);
   }
 
   put(news: News): void {
@@ -92,7 +92,7 @@ export class Inbox {
   }
 
   #end(child: JobId, ending: Ending): void {
-    const operation = this.#byJob.get(child);
+    const operation = this.#byJob?.get(child);
     if (operation === undefined) return;
     if (this.#parts.values.isAwayParsed(ending.result)) void this.#read(operation, child, ending);
     else this.putEnd(operation, ending);
@@ -151,6 +151,7 @@ export class Inbox {
 
   /** Takes what is to be told in this turn; `null`: nothing. */
   take(mayStop: boolean): Portion | null {
+    if (this.#news.length === 0) return null;
     let kind: "got" | "did" | null = null;
     const operations: Operation[] = [];
     for (let news = this.#news[0]; news !== undefined; news = this.#news[0]) {

@@ -41,7 +41,6 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   readonly type: WorkflowType;
   readonly owner: RunOwner;
   readonly root: Scope = new Scope();
-  readonly chance: Chance;
   /** Its input as JSON, whole. */
   input: JsonText;
   readonly speech: Speech;
@@ -60,6 +59,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   #leaving: "now" | "soon" | null = null;
   #broken: MillraceError | null = null;
   #last: LastWord | null = null;
+  #chance: Chance | null = null;
 
   constructor(
     claimed: ClaimedJob,
@@ -71,13 +71,16 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.input = claimed.input;
     this.type = type;
     this.owner = owner;
-    this.chance = createChance(claimed.id);
     this.ids = new StepIds(claimed.id);
     this.inbox = new Inbox(this);
     this.speech = new Speech(this);
     this.underWay = new UnderWay(this);
     this.#answering = new Answering(this.inbox, this.underWay, this);
     this.#steps = new RunSteps(this);
+  }
+
+  get chance(): Chance {
+    return (this.#chance ??= createChance(this.claimed.id));
   }
 
   get room(): LiveRunParts["room"] {

@@ -103,7 +103,7 @@ const ignore = (): void => {};
 /** Steps that are cancelled together: those of a run, of a branch of a race, of the unwinding. */
 export class Scope {
   readonly #operations = new Set<Operation>();
-  readonly #inner = new Set<Scope>();
+  #inner: Set<Scope> | null = null;
   #error: Error | null = null;
 
   /** Why no step may be taken in it any more. */
@@ -114,7 +114,7 @@ export class Scope {
   inner(): Scope {
     const scope = new Scope();
     scope.#error = this.#error;
-    this.#inner.add(scope);
+    (this.#inner ??= new Set()).add(scope);
     return scope;
   }
 
@@ -129,7 +129,7 @@ export class Scope {
   /** Whether anything that was taken in it is still open. */
   get hasOpen(): boolean {
     for (const { state } of this.#operations) if (state === "open") return true;
-    for (const scope of this.#inner) if (scope.hasOpen) return true;
+    for (const scope of this.#inner ?? []) if (scope.hasOpen) return true;
     return false;
   }
 
@@ -139,8 +139,8 @@ export class Scope {
     for (const operation of this.#operations)
       if (operation.state === "open") drop(operation, error);
     this.#operations.clear();
-    for (const scope of this.#inner) scope.cancel(error, drop);
-    this.#inner.clear();
+    for (const scope of this.#inner ?? []) scope.cancel(error, drop);
+    this.#inner = null;
   }
 }
 

@@ -12,6 +12,8 @@ const MAX_WORD_CHILDREN = 500;
  */
 const MAX_WORD_LENGTH = 192 * 1_024;
 
+const NOBODY: readonly JobId[] = [];
+
 interface Waiting {
   /** `null`: only a child, for a step that is in the record already. */
   readonly text: JsonText | null;
@@ -76,8 +78,14 @@ export class Outbox {
       if (text !== null) texts.push(text);
       if (child !== null) children.push(child);
     }
-    for (const { isLight } of this.#waiting.splice(0, taken)) if (!isLight) this.#heavy -= 1;
-    const cancels = this.#waiting.length > 0 ? [] : this.#cancels.splice(0, MAX_WORD_CHILDREN);
+    if (taken === this.#waiting.length) {
+      this.#waiting = [];
+      this.#heavy = 0;
+    } else {
+      for (const { isLight } of this.#waiting.splice(0, taken)) if (!isLight) this.#heavy -= 1;
+    }
+    const mayCancel = this.#waiting.length === 0 && this.#cancels.length > 0;
+    const cancels = mayCancel ? this.#cancels.splice(0, MAX_WORD_CHILDREN) : NOBODY;
     return { entries: texts.length === 0 ? [] : [writeEntry(texts)], children, cancels };
   }
 

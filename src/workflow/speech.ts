@@ -63,14 +63,14 @@ export class Speech {
   say(last: AdvanceOutcome | null, state: "running" | "waiting"): boolean {
     if (this.#isSaying || this.#isStopped) return true;
     if (!this.#outbox.isPressing && last === null) return false;
-    void this.#send(last, state);
+    this.#send(last, state);
     return true;
   }
 
   /** A local step takes its time: that it began is written down. */
   sayLight(): void {
     if (this.#isSaying || this.#isStopped || this.#outbox.isEmpty) return;
-    void this.#send(null, "running");
+    this.#send(null, "running");
   }
 
   /** Leaves the memory, with nothing more to say. */
@@ -82,13 +82,17 @@ export class Speech {
     this.#parts.onReply(reply.accepted);
   }
 
-  async #send(last: AdvanceOutcome | null, state: "running" | "waiting"): Promise<void> {
-    const portion = this.#outbox.take();
+  #send(last: AdvanceOutcome | null, state: "running" | "waiting"): void {
+    const { entries, children, cancels } = this.#outbox.take();
     const next = last !== null && this.#outbox.isEmpty ? last : ({ kind: state } as const);
     this.#isSaying = true;
-    const reply = await this.#parts.owner.say({ from: this.entries, ...portion, next });
+    const word = { from: this.entries, entries, children, cancels, next };
+    void this.#parts.owner.say(word).then(({ accepted }) => this.#hear(accepted, entries.length));
+  }
+
+  #hear(isAccepted: boolean, entries: number): void {
     this.#isSaying = false;
-    if (reply.accepted) this.entries += portion.entries.length;
-    this.#parts.onReply(reply.accepted);
+    if (isAccepted) this.entries += entries;
+    this.#parts.onReply(isAccepted);
   }
 }

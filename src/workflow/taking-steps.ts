@@ -161,11 +161,14 @@ class StepCalls {
     });
   }
 
-  #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> = {}): Draft {
+  #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> | undefined): Draft {
     if (typeof type !== "object" || type === null) {
       throw new MillraceError("INVALID_ARGUMENT", {
         message: `a step got ${JSON.stringify(type) ?? "undefined"} for its job type; expected what defineJob or defineWorkflow gives`,
       });
+    }
+    if (given === undefined) {
+      return { name: checkStepName(type.name), work: jobWork(this.#taker, type, input, undefined) };
     }
     const { name = type.name, undo, ...options } = given;
     return { name: checkStepName(name), work: jobWork(this.#taker, type, input, options), undo };
@@ -188,10 +191,10 @@ function jobWork(
   taker: StepTaker,
   type: AnyJobType,
   input: unknown,
-  options: EnqueueOptions,
+  options: EnqueueOptions | undefined,
 ): Work {
   if (!taker.isLocal) return { kind: "job", type, input, options };
-  const own = underTerms(type, writeTerms(options));
+  const own = underTerms(type, options === undefined ? undefined : writeTerms(options));
   return {
     kind: "local",
     body: (local) => {

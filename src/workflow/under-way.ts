@@ -27,7 +27,7 @@ export class UnderWay {
   idleSinceMs: number | null = null;
   readonly #parts: UnderWayParts;
   readonly #all = new Set<Operation>();
-  readonly #waits = new Set<Operation>();
+  #waits: Set<Operation> | null = null;
   readonly #locals = new Map<Operation, LocalWork>();
   #unstarted: Operation[] = [];
   #sleeping = 0;
@@ -60,7 +60,7 @@ export class UnderWay {
 
   /** The waits for signals that are open. */
   waits(): Iterable<Operation> {
-    return this.#waits;
+    return this.#waits ?? NOTHING;
   }
 
   add(operation: Operation): void {
@@ -71,7 +71,7 @@ export class UnderWay {
 
   remove(operation: Operation): void {
     operation.cancelTimer?.();
-    this.#waits.delete(operation);
+    this.#waits?.delete(operation);
     if (this.#all.delete(operation) && operation.begun.kind === "sleep") this.#sleeping -= 1;
   }
 
@@ -89,7 +89,7 @@ export class UnderWay {
       if (operation.ended === null) this.#unstarted.push(operation);
       return;
     }
-    if (draft.work.kind === "signal") this.#waits.add(operation);
+    if (draft.work.kind === "signal") (this.#waits ??= new Set()).add(operation);
     const untilMs = "untilMs" in begun ? begun.untilMs : null;
     if (untilMs === null) return;
     const leftMs = Math.max(0, untilMs - this.#parts.clockMs());
@@ -112,7 +112,10 @@ export class UnderWay {
 
   /** Starts the local steps that wait: all before them is recorded. */
   startLocals(): void {
-    for (const operation of this.#unstarted.splice(0)) this.#startLocal(operation);
+    if (this.#unstarted.length === 0) return;
+    const starting = this.#unstarted;
+    this.#unstarted = [];
+    for (const operation of starting) this.#startLocal(operation);
   }
 
   #startLocal(operation: Operation): void {
@@ -164,3 +167,5 @@ export class UnderWay {
     return isAsked || dueInMs > PARK_AFTER_MS ? dueInMs : undefined;
   }
 }
+
+const NOTHING: readonly Operation[] = [];
