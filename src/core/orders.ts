@@ -10,12 +10,14 @@ export type JobOrder =
   | { readonly kind: "cancel"; readonly reason: string }
   /**
    * Ready again with a fresh set of attempts, if it failed or was cancelled; after `delayMs`, and each job of a call
-   * `everyMs` later than the one before it, so that many come back at a rate. `input` replaces what it was given.
+   * `everyMs` later than the one before it, so that many come back at a rate. `input` replaces what it was given. Where
+   * several calls carry out one order, `fromMs` is the time of the store from which all of them count `everyMs`.
    */
   | {
       readonly kind: "retry";
       readonly delayMs?: number;
       readonly everyMs?: number;
+      readonly fromMs?: number;
       readonly input?: JsonText;
     }
   | { readonly kind: "remove" }
@@ -88,12 +90,14 @@ function retryLater(
   if (order.input !== undefined && isRun(job)) return WRONG_STATE;
   const transition = retryByHand(job, nowMs);
   if (transition.kind !== "changed") return transition;
-  const delayMs = (order.delayMs ?? 0) + place * (order.everyMs ?? 0);
+  const { delayMs = 0, everyMs = 0 } = order;
+  const fromMs = everyMs > 0 ? (order.fromMs ?? nowMs) : nowMs;
+  const dueAtMs = fromMs + Math.round(delayMs + place * everyMs);
   const input = order.input ?? job.input;
-  if (delayMs <= 0) return { kind: "changed", job: { ...transition.job, input } };
+  if (dueAtMs <= nowMs) return { kind: "changed", job: { ...transition.job, input } };
   return {
     kind: "changed",
-    job: { ...transition.job, input, state: "scheduled", dueAtMs: nowMs + Math.round(delayMs) },
+    job: { ...transition.job, input, state: "scheduled", dueAtMs },
   };
 }
 
@@ -118,6 +122,7 @@ export function checkOrder(order: JobOrder): void {
     case "retry":
       checkMs(order.delayMs ?? 0, "delayMs", 0);
       if (!((order.everyMs ?? 0) >= 0)) throw wrong("everyMs", order.everyMs, "0 or more");
+      checkMs(order.fromMs ?? 0, "fromMs", 0);
       if (order.input !== undefined) checkBytes(order.input, "input", MAX_VALUE_BYTES);
       return;
     case "move":

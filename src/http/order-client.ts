@@ -5,6 +5,7 @@ import type {
   JobSelection,
   OrderOperations,
   OrderProgress,
+  OrderStep,
   WhyView,
 } from "../runtime/index.ts";
 import { type Send, searchOf } from "./send.ts";
@@ -20,14 +21,7 @@ export function orderOperations(send: Send): OrderOperations {
       return replies;
     },
     orderMatching: async ({ after, ...step }) => {
-      const from =
-        after === undefined
-          ? undefined
-          : {
-              changed: after.changed,
-              ...(after.cursor === undefined ? {} : { cursor: after.cursor }),
-            };
-      const body = from === undefined ? step : { ...step, after: from };
+      const body = after === undefined ? step : { ...step, after: goingOnFrom(after) };
       return (await send("POST", "/v1/jobs/order-matching", { body })) as OrderProgress;
     },
     why: async (id) => {
@@ -49,6 +43,19 @@ export function orderOperations(send: Send): OrderOperations {
         body: reason === undefined ? {} : { reason },
       });
     },
+  };
+}
+
+/** Of what the step before gave, what the next one needs. */
+function goingOnFrom({
+  changed,
+  cursor,
+  pacedFromMs,
+}: NonNullable<OrderStep["after"]>): NonNullable<OrderStep["after"]> {
+  return {
+    changed,
+    ...(cursor === undefined ? {} : { cursor }),
+    ...(pacedFromMs === undefined ? {} : { pacedFromMs }),
   };
 }
 

@@ -62,7 +62,11 @@ export const orderStep: z.ZodType<OrderStep> = named(
       .exactOptional(),
     limit: z.int().min(1).max(MAX_STEP).describe("Most jobs in this step.").exactOptional(),
     after: z
-      .strictObject({ cursor: cursor.exactOptional(), changed: z.int().min(0) })
+      .strictObject({
+        cursor: cursor.exactOptional(),
+        changed: z.int().min(0),
+        pacedFromMs: z.int().min(0).exactOptional(),
+      })
       .describe("What the step before gave.")
       .exactOptional(),
   }),
@@ -93,6 +97,10 @@ export const orderProgress: z.ZodType = named(
         "Parts of the selection that no index answers: all that the others leave is looked at.",
       ),
     cursor: z.string().exactOptional(),
+    pacedFromMs: z
+      .int()
+      .describe("Of an order with a rate that goes on: the time from which its jobs are counted.")
+      .exactOptional(),
   }),
 );
 

@@ -62,7 +62,7 @@ export interface OrderStep {
   /** Most jobs in this step; 1,000 by default. */
   readonly limit?: number;
   /** What the step before gave: this one goes on from there. */
-  readonly after?: Pick<OrderProgress, "cursor" | "changed">;
+  readonly after?: Pick<OrderProgress, "cursor" | "changed" | "pacedFromMs">;
 }
 
 /** How far an order has come. */
@@ -79,6 +79,8 @@ export interface OrderProgress {
   readonly unindexed: readonly string[];
   /** Absent when the order is carried out. */
   readonly cursor?: string;
+  /** Of an order with a rate that goes on: the time (milliseconds since 1970) from which its jobs are counted. */
+  readonly pacedFromMs?: number;
 }
 
 /** Why a job does not run, or what it does instead. */

@@ -114,6 +114,21 @@ describe("orders on what a selection fits", () => {
     expect(due.map((atMs) => atMs - (due[0] ?? 0))).toEqual([0, 500, 1_000, 1_500, 2_000]);
   });
 
+  test("bring them back at one pace over many steps", async () => {
+    const mill = await open([pay]);
+    await failMany(mill, 7);
+    const everyMs = 3_600_000;
+    const order = { kind: "retry", rate: 1_000 / everyMs } as const;
+    for await (const _ of orderAll(mill, { select: { states: ["failed"] }, order, limit: 2 }));
+    const due = (await mill.jobs()).jobs.map(({ dueAt }) => Date.parse(dueAt));
+    due.sort((left, right) => left - right);
+    const [, second = 0] = due;
+    // The first is ready at once, from when it is changed.
+    expect(due.slice(1).map((atMs) => atMs - second)).toEqual(
+      [0, 1, 2, 3, 4, 5].map((n) => n * everyMs),
+    );
+  });
+
   test.each([
     [{ kind: "reschedule" }],
     [{ kind: "retry", rate: 0 }],

@@ -10,6 +10,7 @@ import { MAX_COUNTED, MAX_PAGE, checkName } from "../core/limits.ts";
 import type { ChangeStep, JobFilter, Store } from "../core/store.ts";
 import { type OpenStep, type WaitFacts, explainWait, sentenceOf } from "../core/why.ts";
 import type { JobView } from "./millrace.ts";
+import { type PacedOrder, paceOrder } from "./order-pace.ts";
 import type {
   ErrorGroupView,
   ErrorQuery,
@@ -74,10 +75,13 @@ async function carryOutStep(parts: OrderingParts, step: OrderStep): Promise<Orde
   }
   const filter = readSelection(step.select);
   const order = readOrder(step.order);
-  const sum = await changeUpTo(store, { filter, order: dryRun ? null : order, limit, after });
+  const paced = await paceOrder(store, dryRun ? null : order, after.pacedFromMs);
+  const sum = await changeUpTo(store, { filter, order: paced, limit, after });
   const isFirst = dryRun && step.after === undefined;
+  const { fromMs } = paced;
   return {
     ...sum,
+    ...(fromMs === undefined || sum.cursor === undefined ? {} : { pacedFromMs: fromMs }),
     ...(isFirst ? { sample: await sampleOf(parts, filter) } : {}),
     unindexed: sum.unindexed.map((part) => SELECTION_NAMES[part] ?? part),
   };
@@ -92,12 +96,12 @@ const SELECTION_NAMES: Readonly<Partial<Record<keyof JobFilter, string>>> = {
 
 async function changeUpTo(
   store: Store,
-  request: Pick<Parameters<Store["changeMatching"]>[0], "filter" | "order" | "limit"> & {
+  request: Pick<Parameters<Store["changeMatching"]>[0], "filter" | "limit"> & {
+    readonly order: PacedOrder;
     readonly after: NonNullable<OrderStep["after"]>;
   },
 ): Promise<ChangeStep> {
   const { filter, order, limit, after } = request;
-  const most = order === null ? MAX_COUNTED : CHANGED_AT_A_TIME;
   const endsAtMs = performance.now() + STEP_MS;
   let sum: ChangeStep = {
     matched: 0,
@@ -108,9 +112,11 @@ async function changeUpTo(
   };
   do {
     const { cursor: from } = sum;
+    const next = order.next(sum.changed);
+    const most = next === null ? MAX_COUNTED : CHANGED_AT_A_TIME;
     const part = await store.changeMatching({
       filter,
-      order,
+      order: next,
       limit: Math.min(most, limit - sum.matched),
       changedBefore: sum.changed,
       ...(from === undefined ? {} : { cursor: from }),

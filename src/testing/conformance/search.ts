@@ -280,6 +280,23 @@ export const searchTopic: Topic = {
       },
     },
     {
+      name: "counts the jobs of a retry at a rate from the time that it is told, in every step",
+      needs: ["bulk"],
+      async run(world) {
+        const ids = await world.enqueueMany(7);
+        const { claim, settle } = await world.worker();
+        await settle(outcomes.failed(), ...(await claim()));
+        const fromMs = (await world.now()) - HOUR_MS;
+        const order = { kind: "retry", everyMs: 2 * HOUR_MS, fromMs } as const;
+        await changeAll(world, { states: ["failed"] }, order);
+        const kept = await world.store.get({ ids });
+        const due = kept.map((job) => job?.dueAtMs ?? 0).sort((left, right) => left - right);
+        const expected = ids.map((_, place) => fromMs + place * 2 * HOUR_MS);
+        assert.deepEqual(due.slice(1), expected.slice(1));
+        assert.equal((await claim()).length, 1);
+      },
+    },
+    {
       name: "moves what a filter fits, but for what runs or ended",
       needs: ["bulk", "requeue"],
       async run(world) {
