@@ -1,6 +1,7 @@
 /* oxlint-disable no-control-regex -- escape sequences are what is looked for */
 // What needs a real terminal: top and --follow draw on a pseudo-terminal, and leave it as it was.
 import { join } from "node:path";
+import { defineJob, openMillrace } from "millrace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type Running,
@@ -64,6 +65,24 @@ describe.skipIf(process.platform !== "linux")("on a terminal", () => {
     expect(await follow.end()).toBe(0);
     expect(follow.output()).toMatch(/[█░]{30} \d+% \d+\/\d+/);
     expect(follow.output()).toMatch(/succeeded.*: \{"files":\d+/);
+  });
+
+  test("an order and its dry run tell how far they are on a line that is gone when they are done", async () => {
+    const many = `sqlite:${join(directory.path, "many.db")}`;
+    const nobody = defineJob({ name: "nobody", run: () => null });
+    const mill = await openMillrace({ store: many, jobs: [nobody], logger: false });
+    const inputs = Array.from({ length: 1_000 }, () => null);
+    for (let part = 0; part < 3; part += 1) await mill.enqueueMany(nobody, inputs);
+    await mill.close();
+    const order = ["cancel", "--type", "nobody", "--store", many];
+    const dry = inTerminal(...order, "--dry-run");
+    expect(await dry.end()).toBe(0);
+    expect(dry.output()).toMatch(/\r\u001B\[K1000 found so far; Ctrl-C stops\r\u001B\[K/);
+    expect(dry.output()).toMatch(/\r\u001B\[K3000 would be cancelled/);
+    const wet = inTerminal(...order);
+    expect(await wet.end()).toBe(0);
+    expect(wet.output()).toMatch(/\r\u001B\[K\d+ cancelled so far; Ctrl-C stops\r\u001B\[K/);
+    expect(wet.output()).toMatch(/\r\u001B\[K3000 cancelled\r?\n/);
   });
 
   test("Ctrl-C ends the following, not the job", async () => {

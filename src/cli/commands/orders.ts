@@ -1,13 +1,20 @@
 // `millrace cancel`, `retry`, `remove`, `requeue`, `reschedule`, `prioritize` and `dead`: jobs by ids or by what they are.
 import { type Command, InvalidArgumentError } from "commander";
 import { type ChangeReply, type JobState, MillraceError } from "../../core/index.ts";
-import { type JobSelection, type Operations, type Order, orderAll } from "../../runtime/index.ts";
+import {
+  type JobSelection,
+  type Operations,
+  type Order,
+  type OrderProgress,
+  orderAll,
+} from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { DEFAULT_LIMIT, readLimit } from "./jobs.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { findJobs, printFound } from "../find-jobs.ts";
 import { jobTable } from "../job-table.ts";
 import { print, printJson } from "../output.ts";
+import { ProgressLine } from "../progress-line.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
 
 interface OrderOptions extends ConnectionOptions, SelectionOptions {
@@ -250,21 +257,12 @@ async function orderSelected(
   const states = given.states === undefined ? {} : { states: given.states };
   const select: JobSelection = { ...states, ...said };
   if (options.dryRun === true) return showDryRun(operations, { order, given, options }, select);
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
   let totals = { matched: 0, changed: 0, isDone: false };
-  try {
-    for await (totals of orderAll(operations, { select, order }, { signal: stop.signal })) {
-      if (!totals.isDone && process.stderr.isTTY) {
-        process.stderr.write(`\r${totals.changed} ${given.done} so far; Ctrl-C stops`);
-      }
+  await untilStopped(async (signal, line) => {
+    for await (totals of orderAll(operations, { select, order }, { signal })) {
+      if (!totals.isDone) line.show(`${totals.changed} ${given.done} so far; Ctrl-C stops`);
     }
-  } finally {
-    process.off("SIGINT", onSignal);
-    // What comes next, the end or an error, has the line for itself.
-    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
-  }
+  });
   const { matched, changed, isDone } = totals;
   if (!isDone) process.exitCode = EXIT_CODES.interrupted;
   if (options.json === true) return printJson({ matched, changed, isDone });
@@ -273,22 +271,49 @@ async function orderSelected(
   print(`${changed} ${given.done}${rest}${isDone ? "" : "; stopped before the end"}`);
 }
 
+/** Does something step by step with a line of progress, until it is done or somebody presses Ctrl-C. */
+async function untilStopped(
+  act: (signal: AbortSignal, line: ProgressLine) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  const line = new ProgressLine();
+  process.once("SIGINT", onSignal);
+  try {
+    await act(stop.signal, line);
+  } finally {
+    process.off("SIGINT", onSignal);
+    // What comes next, the end or an error, has the line for itself.
+    line.end();
+  }
+}
+
 async function showDryRun(
   operations: Operations,
   { order, given, options }: Given,
   select: JobSelection,
 ): Promise<void> {
-  const first = await operations.orderMatching({ select, order, dryRun: true });
-  let { matched, examined } = first;
-  let after = first;
-  while (after.cursor !== undefined) {
-    after = await operations.orderMatching({ select, order, dryRun: true, after });
-    matched += after.matched;
-    examined += after.examined;
-  }
-  const { sample = [], unindexed } = first;
-  if (options.json === true) return printJson({ matched, examined, unindexed, sample });
-  print(`${matched} would be ${given.done}, if their state still allows it then`);
+  const counted = { matched: 0, examined: 0 };
+  let first: OrderProgress | undefined;
+  let after: OrderProgress | undefined;
+  await untilStopped(async (signal, line) => {
+    do {
+      const from = after === undefined ? {} : { after };
+      after = await operations.orderMatching({ select, order, dryRun: true, ...from });
+      first ??= after;
+      counted.matched += after.matched;
+      counted.examined += after.examined;
+      const looked = after.unindexed.length > 0 ? `, ${counted.examined} looked at` : "";
+      line.show(`${counted.matched} found so far${looked}; Ctrl-C stops`);
+    } while (after.cursor !== undefined && !signal.aborted);
+  });
+  const isDone = after?.cursor === undefined;
+  if (!isDone) process.exitCode = EXIT_CODES.interrupted;
+  const { sample = [], unindexed = [] } = first ?? {};
+  if (options.json === true) return printJson({ ...counted, isDone, unindexed, sample });
+  const { matched, examined } = counted;
+  const known = isDone ? `${matched}` : `stopped before the end: ${matched} at least`;
+  print(`${known} would be ${given.done}, if their state still allows it then`);
   if (unindexed.length > 0) {
     print(`no index answers ${unindexed.join(", ")}: ${examined} jobs were looked at`);
   }
