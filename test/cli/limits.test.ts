@@ -8,38 +8,51 @@ describe.each(WAYS)("limits against %s", (where) => {
   const ask = (...args: readonly string[]) => place.ask(where, ...args);
 
   test("are set, shown with their use, and taken back", async () => {
-    const set = await ask("limits", "set", "flow", "--concurrency", "3", "--rate", "100/s");
+    const set = await ask("limits", "set", "hash-tree", "--concurrency", "3", "--rate", "100/s");
     expect(set).toMatchObject({ code: 0, err: "" });
-    expect(set.out).toMatch(/^QUEUE\s+LIMIT.*\nflow\s+queue\s+3\s+0\s+100\/s/);
-    await ask("limits", "set", "flow", "--name", "customer", "--concurrency", "2");
-    const shown = await ask("limits", "flow", "--name", "customer", "--key", "acme", "--json");
+    expect(set.out).toMatch(/^QUEUE\s+LIMIT.*\nhash-tree\s+queue\s+3\s+0\s+100\/s/);
+    await ask("limits", "set", "hash-tree", "--name", "customer", "--concurrency", "2");
+    const shown = await ask("limits", "hash-tree", "--name", "customer", "--key", "acme", "--json");
     expect(JSON.parse(shown.out)).toMatchObject([
       { name: "customer", key: null, concurrency: 2 },
       { name: "queue", concurrency: 3, rate: { limit: 100, perMs: 1_000 } },
       { name: "customer", key: "acme", running: 0 },
     ]);
-    await ask("limits", "reset", "flow");
-    const reset = await ask("limits", "reset", "flow", "--name", "customer");
+    await ask("limits", "reset", "hash-tree");
+    const reset = await ask("limits", "reset", "hash-tree", "--name", "customer");
     expect(reset.out).toBe("no limits\n");
   });
 
   test("of all queues are listed where none is named", async () => {
-    await ask("limits", "set", "flow", "--concurrency", "3");
+    await ask("limits", "set", "hash-tree", "--concurrency", "3");
     expect(await ask("limits")).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/\nflow\s+queue\s+3/) as string,
+      out: expect.stringMatching(/\nhash-tree\s+queue\s+3/) as string,
     });
-    await ask("limits", "reset", "flow");
+    await ask("limits", "reset", "hash-tree");
   });
 
   test("of a name that nobody declares are set, and told to hold nothing back", async () => {
-    const set = await ask("limits", "set", "flow", "--name", "custmer", "--concurrency", "2");
+    const set = await ask("limits", "set", "hash-tree", "--name", "custmer", "--concurrency", "2");
     expect(set).toMatchObject({ code: 0, err: expect.stringContaining("custmer") as string });
     expect(set.err).toContain("no job counts under it");
-    await ask("limits", "reset", "flow", "--name", "custmer");
+    await ask("limits", "reset", "hash-tree", "--name", "custmer");
+  });
+
+  test("of a queue that nothing has are set, with a word of what may have been meant", async () => {
+    const set = await ask("limits", "set", "hsah-tree", "--concurrency", "3");
+    expect(set).toMatchObject({ code: 0, out: expect.stringContaining("hsah-tree") as string });
+    expect(set.err).toMatch(
+      /has the queue hsah-tree.* Did you mean hash-tree\? .*limits reset hsah-tree/,
+    );
+    await ask("limits", "reset", "hsah-tree");
+    const paused = await ask("pause", "slep");
+    expect(paused).toMatchObject({ code: 0, out: "slep paused\n" });
+    expect(paused.err).toMatch(/Did you mean Sleep\? .*millrace resume slep/);
+    await ask("resume", "slep");
   });
 
   test("that can't be read are refused", async () => {
-    expect(await ask("limits", "set", "flow", "--rate", "fast")).toMatchObject({ code: 2 });
+    expect(await ask("limits", "set", "hash-tree", "--rate", "fast")).toMatchObject({ code: 2 });
   });
 });

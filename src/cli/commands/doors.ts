@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { print, printJson } from "../output.ts";
+import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
 import { whoami } from "../whoami.ts";
 
 interface ReasonOptions extends ConnectionOptions {
@@ -72,13 +73,13 @@ function registerDoor(program: Command, door: DoorCommand): void {
   withConnectionOptions(command).action(async (queue: string, options: ReasonOptions) => {
     await using connection = await connect(options);
     const operations: Operations = connection.operations;
-    // A name may be closed before its first job comes, and may as well be a slip of the hand.
-    const isUsed = (await operations.queues()).some(({ name }) => name === queue);
+    const look = await lookForQueue(operations, queue);
     await operations[door.name](queue, {
       by: whoami(),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     });
     if (options.json === true) printJson({ name: queue, ...door.state });
-    else print(`${queue} ${door.done}${isUsed ? "" : ", though no job was in it yet"}`);
+    else print(`${queue} ${door.done}`);
+    warnOfUnknown(queue, look, `resume ${queue}`);
   });
 }

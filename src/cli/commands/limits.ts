@@ -10,6 +10,7 @@ import {
 import type { LimitChangeOptions } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, print, printJson, table } from "../output.ts";
+import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
 import { whoami } from "../whoami.ts";
 
 interface LimitOptions extends ConnectionOptions {
@@ -59,10 +60,16 @@ function registerSet(limits: Command): void {
     .addHelpText("after", "\nExample:\n  $ millrace limits set mail --concurrency 20 --rate 100/s");
   withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
     await using connection = await connect(options);
-    await connection.operations.setLimit(queue, { ...readChange(options), by: whoami() });
-    const records = await connection.operations.limits({ queue });
+    const { operations } = connection;
+    const look = await lookForQueue(operations, queue);
+    await operations.setLimit(queue, { ...readChange(options), by: whoami() });
+    const records = await operations.limits({ queue });
     show(records, options);
-    warnOfNoEffect(records, queue, options);
+    if (look.isKnown) warnOfNoEffect(records, queue, options);
+    else {
+      const name = options.name === undefined ? "" : ` --name ${options.name}`;
+      warnOfUnknown(queue, look, `limits reset ${queue}${name}`);
+    }
   });
 }
 
