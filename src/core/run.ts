@@ -46,8 +46,8 @@ export interface ChildJob extends NewJob {
    * Its owner runs it already, always with a `token`: it is claimed by the act that enqueues it, whatever waits in its
    * lane and whatever holds its queue (a pause, a limit, suspects), as long as the owner holds its lease. An id that
    * was there before is a job known before, and what has a key, a time, an expiry or a uniqueness of its own is for a
-   * claim to judge: such a child is kept as any other. Only what `claimed` names is its owner's. No store gives it back
-   * by itself: where the exchange fails its owner says the same again, or settles it.
+   * claim to judge: such a child is kept as any other. Only what `claimed` names is its owner's: where the exchange
+   * fails the owner says the same again, and the store may have given it back by then.
    */
   readonly isBegun?: true;
   /** An earlier owner of the run may have made it: it is not kept again where the run was told of its end. */

@@ -72,3 +72,22 @@ test("an act without an answer until the deadline is taken up by who says the sa
     }, PATIENCE_MS);
   });
 });
+
+test("a step that its owner ran already is for others when nobody is told that it was claimed", async () => {
+  const proxy = await startProxy();
+  const way = { url: `redis://127.0.0.1:${proxy.port}`, deadlineMs: DEADLINE_MS };
+  await inRedisWorld(way, async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const { run } = await begin(world, owner, "flow", "step");
+    const made = step(world, { token: "mine.1", isBegun: true });
+    const said = { settlements: [], words: [{ run, from: 1, makes: [made] }] };
+    proxy.stall();
+    await expect(sayWith(world, owner, said)).rejects.toMatchObject({ code: "STORE_BUSY" });
+    proxy.mend();
+    await vi.waitFor(async () => {
+      expect(await world.record(made.id)).toMatchObject({ state: "ready", parent: run.id });
+    }, PATIENCE_MS);
+    const again = await sayWith(world, owner, said);
+    expect(again.advanced).toMatchObject([{ accepted: true, claimed: [] }]);
+  });
+});

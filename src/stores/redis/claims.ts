@@ -29,7 +29,7 @@ export interface Held {
   readonly startedAtMs: number;
   /** It was handed over by the act that made its job: this is the first claim of it, and so its first end. */
   readonly isFirst?: true;
-  /** Its worker ran it before it was claimed, whatever it is told: it settles it by itself. */
+  /** Its worker ran it before it was claimed, and says so again where it is not told that it is its own. */
   readonly isBegun?: true;
 }
 

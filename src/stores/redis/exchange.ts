@@ -137,14 +137,16 @@ async function carryOut(insides: Insides, request: ExchangeRequest): Promise<Exc
 }
 
 /**
- * A worker that seems to run what was given back would be handed no suspects, who want an idle one. What runs already is
- * not given back: its owner says it again.
+ * A worker that seems to run what was given back would be handed no suspects, who want an idle one. What it runs already
+ * is its own where it said the same again, and was told so meanwhile.
  */
 function givingBack(context: Context, held: SlidingMap<string, Held>): Insides["giveBack"] {
+  const isTold = (claim: Held): boolean =>
+    claim.isBegun === true && (held.get(claim.token) ?? claim) !== claim;
   return (claims) => {
-    const unbegun = claims.filter(({ isBegun }) => isBegun !== true);
-    for (const { token } of unbegun) held.delete(token);
-    return giveBackClaims(context, unbegun);
+    const left = claims.filter((claim) => !isTold(claim));
+    for (const { token } of left) held.delete(token);
+    return giveBackClaims(context, left);
   };
 }
 
