@@ -315,7 +315,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     const portion = this.inbox.take(mayStop);
     if (portion === null) return false;
     if (portion.kind === "one") this.#tellOne(portion.news);
-    else if (portion.kind === "did") portion.operations.forEach((each) => this.#tellEnd(each));
+    else if (portion.kind === "did") this.#tellEnds(portion.operations);
     else {
       this.speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
       for (const operation of portion.operations) this.#answering.answer(operation, null);
@@ -333,11 +333,14 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     }
   }
 
-  /** A step that ended in this process. */
-  #tellEnd(operation: Operation): void {
-    if (!isLocalEnd(operation.ended)) return;
-    this.speech.add(operation.ended);
-    this.#answering.answer(operation, operation.ended);
+  /** Steps that ended in this process. */
+  #tellEnds(operations: readonly Operation[]): void {
+    for (const [index, operation] of operations.entries()) {
+      const { ended } = operation;
+      if (!isLocalEnd(ended)) continue;
+      this.speech.add(index === 0 ? ended : { ...ended, isBeside: true });
+      this.#answering.answer(operation, ended);
+    }
   }
 
   #applyStop(stop: StopItem): void {

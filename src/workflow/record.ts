@@ -56,6 +56,8 @@ export type Told =
       readonly worker?: string;
       readonly output?: unknown;
       readonly error?: ErrorRecord;
+      /** It was told together with the one before it: both are inputs of fan-outs. */
+      readonly isBeside?: true;
     }
   /** The run is to end: somebody cancelled it, or its deadline is over. */
   | {

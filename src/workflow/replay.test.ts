@@ -70,6 +70,78 @@ describe("a run that left the memory", () => {
     expect({ began, calls, local }).toEqual({ began: 2, calls: 2, local: 1 });
   });
 
+  test("waits for no step that it had dropped and that never was a job", async () => {
+    const next = defineJob({ name: "next", run: ({ input }) => (input as number) + 1 });
+    const slow = defineJob({
+      name: "slow",
+      run: async ({ input, signal }) => {
+        if (input === 0) return;
+        await new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        });
+      },
+    });
+    const racing = defineWorkflow({
+      name: "racing",
+      run: async ({ step }) => {
+        await Promise.all([step.job(next, 0), step.job(slow, 0)]);
+        await step.race<unknown>([
+          (branch) => branch.job(slow, 1),
+          (branch) => branch.job(next, 1),
+        ]);
+        await step.waitForSignal("go");
+        await new Promise(setImmediate);
+        throw new Error("no luck");
+      },
+    });
+    const store = await memory();
+    const one = await working(store, next, slow, racing);
+    const receipt = await one.enqueue(racing, null);
+    await vi.waitFor(async () => {
+      expect((await one.runs.get(receipt.id))?.steps.at(-1)?.kind).toBe("signal");
+    }, 20_000);
+    await one.stop();
+    const two = await working(store, next, slow, racing);
+    await two.runs.signal(receipt.id, "go", "now");
+    await expect(receipt.result(PATIENCE)).rejects.toThrow("no luck");
+    expect((await two.runs.get(receipt.id))?.steps[2]?.state).toBe("cancelled");
+  });
+
+  test("reads the same times, where fan-outs ended one after the other", async () => {
+    const wait = defineJob({
+      name: "wait",
+      run: async ({ input }) => {
+        await new Promise((resolve) => setTimeout(resolve, input as number));
+      },
+    });
+    const lives: number[][] = [];
+    const fans = defineWorkflow({
+      name: "fans",
+      run: async ({ step }) => {
+        await step.job(wait, 0);
+        const times: number[] = [];
+        const fan = async (inputs: readonly number[]): Promise<void> => {
+          await step.map(wait, inputs);
+          times.push(step.now());
+        };
+        await Promise.all([fan([1]), fan([9])]);
+        lives.push(times);
+        await step.waitForSignal("go");
+      },
+    });
+    const store = await memory();
+    const one = await working(store, wait, fans);
+    const receipt = await one.enqueue(fans, null);
+    await vi.waitFor(async () => {
+      expect((await one.runs.get(receipt.id))?.steps.at(-1)?.kind).toBe("signal");
+    }, 20_000);
+    await one.stop();
+    const two = await working(store, wait, fans);
+    await two.runs.signal(receipt.id, "go", "now");
+    await receipt.result(PATIENCE);
+    expect(lives[1]).toEqual(lives[0]);
+  });
+
   test("sleeps until a time that is months away, whoever works meanwhile", async () => {
     const clock = createTestClock();
     const store = await openSqliteStore({ path: ":memory:", namespace: "default", clock });

@@ -21,13 +21,10 @@ export function retell(retold: Retold, item: Exclude<Told, { kind: "stop" }>): v
   } else retellEnds(retold, item);
 }
 
-/** What ended in this process: inputs of a fan-out together, as far as the function took nothing in between. */
+/** What ended in this process, with what was told together with it. */
 function retellEnds({ script, operations, answering }: Retold, first: LocalEnd): void {
-  const isOfFanOut = ({ step }: LocalEnd): boolean =>
-    operations.get(step)?.draft.isPassive === true;
   answering.answer(operations.get(first.step), first);
-  if (!isOfFanOut(first)) return;
-  for (let { next } = script; next?.kind === "did" && isOfFanOut(next); { next } = script) {
+  for (let { next } = script; next?.kind === "did" && next.isBeside === true; { next } = script) {
     script.nextTold();
     answering.answer(operations.get(next.step), next);
   }

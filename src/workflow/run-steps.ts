@@ -30,6 +30,8 @@ export class RunSteps {
   recordedLength = 0;
   /** Whether what the function takes is new: the record has been gone through. */
   isLive = false;
+  /** Dropped when the run was last in memory. Whether the store has jobs of them is not known: they may have been tried. */
+  readonly #unsure = new Set<Operation>();
   readonly #parts: RunStepsParts;
 
   constructor(parts: RunStepsParts) {
@@ -113,16 +115,25 @@ export class RunSteps {
   /** The record has been gone through: what it left under way goes on. */
   goOn(): void {
     this.isLive = true;
-    const { inbox, speech } = this.#parts;
+    const { speech } = this.#parts;
     for (const operation of this.all.values()) {
       if (operation.outcome !== null || operation.isQueued) continue;
       const isWanted = operation.state === "open" || operation.unwound !== null;
       if (isWanted && operation.isRecorded) recover(this.#parts, operation);
       const jobId = jobIdOf(operation);
       if (operation.state === "open") this.#activate(operation);
-      else if (jobId !== null && inbox.facts.endingOf(jobId) === undefined) speech.cancel(jobId);
-      else if (isWanted) this.#unwind(operation);
+      else if (this.#mayBeJob(operation) && jobId !== null) {
+        if (!isWanted) this.#unsure.add(operation);
+        speech.cancel(jobId);
+      } else if (isWanted) this.#unwind(operation);
     }
+  }
+
+  /** Whether the store may have a job of a step, and it is not known to have ended. */
+  #mayBeJob(operation: Operation): boolean {
+    const jobId = jobIdOf(operation);
+    if (jobId === null || operation.quick !== null) return false;
+    return this.#parts.inbox.facts.endingOf(jobId) === undefined;
   }
 
   /** Nobody waits for a step any more. */
@@ -146,7 +157,12 @@ export class RunSteps {
   }
 
   #unwind(operation: Operation): void {
-    const { inbox, underWay } = this.#parts;
+    const { inbox, underWay, speech } = this.#parts;
+    const jobId = jobIdOf(operation);
+    if (this.#unsure.delete(operation) && jobId !== null) {
+      recover(this.#parts, operation);
+      speech.cancel(jobId);
+    }
     if (operation.ended !== null) inbox.put({ kind: "ended", operation });
     else if (!inbox.endKnown(operation)) underWay.endIdle(operation);
   }
