@@ -9,6 +9,7 @@ export function noQuickSteps(): QuickSteps {
     prepare: () => [],
     settle: () => {},
     onRecorded: () => {},
+    giveBack: () => {},
     onFree: () => {},
     isInProcess: () => false,
     monotonicMs: () => 0,

@@ -2,6 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
+import type { ChildJob } from "../core/run.ts";
 import { SlidingMap } from "../core/sliding-map.ts";
 import type { ClaimedJob, NewJob, SettleOutcome } from "../core/store.ts";
 import type { Attempt } from "./attempt.ts";
@@ -67,6 +68,8 @@ export interface QuickStepsParts {
   readonly settle: (attempt: Attempt, ended: TryEnded) => void;
   /** The store has what a try came to, in the word of its run. */
   readonly onRecorded: (attempt: Attempt, ended: TryEnded) => void;
+  /** Gives back a claim that the store may have made, and that nobody here will make use of. */
+  readonly giveBack: (claimed: ClaimedJob) => void;
   /** A slot was given back. */
   readonly onFree: () => void;
   readonly isInProcess: (type: AnyJobType) => boolean;
@@ -236,17 +239,15 @@ export class QuickSteps {
   }
 
   /** The store answered a word that made it a job. */
-  became(id: JobId, isClaimed: boolean): void {
+  became({ id, token }: ChildJob, isClaimed: boolean): void {
     const each = this.#all.get(id);
-    if (each?.isBecoming !== true) return;
+    if (each?.isBecoming !== true || each.token !== token) return;
     const { attempt, ended } = each;
-    this.#forget(each);
-    if (attempt === null) return;
-    if (!isClaimed) {
-      if (ended === null)
-        attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: id } }));
-      else this.#give(each);
-    } else if (ended !== null) this.#parts.settle(attempt, ended);
+    if (!isClaimed) this.#drop(each);
+    else {
+      this.#forget(each);
+      if (attempt !== null && ended !== null) this.#parts.settle(attempt, ended);
+    }
   }
 
   /** Whether the store knows nothing of a job yet. */
@@ -277,12 +278,17 @@ export class QuickSteps {
 
   /** A run has left the memory. */
   leave({ tries }: TriesOfRun): void {
-    for (const each of tries ?? []) {
-      const { attempt } = each;
-      if (attempt !== null && each.ended === null) {
-        attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: each.child.id } }));
-      } else this.#free(each);
-    }
+    for (const each of tries ?? []) this.#drop(each);
+  }
+
+  /** What it comes to is told to nobody. */
+  #drop(each: Try): void {
+    const { attempt, ended, isBecoming, child } = each;
+    if (attempt !== null && ended === null) {
+      attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: child.id } }));
+    } else this.#free(each);
+    // An exchange may have failed by which the store made it a job of this worker.
+    if (attempt !== null && isBecoming) this.#parts.giveBack(attempt.claimed);
   }
 
   /** Nobody waits for it any more. */
@@ -315,7 +321,8 @@ export class QuickSteps {
         this.#endPatience();
         this.#watch();
       },
-      Math.max(1, dueAtMs - this.#parts.monotonicMs()),
+      // One that finds a slot meanwhile is looked after from then on.
+      Math.min(Math.max(1, dueAtMs - this.#parts.monotonicMs()), QUICK_MS),
     );
   }
 

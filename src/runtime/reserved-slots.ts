@@ -54,7 +54,7 @@ export class ReservedSlots {
         const isClaimed = reply?.accepted === true && reply.claimed.includes(child.id);
         if (child.isBegun === true) {
           // Where the exchange failed the same is said again.
-          if (replies !== null) this.#quick.became(child.id, isClaimed);
+          if (replies !== null) this.#quick.became(child, isClaimed);
           continue;
         }
         this.#slots.give(child.type);

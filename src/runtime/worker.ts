@@ -141,6 +141,9 @@ export class Worker {
       onRecorded: ({ claimed }, { outcome, runMs }) => {
         onRecorded(claimed, outcome, runMs);
       },
+      giveBack: (claimed) => {
+        this.#exchanges.giveBack(claimed);
+      },
       onFree: () => {
         this.#wake();
       },

@@ -17,15 +17,21 @@ interface Watched {
   readonly made: readonly ChildJob[];
 }
 
-/** A worker on a store of which the test sees what its runs say. */
-async function watched(jobs: readonly AnyJobType[]): Promise<Watched> {
+type Exchange = Store["exchange"];
+
+/** A worker on a store of which the test sees what its runs say. `between`: what is between the two. */
+async function watched(
+  jobs: readonly AnyJobType[],
+  between: (exchange: Exchange) => Exchange = (exchange) => exchange,
+): Promise<Watched> {
   const real = await openSqliteStore({ path: ":memory:", namespace: "default" });
   const made: ChildJob[] = [];
+  const exchange = between(async (request) => real.exchange(request));
   const store: Store = {
     ...real,
     exchange: async (request) => {
       for (const { children = [] } of request.advances ?? []) made.push(...children);
-      return real.exchange(request);
+      return exchange(request);
     },
   };
   const mill = await openMillrace({
@@ -268,6 +274,20 @@ test("a run that is cancelled tells its quick steps, and waits for their end", a
   expect((await mill.runs.get(receipt.id))?.steps[2]?.state).toBe("cancelled");
 });
 
+test("a run that fails in the turn in which it takes a step waits for nothing", async () => {
+  const run = defineWorkflow({
+    name: "run",
+    run: async ({ step }) => {
+      void step.job(next, 0);
+      await Promise.reject(new Error("no luck"));
+    },
+  });
+  const { mill, made } = await watched([next, run]);
+  const receipt = await mill.enqueue(run, null);
+  await expect(receipt.result(PATIENCE)).rejects.toThrow("no luck");
+  expect(made).toEqual([]);
+});
+
 test("a queue that is paused holds steps within a second", async () => {
   let ended = 0;
   const tick = defineJob({ name: "tick", run: () => void (ended += 1) });
@@ -288,4 +308,38 @@ test("a queue that is paused holds steps within a second", async () => {
   const held = ended;
   await new Promise(setImmediate);
   expect(ended).toBe(held);
+});
+
+test("one that became a job by a word whose answer was lost is given back where its run is gone", async () => {
+  let lost = 0;
+  const losing =
+    (exchange: Exchange): Exchange =>
+    async (request) => {
+      const isSaid = request.advances?.some(({ children }) => children?.some((c) => c.isBegun));
+      if (isSaid !== true || lost > 1) return exchange(request);
+      lost += 1;
+      if (lost === 1) {
+        await exchange(request);
+        throw new Error("the answer was lost");
+      }
+      // The run has another owner meanwhile.
+      const reply = await exchange({ ...request, advances: [] });
+      return { ...reply, advanced: [{ accepted: false, why: "stale" }] };
+    };
+  let begun = 0;
+  const slow = defineJob({
+    name: "slow",
+    run: async ({ signal }) => {
+      begun += 1;
+      if (begun === 2) await untilAborted({ signal });
+      return begun;
+    },
+  });
+  const twice = defineWorkflow({
+    name: "twice",
+    run: async ({ step }) => [await step.job(slow, null), await step.job(slow, null)],
+  });
+  const { mill } = await watched([slow, twice], losing);
+  const receipt = await mill.enqueue(twice, null);
+  expect(await receipt.result(PATIENCE)).toEqual([1, 3]);
 });
