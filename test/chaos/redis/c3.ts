@@ -21,14 +21,7 @@ const LOOK_MS = 250;
  * that were left behind, which of their steps were made, and of which ends they were told; what a move did not deliver. The suites bring
  * those about on a Cluster.
  */
-const OF_DEATHS: ReadonlySet<string> = new Set([
-  "first",
-  "kept",
-  "needed",
-  "take",
-  "told",
-  "undelivered",
-]);
+const OF_DEATHS: ReadonlySet<string> = new Set(["first", "kept", "needed", "take", "undelivered"]);
 /** Sweeps look at one place of keys after the other, and owners of runs at times for messages that were lost. */
 const BY_AND_BY: ReadonlySet<string> = new Set(["unique-forget", "unheard"]);
 /** What a Cluster never runs: several rooms' parts in one call. */
