@@ -75,14 +75,19 @@ export function createIdMaker(source: IdSource): (queue: string) => JobId {
     const variant = HEX[((pool[used] ?? 0) & 0x3f) | 0x80] ?? "80";
     if (startMs !== lastMs) {
       startMs = lastMs;
-      const time = lastMs.toString(16).padStart(12, "0");
-      start = `${time.slice(0, 8)}-${time.slice(8)}-7`;
+      start = startOf(lastMs);
     }
     const count = `${(counter >>> 8).toString(16)}${HEX[counter & 0xff] ?? ""}`;
     const text = `${start}${count}-${variant}${byte(1)}-${byte(2)}${byte(3)}${byte(4)}${byte(5)}${hashText(queue, hashes)}`;
     used += 6;
     return text;
   };
+}
+
+/** What the ids of a millisecond begin with: the time, and the version. */
+function startOf(timeMs: number): string {
+  const time = timeMs.toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7`;
 }
 
 /** Queues whose hash text is remembered; beyond it the memory starts anew. */
@@ -112,11 +117,23 @@ export function createStepIds(
   // What made the run's id unique, under another 32 bits: else a step could have the id of a job of the same millisecond.
   const middle = run.slice(18, 24);
   const own = fnv1a(`${run}:${life}`);
+  // Most runs take few steps, of few types.
+  let startMs = runMs;
+  let start = run.slice(0, 15);
+  let lastType: string | undefined;
+  let rest = "";
   return (step, type, queue) => {
-    const time = (runMs + (step >>> 12)).toString(16).padStart(12, "0");
+    const timeMs = runMs + (step >>> 12);
+    if (timeMs !== startMs) {
+      startMs = timeMs;
+      start = startOf(timeMs);
+    }
+    if (type !== lastType) {
+      lastType = type;
+      rest = ((own ^ fnv1a(type)) >>> 0).toString(16).padStart(8, "0");
+    }
     const count = (step & 0xfff).toString(16).padStart(3, "0");
-    const rest = ((own ^ fnv1a(type)) >>> 0).toString(16).padStart(8, "0");
-    return `${time.slice(0, 8)}-${time.slice(8)}-7${count}${middle}${rest}${hashText(queue, hashes)}`;
+    return `${start}${count}${middle}${rest}${hashText(queue, hashes)}`;
   };
 }
 

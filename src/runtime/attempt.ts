@@ -12,6 +12,7 @@ import type { LaunchRequest, Launcher } from "./launchers/launcher.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "./logger.ts";
 import { decideFailure } from "./outcome.ts";
+import type { Try } from "./quick-steps.ts";
 import type { Reporter } from "./reporter.ts";
 import { validate } from "./validation.ts";
 import { maskError } from "./views.ts";
@@ -53,6 +54,8 @@ export class Attempt {
   readonly type: AnyJobType;
   /** When at the latest it must have ended, on the monotonic clock; `undefined` without a timeout. */
   readonly mustEndAtMs: number | undefined;
+  /** The step that it tries, as long as that is no job. */
+  quick: Try | null = null;
   readonly #around: AttemptSurroundings;
   readonly #startedMs: number;
   readonly #signal = new LazySignal();

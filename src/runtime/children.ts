@@ -1,7 +1,7 @@
 // Children of a run that its own worker has: their claims as they are handed over, and their ends before the store tells.
 import type { JobId } from "../core/ids.ts";
-import type { ChildJob, Ending } from "../core/run.ts";
-import type { ClaimedJob, SettleOutcome } from "../core/store.ts";
+import type { Ending } from "../core/run.ts";
+import type { ClaimedJob, NewJob, SettleOutcome } from "../core/store.ts";
 
 /** Characters of what a child that ended here gave. */
 export function lengthOf(outcome: SettleOutcome): number {
@@ -24,13 +24,13 @@ export function endingOf(claimed: ClaimedJob, outcome: SettleOutcome, worker: st
 }
 
 /** A child as its parent's owner claims it, in the act that enqueued it. */
-export function claimOf(child: ChildJob, parent: JobId, nowMs: number): ClaimedJob {
+export function claimOf(child: NewJob, token: string, parent: JobId, nowMs: number): ClaimedJob {
   return {
     id: child.id,
     type: child.type,
     queue: child.queue,
     input: child.input,
-    token: child.token ?? "",
+    token,
     attempt: 1,
     crashes: 0,
     enqueuedAtMs: nowMs,

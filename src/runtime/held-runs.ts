@@ -250,7 +250,7 @@ export class HeldRuns {
     for (const { advance } of taken) {
       for (const child of advance.children ?? []) {
         if (child.token === undefined || child.isBegun === true) continue;
-        this.#parts.giveBack(claimOf(child, advance.id, 0));
+        this.#parts.giveBack(claimOf(child, child.token, advance.id, 0));
       }
     }
   }

@@ -4,6 +4,7 @@ import { readRetention } from "../core/define-job.ts";
 import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
+import type { JsonText } from "../core/job.ts";
 import {
   DEFAULT_IDEMPOTENCY_MS,
   HEAD_START_PER_PRIORITY_MS,
@@ -35,19 +36,9 @@ export function createNewJob(
   const text = inputText(type, input, values.maxBytes);
   const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
   const build = (): NewJob | Promise<NewJob> => {
-    const given = options === undefined ? {} : readOptions(options);
-    const job: NewJob = {
-      id: makeId(queue),
-      type: type.name,
-      queue,
-      input: text,
-      ...readHeadStart(type.priority, options),
-      ...readLabels(type, options),
-      ...given,
-      ...(hasFlow(type) ? readFlowOf(type, JSON.parse(text), given) : {}),
-      ...retentionOf(type, options),
-      ...termsOf(type, options),
-    };
+    const bare: NewJob = { id: makeId(queue), type: type.name, queue, input: text };
+    const isBare = options === undefined && !saysMore(type);
+    const job = isBare ? bare : { ...bare, ...readMore(type, options, text) };
     const kept = values.putAway(job.id, "input", text);
     if (typeof kept === "string") return job;
     return kept.then((reference) => ({ ...job, input: reference }));
@@ -60,6 +51,27 @@ export function createNewJob(
     "INVALID_INPUT",
   );
   return checked instanceof Promise ? checked.then(build) : build();
+}
+
+/** Whether a type says anything of each of its jobs. */
+function saysMore(type: AnyJobType): boolean {
+  return type.priority !== 0 || type.labels.length > 0 || hasFlow(type);
+}
+
+function readMore(
+  type: AnyJobType,
+  options: EnqueueOptions | undefined,
+  input: JsonText,
+): Partial<NewJob> {
+  const given = options === undefined ? {} : readOptions(options);
+  return {
+    ...readHeadStart(type.priority, options),
+    ...readLabels(type, options),
+    ...given,
+    ...(hasFlow(type) ? readFlowOf(type, JSON.parse(input), given) : {}),
+    ...retentionOf(type, options),
+    ...termsOf(type, options),
+  };
 }
 
 function inputText(type: AnyJobType, input: unknown, maxBytes: number): string {

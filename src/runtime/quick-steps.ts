@@ -3,12 +3,12 @@ import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError, toErrorRecord } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { ChildJob } from "../core/run.ts";
-import { SlidingMap } from "../core/sliding-map.ts";
 import type { ClaimedJob, NewJob, SettleOutcome } from "../core/store.ts";
 import type { Attempt } from "./attempt.ts";
 import { ClaimTokens } from "./claim-tokens.ts";
 import { claimOf } from "./children.ts";
 import { CROWDED_FOR_MS, Doors, SLOW_FOR_MS } from "./doors.ts";
+import { Line, type Standing } from "./line.ts";
 import { isPlain, isShort, isSuited } from "./quick-fit.ts";
 import type { LastWords } from "./reporter.ts";
 import type { QuickListener, StopStep } from "./runs.ts";
@@ -35,7 +35,7 @@ export interface TriesOfRun {
 }
 
 /** A step from when its run hands it in until it is recorded, or is a job. */
-export interface Try {
+export interface Try extends Standing {
   readonly run: TriesOfRun;
   readonly child: NewJob;
   readonly token: string;
@@ -44,10 +44,10 @@ export interface Try {
   sinceMs: number;
   /** While it runs, and from then on. */
   attempt: Attempt | null;
-  /** A word that makes it a job is on its way. */
-  isBecoming: boolean;
   /** How it ended, while a word is on its way that tells it or makes it a job. */
   ended: TryEnded | null;
+  /** It is a job, or recorded, or nobody's. */
+  isOver: boolean;
 }
 
 /** How a try ended. */
@@ -83,10 +83,11 @@ export class QuickSteps {
   readonly #doors = new Doors();
   readonly #suited = new WeakMap<AnyJobType, boolean>();
   /** Waiting for a slot, the longest first. */
-  readonly #queue = new SlidingMap<JobId, Try>();
+  readonly #queue = new Line<Try>();
   /** Running, and neither ended nor about to be jobs; the longest first. */
-  readonly #running = new SlidingMap<JobId, Try>();
-  readonly #all = new SlidingMap<JobId, Try>();
+  readonly #running = new Line<Try>();
+  /** Those that a word on its way makes jobs. */
+  readonly #becoming = new Map<JobId, Try>();
   #isBeginning = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -136,11 +137,11 @@ export class QuickSteps {
       listener,
       sinceMs: this.#parts.monotonicMs(),
       attempt: null,
-      isBecoming: false,
       ended: null,
+      isOver: false,
+      line: null,
     };
-    this.#queue.set(child.id, each);
-    this.#all.set(child.id, each);
+    this.#queue.add(each);
     run.tries ??= new Set();
     run.tries.add(each);
     this.wake();
@@ -164,13 +165,15 @@ export class QuickSteps {
     if (beginning.length === 0) return;
     const atMs = Date.now();
     const attempts = this.#parts.prepare(
-      beginning.map(({ run, child, token }) => claimOf({ ...child, token }, run.id, atMs)),
+      beginning.map(({ run, child, token }) => claimOf(child, token, run.id, atMs)),
     );
     for (const [index, each] of beginning.entries()) {
+      const attempt = attempts[index] as Attempt;
+      attempt.quick = each;
+      each.attempt = attempt;
       each.sinceMs = nowMs;
-      each.attempt = attempts[index] ?? null;
-      this.#queue.delete(each.child.id);
-      this.#running.set(each.child.id, each);
+      this.#queue.remove(each);
+      this.#running.add(each);
     }
     this.#watch();
     for (const attempt of attempts) void attempt.run();
@@ -182,10 +185,11 @@ export class QuickSteps {
     const taken: Try[] = [];
     // Who asks is to find a slot too, when its run's word is sent.
     let room = this.#parts.room() - this.#doors.countAsking(nowMs);
-    for (const each of this.#queue.values()) {
+    if (room <= 0) return taken;
+    for (const each of this.#queue.members()) {
       if (room <= 0) break;
       // One of its type may have closed the door for all.
-      if (!this.#queue.has(each.child.id)) continue;
+      if (!this.#queue.has(each)) continue;
       const { type } = each.child;
       if (slots.isCrowded(type)) this.#close(type, CROWDED_FOR_MS);
       else if (this.#doors.isToBeAsked(type, nowMs)) {
@@ -202,9 +206,9 @@ export class QuickSteps {
 
   /** A try ended. `false`: it is none of these, and is to be settled. */
   ended(attempt: Attempt, outcome: SettleOutcome | null, words: LastWords): boolean {
-    const each = this.#all.get(attempt.claimed.id);
-    if (each?.attempt !== attempt) return false;
-    this.#running.delete(each.child.id);
+    const each = attempt.quick;
+    if (each === null) return false;
+    this.#running.remove(each);
     if (outcome === null) {
       this.#free(each);
       return true;
@@ -212,7 +216,7 @@ export class QuickSteps {
     const runMs = attempt.ranMs();
     each.ended = { outcome, words, runMs };
     if (runMs > QUICK_MS) this.#close(each.child.type, SLOW_FOR_MS);
-    if (each.isBecoming) return true;
+    if (this.#isBecoming(each)) return true;
     if (outcome.kind === "release") {
       this.#free(each);
       each.listener.onJob(each.child);
@@ -233,15 +237,15 @@ export class QuickSteps {
 
   /** It is to be a job, and runs already. */
   #become(each: Try): void {
-    this.#running.delete(each.child.id);
-    each.isBecoming = true;
+    this.#running.remove(each);
+    this.#becoming.set(each.child.id, each);
     each.listener.onJob({ ...each.child, token: each.token, isBegun: true });
   }
 
   /** The store answered a word that made it a job. */
   became({ id, token }: ChildJob, isClaimed: boolean): void {
-    const each = this.#all.get(id);
-    if (each?.isBecoming !== true || each.token !== token) return;
+    const each = this.#becoming.get(id);
+    if (each === undefined || each.token !== token) return;
     const { attempt, ended } = each;
     if (!isClaimed) this.#drop(each);
     else {
@@ -250,9 +254,8 @@ export class QuickSteps {
     }
   }
 
-  /** Whether the store knows nothing of a job yet. */
-  has(id: JobId): boolean {
-    return this.#all.has(id);
+  #isBecoming(each: Try): boolean {
+    return this.#becoming.size > 0 && this.#becoming.get(each.child.id) === each;
   }
 
   /** Those of a run that ended, and that its next word tells of. */
@@ -260,7 +263,7 @@ export class QuickSteps {
     if (tries === null || tries.size === 0) return NONE;
     const taken: QuickEnded[] = [];
     for (const each of tries) {
-      if (each.ended === null || each.isBecoming) continue;
+      if (each.ended === null || this.#isBecoming(each)) continue;
       this.#forget(each);
       taken.push(each as QuickEnded);
     }
@@ -283,7 +286,8 @@ export class QuickSteps {
 
   /** What it comes to is told to nobody. */
   #drop(each: Try): void {
-    const { attempt, ended, isBecoming, child } = each;
+    const { attempt, ended, child } = each;
+    const isBecoming = this.#isBecoming(each);
     if (attempt !== null && ended === null) {
       attempt.abandon(new MillraceError("STALE_CLAIM", { details: { jobId: child.id } }));
     } else this.#free(each);
@@ -293,14 +297,14 @@ export class QuickSteps {
 
   /** Nobody waits for it any more. */
   #stop(each: Try): void {
-    if (this.#all.get(each.child.id) !== each) return;
+    if (each.isOver) return;
     const reason = new MillraceError("JOB_CANCELLED", { message: NO_LONGER_WAITED_FOR });
     if (each.attempt === null) {
       this.#forget(each);
       each.listener.onEnd({ attempts: 0, ranMs: 0, error: toErrorRecord(reason) });
     } else {
       // It ends within its grace, and will be no job.
-      this.#running.delete(each.child.id);
+      this.#running.remove(each);
       each.attempt.abort(reason);
     }
   }
@@ -308,8 +312,8 @@ export class QuickSteps {
   /** Those that take too long become jobs. */
   #watch(): void {
     if (this.#timer !== undefined) return;
-    const [queued] = this.#queue.values();
-    const [running] = this.#running.values();
+    const queued = this.#queue.first;
+    const running = this.#running.first;
     if (queued === undefined && running === undefined) return;
     const dueAtMs = Math.min(
       (queued?.sinceMs ?? Infinity) + QUEUED_MS,
@@ -328,21 +332,22 @@ export class QuickSteps {
 
   #endPatience(): void {
     const nowMs = this.#parts.monotonicMs();
-    for (const each of this.#running.values()) {
+    for (const each of this.#running.members()) {
       if (each.sinceMs + QUICK_MS > nowMs) break;
       this.#become(each);
       this.#close(each.child.type, SLOW_FOR_MS);
     }
-    for (const each of this.#queue.values()) {
+    for (const each of this.#queue.members()) {
       if (each.sinceMs + QUEUED_MS > nowMs) break;
-      if (this.#queue.has(each.child.id)) this.#close(each.child.type, CROWDED_FOR_MS);
+      if (this.#queue.has(each)) this.#close(each.child.type, CROWDED_FOR_MS);
     }
   }
 
   /** Steps of a type are jobs for a while; those that wait for a slot, at once. */
   #close(type: string, forMs: number): void {
     this.#doors.close(type, this.#parts.monotonicMs() + forMs);
-    for (const each of this.#queue.values()) if (each.child.type === type) this.#toJob(each);
+    if (this.#queue.size === 0) return;
+    for (const each of this.#queue.members()) if (each.child.type === type) this.#toJob(each);
   }
 
   /** One that waits for a slot is to be a job. */
@@ -362,10 +367,11 @@ export class QuickSteps {
   }
 
   #forget(each: Try): void {
-    const { id } = each.child;
-    this.#queue.delete(id);
-    this.#running.delete(id);
-    this.#all.delete(id);
+    each.isOver = true;
+    this.#queue.remove(each);
+    this.#running.remove(each);
+    if (this.#isBecoming(each)) this.#becoming.delete(each.child.id);
+    if (each.attempt !== null) each.attempt.quick = null;
     each.run.tries?.delete(each);
   }
 }

@@ -60,7 +60,7 @@ export class ReservedSlots {
         this.#slots.give(child.type);
         if (isClaimed) {
           this.#quick.noteOpen(child);
-          handedOver.push(claimOf(child, advance.id, reply.nowMs));
+          handedOver.push(claimOf(child, child.token, advance.id, reply.nowMs));
         } else {
           this.#quick.noteClosed(child.type);
           // It waits in its lane like any other, and the slot that was kept for it was not offered to that lane.

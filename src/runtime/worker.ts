@@ -56,7 +56,7 @@ export class Worker {
     this.#reporter = new Reporter({
       store: parts.store,
       now: Date.now,
-      mayTell: (id) => !this.#quick.has(id),
+      mayTell: (id) => this.#attempts.get(id)?.quick == null,
       onStale: (id, token) => {
         this.#abandonStale(id, token);
       },
