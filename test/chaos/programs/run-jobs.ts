@@ -17,6 +17,10 @@ export interface RunTypes {
 
 export const GOOD_RESULT = [1, 2, 3] as const;
 
+/** Short runs end by the ten thousand before a worker has died at its write, and each is judged by its record. */
+const ALL = { count: 1_000_000 } as const;
+const retention = { succeeded: ALL, failed: ALL } as const;
+
 /** @param onUndo is told what is undone */
 export function runTypes(onUndo: (undone: Undone) => void): RunTypes {
   const add = defineJob({ name: "add", run: ({ input }) => (input as number) + 1 });
@@ -30,6 +34,7 @@ export function runTypes(onUndo: (undone: Undone) => void): RunTypes {
   const undo = defineJob({ name: "undo", run: ({ input }) => onUndo(input as Undone) });
   const good = defineWorkflow({
     name: "good",
+    retention,
     run: async ({ step }) => {
       const one = await step.job(add, 0);
       const two = await step.run("two", () => one + 1);
@@ -39,6 +44,7 @@ export function runTypes(onUndo: (undone: Undone) => void): RunTypes {
   });
   const bad = defineWorkflow({
     name: "bad",
+    retention,
     run: async ({ step, run }) => {
       const undone = (what: string) => ({ job: undo, input: () => ({ run: run.id, what }) });
       await step.job(add, 0, { undo: undone("first") });
