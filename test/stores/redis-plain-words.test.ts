@@ -1,9 +1,7 @@
 // Words of runs that say nothing but how far the runs are: in a call that does no more, wherever that is possible.
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Advance } from "../../src/core/run.ts";
-import type { ClaimedJob, ExchangeReply, Settlement } from "../../src/core/store.ts";
-import { CAPABILITIES } from "../../src/core/index.ts";
-import { openRedisStore } from "../../src/stores/redis/index.ts";
+import type { ClaimedJob } from "../../src/core/store.ts";
 import { ACT_ON_RUNS } from "../../src/stores/redis/scripts/act.ts";
 import { EXCHANGE } from "../../src/stores/redis/scripts/exchange.ts";
 import { TAKE_PLAIN_WORDS } from "../../src/stores/redis/scripts/plain-words.ts";
@@ -16,10 +14,11 @@ import {
   offerOf,
   outcomes,
 } from "../../src/testing/conformance/worker.ts";
-import { type World, withWorld } from "../../src/testing/conformance/world.ts";
-import { createTestClock } from "../../src/testing/index.ts";
+import type { World } from "../../src/testing/conformance/world.ts";
 import { TcpProxy } from "../chaos/harness/tcp-proxy.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
+import { DONE, OFFERS, say } from "./plain-words-said.ts";
+import { inRedisWorld } from "./redis-world.ts";
 import { calledOf, rowsLeft } from "./scripts-called.ts";
 
 // A server of its own, which tells what was called.
@@ -31,64 +30,16 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-async function inWorld(run: (world: World) => Promise<void>, url = server.url): Promise<void> {
-  const clock = createTestClock();
-  await withWorld(
-    {
-      open: ({ namespace }) => openRedisStore({ url, namespace, clock }),
-      advance: clock.advance,
-      isShared: true,
-      capabilities: CAPABILITIES,
-    },
-    { run },
-  );
-}
+const inWorld = async (run: (world: World) => Promise<void>, url = server.url): Promise<void> =>
+  inRedisWorld({ url }, run);
 
 const OF_WORDS = [ACT_ON_RUNS, TAKE_PLAIN_WORDS, EXCHANGE, SPEAK];
 
 const scriptsCalled = async (): Promise<readonly string[]> => calledOf(server, OF_WORDS);
 
-interface Word {
-  readonly run: ClaimedJob;
-  readonly from: number;
-  readonly entries?: readonly string[];
-  readonly next?: Advance["next"];
-}
-
-const DONE = { kind: "succeeded", result: "1", retention: REMOVE_AT_ONCE } as const;
-
-async function say(
-  { store }: Pick<World, "store">,
-  { id: worker }: StoreWorker,
-  words: readonly Word[],
-  settlements: readonly Settlement[] = [],
-): Promise<ExchangeReply> {
-  const advances = words.map(
-    ({ run, from, entries = [`"${from}"`], next = { kind: "running" } }) => ({
-      id: run.id,
-      token: run.token,
-      from,
-      entries,
-      next,
-    }),
-  );
-  return store.exchange({ worker, settlements, advances });
-}
-
-const OFFERS = [offerOf("flow"), offerOf("other-flow"), offerOf("step")];
-
 async function beginRun(world: World, owner: StoreWorker, type = "flow"): Promise<ClaimedJob> {
   await world.enqueue({ type });
   return owner.claimOne({ offers: [offerOf(type)] });
-}
-
-async function beginRuns(
-  world: World,
-  owner: StoreWorker,
-  length: number,
-): Promise<readonly ClaimedJob[]> {
-  await world.store.enqueue({ jobs: Array.from({ length }, () => world.job({ type: "flow" })) });
-  return owner.claim({ offers: [offerOf("flow")] });
 }
 
 const ALL = { afterEntries: 0, afterFact: null, limit: 10 };
@@ -365,65 +316,4 @@ test("words whose reply is lost are answered as if it was not, and kept once", a
     expect((await recordOfRun(world.store, first.id)).entries).toEqual(['"0"']);
     expect(await isGone(world, second.id)).toBe(true);
   }, `redis://127.0.0.1:${proxy.port}`);
-});
-
-function end(run: ClaimedJob | undefined, from: number): Word {
-  return { run: run as ClaimedJob, from, next: DONE };
-}
-
-/** Commands so far that removed rows of runs. */
-async function removals(): Promise<number> {
-  const stats = await server.client.info("commandstats");
-  return Number(/zremrangebylex:calls=(\d+)/.exec(stats)?.[1] ?? 0);
-}
-
-test("runs that end together take nothing of the runs between them", async () => {
-  await inWorld(async (world) => {
-    const owner = await world.worker({ offers: OFFERS });
-    const runs = await beginRuns(world, owner, 6);
-    expect(runs).toHaveLength(6);
-    await say(
-      world,
-      owner,
-      runs.map((run, index) => ({ run, from: 0, entries: index % 2 === 0 ? ['"a"', '"b"'] : [] })),
-    );
-    const [first, , third, , fifth, sixth] = runs as readonly ClaimedJob[] & { length: 6 };
-    const signal = { run: fifth?.id ?? "", id: world.job({ type: "flow" }).id };
-    await world.store.signal({ signals: [{ ...signal, name: "go", payload: "1" }] });
-    // Not the second, nor the fourth; the fifth and the sixth follow each other, and one was told something.
-    await say(world, owner, [end(first, 2), end(third, 2)]);
-    await say(world, owner, [end(fifth, 2), end(sixth, 0)]);
-    for (const run of [runs[1], runs[3]]) {
-      await say(world, owner, [{ run: run as ClaimedJob, from: 0 }]);
-      expect((await recordOfRun(world.store, run?.id ?? "")).entries).toEqual(['"0"']);
-    }
-    await say(world, owner, [end(runs[1], 1), end(runs[3], 1)]);
-    expect(await rowsOf(world, "flow")).toEqual([]);
-  });
-});
-
-test("runs that follow each other end in one command, and those that do not in one each", async () => {
-  await inWorld(async (world) => {
-    const owner = await world.worker({ offers: OFFERS });
-    const runs = await beginRuns(world, owner, 8);
-    await say(
-      world,
-      owner,
-      runs.map((run) => ({ run, from: 0 })),
-    );
-    const before = await removals();
-    await say(
-      world,
-      owner,
-      runs.slice(0, 4).map((run) => end(run, 1)),
-    );
-    expect((await removals()) - before).toBe(1);
-    await say(
-      world,
-      owner,
-      [7, 5, 4, 6].map((index) => end(runs[index], 1)),
-    );
-    expect((await removals()) - before).toBe(5);
-    expect(await rowsOf(world, "flow")).toEqual([]);
-  });
 });
