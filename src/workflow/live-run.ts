@@ -48,12 +48,12 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   readonly underWay: UnderWay;
   readonly ids: StepIds;
   readonly script: Script = new Script();
+  readonly answering: Answering;
   readonly #parts: LiveRunParts;
   readonly #steps: RunSteps;
   readonly #claimedAtMs = performance.now();
   readonly #stall = new OneTimer();
   readonly #stopping = new Stopping();
-  readonly #answering: Answering;
   #start: Extract<Item, { kind: "start" }> | null = null;
   #isOver = false;
   #leaving: "now" | "soon" | null = null;
@@ -75,7 +75,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.inbox = new Inbox(this);
     this.speech = new Speech(this);
     this.underWay = new UnderWay(this);
-    this.#answering = new Answering(this.inbox, this.underWay, this);
+    this.answering = new Answering(this.inbox, this.underWay, this);
     this.#steps = new RunSteps(this);
   }
 
@@ -175,7 +175,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   }
 
   nowMs(): number {
-    return this.#answering.toldAtMs;
+    return this.answering.toldAtMs;
   }
 
   clockMs(): number {
@@ -201,7 +201,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
       this.#start = startItem(this.type, this.claimed.startedAtMs, this.owner.worker);
       this.speech.addLight(this.#start);
     }
-    this.#answering.toldAtMs = this.startedAtMs;
+    this.answering.toldAtMs = this.startedAtMs;
     this.#stopping.cancelReason ??= recorded.cancelReason;
     void this.#parts.runFunction(this);
     this.ask();
@@ -290,8 +290,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.ask();
     if (item.kind === "stop") this.#applyStop(item);
     else if (item.kind === "got" || item.kind === "did" || item.kind === "took") {
-      const { script, operations } = this;
-      retell({ script, operations, answering: this.#answering }, item);
+      retell(this, item);
     }
   }
 
@@ -318,7 +317,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     else if (portion.kind === "did") this.#tellEnds(portion.operations);
     else {
       this.speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
-      for (const operation of portion.operations) this.#answering.answer(operation, null);
+      for (const operation of portion.operations) this.answering.answer(operation, null);
     }
     return true;
   }
@@ -329,7 +328,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
       this.#applyStop(news);
     } else {
       this.speech.add({ kind: "took", step: news.operation.step, signal: news.signal });
-      this.#answering.answerSignal(news.operation, news.signal);
+      this.answering.answerSignal(news.operation, news.signal);
     }
   }
 
@@ -339,12 +338,12 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
       const { ended } = operation;
       if (!isLocalEnd(ended)) continue;
       this.speech.add(index === 0 ? ended : { ...ended, isBeside: true });
-      this.#answering.answer(operation, ended);
+      this.answering.answer(operation, ended);
     }
   }
 
   #applyStop(stop: StopItem): void {
-    this.#answering.toldAtMs = Math.max(this.#answering.toldAtMs, stop.atMs);
+    this.answering.toldAtMs = Math.max(this.answering.toldAtMs, stop.atMs);
     this.cancel(this.root, this.#stopping.apply(this.runId, stop));
   }
 

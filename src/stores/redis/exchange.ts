@@ -320,9 +320,8 @@ async function claimRounds(
       if (unasked.length > 0) claiming.lookAgainInMs = 0;
       return;
     }
-    // What is left of the capacity may be for other queues. Asked for it in vain, a room that has more counted as cold,
-    // and was asked for half of what it could give: 3 calls a claim instead of 1, and runs of two local steps took 1.25
-    // times as long.
+    // What is left may be for other queues. Asked in vain, a room that has more counted as cold, and was asked for half
+    // of what it could give: 3 calls a claim instead of 1, and runs of two local steps took 1.25 times as long.
     const more = answers.flatMap(({ room, reply }) =>
       (reply.hasMore || reply.hasReadied) && claiming.wants(room) ? [room] : [],
     );
