@@ -6,8 +6,8 @@ export {
   SCOPES,
   type TokenOptions,
 } from "./access.ts";
-export { createHttpOperations } from "./client.ts";
-export type { HttpOperationsOptions } from "./send.ts";
+export { createHttpOperations } from "./client/client.ts";
+export type { HttpOperationsOptions } from "./client/send.ts";
 export {
   type JobService,
   type JobServiceOptions,

@@ -1,7 +1,7 @@
 // The OpenAPI 3.1 document, written from the routes and the very schemas that validate.
 import { z } from "zod";
 import type { Route } from "./route.ts";
-import { namedSchemas, problem } from "./schemas.ts";
+import { namedSchemas, problem } from "./schemas/schemas.ts";
 
 const REFERENCE = (id: string): string => `#/components/schemas/${id}`;
 

@@ -8,9 +8,9 @@ import {
 import { MillraceError } from "../core/errors.ts";
 import type { FlowDeclaration, FlowOptions } from "../core/flow-options.ts";
 import type { Store, TypeRecord } from "../core/store.ts";
-import { checkFlow } from "./flow.ts";
+import { checkFlow } from "./enqueuing/flow.ts";
 import type { LauncherPool } from "./launchers/pool.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "./logging/logger.ts";
 import type { Registry } from "./registry.ts";
 import { REMOTE_LAUNCHER } from "./remote/index.ts";
 

@@ -27,18 +27,28 @@ export {
   type ThreadLauncherOptions,
   type ThreadOptions,
 } from "./launchers/thread.ts";
-export { LOG_FORMATS, createLogger, silentLogger, type LogFormat, type Logger } from "./logger.ts";
-export type { LimitChangeOptions, LimitOperations, LimitsQuery } from "./limit-operations.ts";
+export {
+  LOG_FORMATS,
+  createLogger,
+  silentLogger,
+  type LogFormat,
+  type Logger,
+} from "./logging/logger.ts";
+export type {
+  LimitChangeOptions,
+  LimitOperations,
+  LimitsQuery,
+} from "./operations/limit-operations.ts";
 export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export { type MoveReport, moveBetween } from "./moving.ts";
-export * from "./order-operations.ts";
+export * from "./operations/order-operations.ts";
 export type * from "./room.ts";
-export type * from "./run-operations.ts";
-export type * from "./runs.ts";
-export type * from "./schedule-operations.ts";
+export type * from "./operations/run-operations.ts";
+export type * from "./exchanges/runs.ts";
+export type * from "./operations/schedule-operations.ts";
 export { startTimer } from "./timer.ts";
 export { validate } from "./validation.ts";
 export { maskError } from "./views.ts";

@@ -10,14 +10,14 @@ import type { RetentionOptions } from "../core/define-job.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
 import type { OwnRetryOptions, OwnTerms } from "../core/terms.ts";
 import type { BlobOptions } from "./blobs/index.ts";
-import type { LimitOperations } from "./limit-operations.ts";
+import type { LimitOperations } from "./operations/limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "./logging/logger.ts";
 import type { DeclaredTypes } from "./declared-types.ts";
-import type { JobSelection, OrderOperations } from "./order-operations.ts";
+import type { JobSelection, OrderOperations } from "./operations/order-operations.ts";
 import type { RemoteOperations } from "./remote/index.ts";
-import type { RunOperations } from "./run-operations.ts";
-import type { ScheduleOperations } from "./schedule-operations.ts";
+import type { RunOperations } from "./operations/run-operations.ts";
+import type { ScheduleOperations } from "./operations/schedule-operations.ts";
 
 /** What `openMillrace` takes. Everything has a default. */
 export interface MillraceOptions {

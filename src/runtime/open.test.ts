@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type AnyJobType, defineJob } from "../core/define-job.ts";
 import { fatal, snooze } from "../core/outcomes.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "./logging/logger.ts";
 import type { EventView, Millrace, MillraceOptions } from "./millrace.ts";
 import { openMillrace } from "../millrace/index.ts";
 

@@ -5,8 +5,8 @@ import type { Redactor } from "../core/redaction.ts";
 import type { OpenStep } from "../core/why.ts";
 import type { ClaimedJob, NewJob, SettleOutcome, Store } from "../core/store.ts";
 import type { LargeValues } from "./blobs/index.ts";
-import type { Logger } from "./logger.ts";
-import type { RunDriver } from "./runs.ts";
+import type { Logger } from "./logging/logger.ts";
+import type { RunDriver } from "./exchanges/runs.ts";
 import type { EnqueueOptions, Receipt } from "./millrace.ts";
 
 /** An open Millrace from the inside. */

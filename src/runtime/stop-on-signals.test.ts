@@ -1,7 +1,7 @@
 // Signals: the first closes, a second one ends the process, an echo of the first is none.
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { silentLogger } from "./logger.ts";
+import { silentLogger } from "./logging/logger.ts";
 import { ECHO_MS, stopOnSignals } from "./stop-on-signals.ts";
 
 const close = vi.fn<() => Promise<void>>(async () => undefined);

@@ -1,6 +1,6 @@
 // SIGTERM and SIGINT: the first drains, the second ends at once.
 import { toErrorRecord } from "../core/errors.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "./logging/logger.ts";
 
 /** Exit code of a process that was ended by a second signal: 128 + SIGINT, as shells have it. */
 const FORCED_EXIT_CODE = 130;

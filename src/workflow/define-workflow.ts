@@ -3,7 +3,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type JobOptions, type JobType, defineJob } from "../core/define-job.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { WorkflowContext } from "./steps.ts";
+import type { WorkflowContext } from "./steps/steps.ts";
 
 /** What a developer says of a workflow: as of a job type, but for what belongs to its steps. */
 export interface WorkflowOptions<InputSchema extends StandardSchemaV1, Output> extends Omit<

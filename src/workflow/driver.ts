@@ -5,14 +5,14 @@ import type { ClaimedJob } from "../core/store.ts";
 import type { HeldRun, RoomParts, RunDriver, RunOwner } from "../runtime/index.ts";
 import { isWorkflow } from "./define-workflow.ts";
 import { misused } from "./errors.ts";
-import { LiveRun } from "./live-run.ts";
-import type { LiveRunParts, Recorded } from "./run-parts.ts";
-import { lostAnswer, readFacts } from "./large-endings.ts";
-import { type RunRecord, readRecord } from "./reading.ts";
-import { type Item, readScript, rewind, writeItem, writeEntry } from "./record.ts";
-import { createTelling } from "./run-log.ts";
-import { runFunction } from "./running.ts";
-import { createTurns } from "./turns.ts";
+import { LiveRun } from "./run/live-run.ts";
+import type { LiveRunParts, Recorded } from "./run/run-parts.ts";
+import { lostAnswer, readFacts } from "./run/large-endings.ts";
+import { type RunRecord, readRecord } from "./record/reading.ts";
+import { type Item, readScript, rewind, writeItem, writeEntry } from "./record/record.ts";
+import { createTelling } from "./run/run-log.ts";
+import { runFunction } from "./run/running.ts";
+import { createTurns } from "./run/turns.ts";
 
 const NO_RECORD: RunRecord = { entries: [], facts: [], cancelReason: null };
 const NEW: Recorded = {

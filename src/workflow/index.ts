@@ -3,7 +3,7 @@ export { WORKFLOW_LAUNCHER, defineWorkflow, isWorkflow } from "./define-workflow
 export type { WorkflowBody, WorkflowOptions, WorkflowType } from "./define-workflow.ts";
 export { StepError } from "./errors.ts";
 export * from "./graph/index.ts";
-export { MAX_RUN_STEPS } from "./run-parts.ts";
-export { DEFAULT_MAP_CONCURRENCY } from "./steps.ts";
-export type * from "./steps.ts";
+export { MAX_RUN_STEPS } from "./run/run-parts.ts";
+export { DEFAULT_MAP_CONCURRENCY } from "./steps/steps.ts";
+export type * from "./steps/steps.ts";
 export { type Workflows, createWorkflows } from "./workflows.ts";

@@ -1,7 +1,7 @@
 // Workflow runs of random shapes, what each is to come to, and a watch over the handlers of their steps.
 import { setTimeout as pause } from "node:timers/promises";
 import { type JobType, defineJob } from "../core/define-job.ts";
-import { createChance } from "./chance.ts";
+import { createChance } from "./run/chance.ts";
 import { type Steps, type WorkflowType, defineWorkflow } from "./index.ts";
 
 /** How often each step is tried. */

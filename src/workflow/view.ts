@@ -7,8 +7,8 @@ import type { Redactor } from "../core/redaction.ts";
 import type { Ending } from "../core/run.ts";
 import type { RunView, StepState, StepView } from "../runtime/index.ts";
 import { maskError } from "../runtime/index.ts";
-import type { RunRecord } from "./reading.ts";
-import { type Begun, type Item, type Told, isBegun, readScript } from "./record.ts";
+import type { RunRecord } from "./record/reading.ts";
+import { type Begun, type Item, type Told, isBegun, readScript } from "./record/record.ts";
 
 /** What a view is made of. */
 export interface RunParts {

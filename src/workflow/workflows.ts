@@ -8,7 +8,7 @@ import { checkName, toJson } from "../core/limits.ts";
 import type { Room, RoomParts, RunDriver, RunOperations, RunView } from "../runtime/index.ts";
 import { WORKFLOW_LAUNCHER, isWorkflow } from "./define-workflow.ts";
 import { createDriver } from "./driver.ts";
-import { readRecord } from "./reading.ts";
+import { readRecord } from "./record/reading.ts";
 import { openJobs, viewRun } from "./view.ts";
 
 /** Workflows, as an open Millrace has them. */

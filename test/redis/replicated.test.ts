@@ -1,10 +1,10 @@
 // What durability `replicated` rests on: whoever waits for replicas wrote something on the same connection.
 import { expect, onTestFinished, test } from "vitest";
 import { roomOf } from "../../src/stores/redis/layout.ts";
-import { openLink } from "../../src/stores/redis/link.ts";
+import { openLink } from "../../src/stores/redis/link/link.ts";
 import { REPORT } from "../../src/stores/redis/scripts/report.ts";
 import { readRedisUrl } from "../../src/stores/redis/url.ts";
-import { Arguments } from "../../src/stores/redis/wire.ts";
+import { Arguments } from "../../src/stores/redis/link/wire.ts";
 import { startRedis } from "../servers/redis-server.ts";
 import { allScripts } from "../servers/scripts.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { defineJob, openMillrace } from "millrace";
 import { openRedisStore } from "../../src/stores/redis/index.ts";
 import { LAYOUT_VERSION } from "../../src/stores/redis/layout.ts";
-import { openLink } from "../../src/stores/redis/link.ts";
+import { openLink } from "../../src/stores/redis/link/link.ts";
 import { checkLayout } from "../../src/stores/redis/queues.ts";
 import { readRedisUrl } from "../../src/stores/redis/url.ts";
 import { createTestClock } from "../../src/testing/index.ts";

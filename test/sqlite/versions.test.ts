@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { APPLICATION_ID } from "../../src/stores/sqlite/ownership.ts";
+import { APPLICATION_ID } from "../../src/stores/sqlite/thread/ownership.ts";
 import { MIGRATIONS, SCHEMA_VERSION } from "../../src/stores/sqlite/schema.ts";
 import { Place, newJob } from "./place.ts";
 

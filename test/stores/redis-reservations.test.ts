@@ -4,7 +4,7 @@ import { afterAll, describe, expect, inject, test } from "vitest";
 import type { NewJob } from "../../src/core/index.ts";
 import { keyPlaceOf, placeOfKey, uniquePlaceOf } from "../../src/stores/redis/layout.ts";
 import { writeEntry } from "../../src/stores/redis/outbox.ts";
-import { keyFieldOf, uniqueFieldOf } from "../../src/stores/redis/reservations.ts";
+import { keyFieldOf, uniqueFieldOf } from "../../src/stores/redis/flow/reservations.ts";
 import { REMOVE_AT_ONCE, outcomes } from "../../src/testing/conformance/worker.ts";
 import { HOUR_MS, type World, withWorld } from "../../src/testing/conformance/world.ts";
 import { onRedis } from "./redis-harness.ts";

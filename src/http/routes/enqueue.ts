@@ -12,7 +12,7 @@ import {
   jobsAccepted,
   newJob,
   newJobs,
-} from "../job-schemas.ts";
+} from "../schemas/job-schemas.ts";
 
 const KEY_HEADER = {
   "idempotency-key":

@@ -1,11 +1,11 @@
 // The routes that stream events.
 import { MillraceError } from "../../core/index.ts";
 import type { EventFilter, Operations } from "../../runtime/index.ts";
-import type { EventHubs, HubAttachment, HubListener } from "../event-hub.ts";
-import { EventStream, STREAM_HEADERS } from "../event-stream.ts";
+import type { EventHubs, HubAttachment, HubListener } from "../events/event-hub.ts";
+import { EventStream, STREAM_HEADERS } from "../events/event-stream.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, defineRoute } from "../route.ts";
-import { eventQuery, jobParams } from "../job-schemas.ts";
+import { eventQuery, jobParams } from "../schemas/job-schemas.ts";
 
 /** Streams open at once: each costs a connection and up to a thousand waiting events. */
 const MAX_STREAMS = 1_000;

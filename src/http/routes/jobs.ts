@@ -24,8 +24,8 @@ import {
   logPage,
   logQuery,
   waitQuery,
-} from "../job-schemas.ts";
-import { reason } from "../schemas.ts";
+} from "../schemas/job-schemas.ts";
+import { reason } from "../schemas/schemas.ts";
 
 /** The routes that show and change jobs. */
 export function jobRoutes(operations: Operations): readonly Route[] {

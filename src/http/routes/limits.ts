@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { LimitChangeOptions, Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { type Route, defineRoute, json } from "../route.ts";
-import { duration, name, named } from "../schemas.ts";
+import { duration, name, named } from "../schemas/schemas.ts";
 
 const bounds = {
   concurrency: z.int().nullable(),

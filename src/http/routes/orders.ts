@@ -2,7 +2,7 @@
 import { MillraceError } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
-import { jobParams } from "../job-schemas.ts";
+import { jobParams } from "../schemas/job-schemas.ts";
 import {
   errorList,
   errorQuery,
@@ -12,10 +12,10 @@ import {
   orderStep,
   queueDraining,
   whyView,
-} from "../order-schemas.ts";
+} from "../schemas/order-schemas.ts";
 import { type Route, defineRoute, json } from "../route.ts";
-import { reason } from "../schemas.ts";
-import { queueParams } from "../system-schemas.ts";
+import { reason } from "../schemas/schemas.ts";
+import { queueParams } from "../schemas/system-schemas.ts";
 
 /** The routes beyond single jobs. */
 export function orderRoutes(operations: Operations): readonly Route[] {

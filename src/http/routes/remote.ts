@@ -5,7 +5,7 @@ import type { RemoteClaim, RemoteJob, RemoteOperations } from "../../runtime/ind
 import { MAX_BODY_BYTES } from "../body.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, SECURITY_HEADERS, defineRoute, json } from "../route.ts";
-import { MAX_WAIT_MS, jobParams } from "../job-schemas.ts";
+import { MAX_WAIT_MS, jobParams } from "../schemas/job-schemas.ts";
 import {
   claimBody,
   claimGiven,
@@ -13,7 +13,7 @@ import {
   reportKept,
   settleBody,
   settleKept,
-} from "../remote-schemas.ts";
+} from "../schemas/remote-schemas.ts";
 
 /** The header that names the claim, for programs whose body is the result alone. */
 const CLAIM_HEADER = "claim-token";

@@ -3,9 +3,15 @@ import { MillraceError } from "../../core/index.ts";
 import type { Operations, RunView } from "../../runtime/index.ts";
 import { GRAPH_WORKFLOW, prepareGraph } from "../../workflow/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
-import { jobAccepted, jobParams } from "../job-schemas.ts";
+import { jobAccepted, jobParams } from "../schemas/job-schemas.ts";
 import { type Route, defineRoute, json } from "../route.ts";
-import { graphBody, runView, signalBody, signalParams, signalSent } from "../run-schemas.ts";
+import {
+  graphBody,
+  runView,
+  signalBody,
+  signalParams,
+  signalSent,
+} from "../schemas/run-schemas.ts";
 
 /** The routes about workflow runs. */
 export function runRoutes(operations: Operations): readonly Route[] {

@@ -13,9 +13,9 @@ import {
   scheduleRemoved,
   scheduleView,
   tickList,
-} from "../schedule-schemas.ts";
-import { jobAccepted } from "../job-schemas.ts";
-import { reason } from "../schemas.ts";
+} from "../schemas/schedule-schemas.ts";
+import { jobAccepted } from "../schemas/job-schemas.ts";
+import { reason } from "../schemas/schemas.ts";
 
 /** The routes about schedules. */
 export function scheduleRoutes({ schedules }: Operations): readonly Route[] {

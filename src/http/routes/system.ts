@@ -3,7 +3,7 @@ import type { TypeRecord } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { type Route, defineRoute, json } from "../route.ts";
-import { reason } from "../schemas.ts";
+import { reason } from "../schemas/schemas.ts";
 import {
   figureList,
   figureQuery,
@@ -14,7 +14,7 @@ import {
   storeDescription,
   typeList,
   workerList,
-} from "../system-schemas.ts";
+} from "../schemas/system-schemas.ts";
 
 /** The routes around the jobs. */
 export function systemRoutes(operations: Operations): readonly Route[] {

@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { HttpProblem } from "../problem.ts";
 import { type Route, defineRoute, json } from "../route.ts";
-import { typeDeclaration, typeDeclared, typeParams } from "../remote-schemas.ts";
+import { typeDeclaration, typeDeclared, typeParams } from "../schemas/remote-schemas.ts";
 
 /** The route that registers job types. */
 export function typeRoutes(registration: TypeRegistration | undefined): readonly Route[] {

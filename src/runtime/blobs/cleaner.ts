@@ -1,7 +1,7 @@
 // Removes large values whose jobs are kept no longer, a page at a time.
 import type { JobRecord } from "../../core/job.ts";
 import type { Store } from "../../core/store.ts";
-import type { Logger } from "../logger.ts";
+import type { Logger } from "../logging/logger.ts";
 import { toErrorRecord } from "../../core/errors.ts";
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
 import { refersTo } from "./large-values.ts";

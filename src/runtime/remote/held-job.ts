@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { fatal, pushingBack, retryAfter, snooze } from "../../core/outcomes.ts";
 import type { ClaimedJob, SettleOutcome, SettleReply } from "../../core/store.ts";
-import { Attempt, type AttemptSurroundings } from "../attempt.ts";
+import { Attempt, type AttemptSurroundings } from "../worker/attempt.ts";
 import type { LaunchRequest } from "../launchers/launcher.ts";
 import type { RemoteCancel, RemoteJob, RemoteOutcome, RemoteReport } from "./remote-operations.ts";
 

@@ -6,7 +6,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { ClaimedJob, ExchangeReply, Offer, WorkerAttachment } from "../../core/store.ts";
 import { Signal } from "../signal.ts";
-import { ageOf, lookAgainInMs, youthLeftMs } from "../youth.ts";
+import { ageOf, lookAgainInMs, youthLeftMs } from "../worker/youth.ts";
 import { packageVersion } from "../../version/index.ts";
 import type { HeldJob } from "./held-job.ts";
 import type { RemoteClaimRequest, RemoteJob } from "./remote-operations.ts";

@@ -1,7 +1,7 @@
 // Loads BullMQ, which is an optional part, and makes the connections that its scripts run on.
 import type * as Bullmq from "bullmq";
 import { MillraceError } from "../../core/errors.ts";
-import { type Redis, loadDriver as loadRedis } from "../redis/connect.ts";
+import { type Redis, loadDriver as loadRedis } from "../redis/link/connect.ts";
 import type { RedisLocation } from "../redis/url.ts";
 
 /** What is used of the two packages. */

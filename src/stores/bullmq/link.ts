@@ -2,9 +2,9 @@
 import type { IRedisTransaction, RedisQueueBackend } from "bullmq";
 import { MillraceError } from "../../core/errors.ts";
 import { DEFAULT_MAX_CRASHES } from "../../core/limits.ts";
-import type { ChainableCommander, Redis } from "../redis/connect.ts";
-import { type Deadlines, createDeadlines } from "../redis/deadlines.ts";
-import { judge, toStoreError } from "../redis/failures.ts";
+import type { ChainableCommander, Redis } from "../redis/link/connect.ts";
+import { type Deadlines, createDeadlines } from "../redis/link/deadlines.ts";
+import { judge, toStoreError } from "../redis/link/failures.ts";
 import { type Driver, dial } from "./driver.ts";
 import type { Keys } from "./keys.ts";
 import { preload, versionOf } from "./preload.ts";

@@ -1,5 +1,5 @@
 // Makes BullMQ's scripts known to a server before they are used in a transaction.
-import type { Redis } from "../redis/connect.ts";
+import type { Redis } from "../redis/link/connect.ts";
 
 interface LoadedScript {
   readonly lua: string;

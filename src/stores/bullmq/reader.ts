@@ -1,5 +1,5 @@
 // Reads the queues' event streams on a connection of its own: for followers, to wake workers, to hear cancellations.
-import type { Redis } from "../redis/connect.ts";
+import type { Redis } from "../redis/link/connect.ts";
 import { queueNames } from "./context.ts";
 import { dial } from "./driver.ts";
 import { type Link, type Sent, pipeline } from "./link.ts";

@@ -3,11 +3,11 @@ import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.t
 import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
 import type { Delivered } from "./delivered.ts";
 import type { Directory } from "./layout.ts";
-import type { Link } from "./link.ts";
+import type { Link } from "./link/link.ts";
 import type { OpenRoom, Rooms } from "./rooms.ts";
 import { noteArrived, takeArrived } from "./rooms.ts";
 import type { Script } from "./scripts/script.ts";
-import { Arguments } from "./wire.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** An open store's insides. */
 export interface Context {

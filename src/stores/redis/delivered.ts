@@ -1,8 +1,8 @@
 // What was brought to where it belongs is taken out of the outbox that it stood in, a little later and together.
-import type { Link } from "./link.ts";
+import type { Link } from "./link/link.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { FORGET_DELIVERED } from "./scripts/run-records.ts";
-import { Arguments } from "./wire.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** Entries gather for so long: at a thousand steps a second one call takes out twenty. */
 const GATHER_MS = 20;

@@ -4,7 +4,7 @@ import { MillraceError } from "../../core/errors.ts";
 import type { Durability, Finding, StoreDescription } from "../../core/store-description.ts";
 import { type Context, storeNowMs } from "./context.ts";
 import { LAYOUT_VERSION } from "./layout.ts";
-import type { Link } from "./link.ts";
+import type { Link } from "./link/link.ts";
 import { type RedisLocation, describeLocation } from "./url.ts";
 
 /** First version with `#!lua` flags and sharded records' commands. */

@@ -3,9 +3,9 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, callOnce } from "./context.ts";
-import { parentBytes } from "./kin.ts";
-import { isChoosing, writeKeys, writeNewKeys } from "./limit-keys.ts";
-import { cancelOvertaken } from "./overtaken.ts";
+import { parentBytes } from "./runs/kin.ts";
+import { isChoosing, writeKeys, writeNewKeys } from "./flow/limit-keys.ts";
+import { cancelOvertaken } from "./flow/overtaken.ts";
 import {
   type Extras,
   FLAG,
@@ -16,7 +16,7 @@ import {
 } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { ENQUEUE } from "./scripts/enqueue.ts";
-import type { Arguments } from "./wire.ts";
+import type { Arguments } from "./link/wire.ts";
 
 /**
  * Most jobs in one call. The server works on the first part of a bulk while the next is written: 1,000 jobs in one piece

@@ -9,7 +9,7 @@ import {
 } from "../../core/figures.ts";
 import type { Context } from "./context.ts";
 import { ADD_FIGURES, FORGET_FIGURES, READ_FIGURES } from "./scripts/figures.ts";
-import { Arguments, readTime } from "./wire.ts";
+import { Arguments, readTime } from "./link/wire.ts";
 
 const LETTERS: Readonly<Record<Resolution, string>> = { minute: "m", hour: "h" };
 /** Bytes of a window's name before its type. */

@@ -6,8 +6,8 @@ import { eventPattern } from "./layout.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { FOLLOW } from "./scripts/follow.ts";
 import { PUT_FIELDS } from "./scripts/settings.ts";
-import type { Subscriber } from "./subscriber.ts";
-import { Arguments } from "./wire.ts";
+import type { Subscriber } from "./link/subscriber.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** How long a room publishes after it was last told that somebody listens. */
 const FOLLOW_MS = 30_000;

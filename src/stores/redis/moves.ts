@@ -4,8 +4,8 @@ import type { JobChange } from "../../core/events.ts";
 import type { JobRecord } from "../../core/job.ts";
 import type { Transition } from "../../core/transitions.ts";
 import { type Context, callOnce } from "./context.ts";
-import { type News, endingBy, newsOf, writeEndingOf } from "./endings.ts";
-import { gateOf } from "./limit-keys.ts";
+import { type News, endingBy, newsOf, writeEndingOf } from "./runs/endings.ts";
+import { gateOf } from "./flow/limit-keys.ts";
 import {
   type Extras,
   FLAG,
@@ -18,8 +18,8 @@ import {
 } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { EXCHANGE } from "./scripts/exchange.ts";
-import { tellNews } from "./speaking.ts";
-import { type Arguments, idBytes } from "./wire.ts";
+import { tellNews } from "./runs/speaking.ts";
+import { type Arguments, idBytes } from "./link/wire.ts";
 
 /** A decision about a job, ready to be carried out. */
 export interface Move {

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { enqueueUnder } from "./enqueue.ts";
 import { KEY_PLACES, keyPlaceOf } from "./layout.ts";
 import { readRetention, writeRetention } from "./records.ts";
-import { giveBack } from "./reservations.ts";
+import { giveBack } from "./flow/reservations.ts";
 
 /*
  * A script can write in one slot only. An act that makes jobs elsewhere (a tick of a schedule, an idempotency key)

@@ -4,7 +4,7 @@ import type { TypeRecord } from "../../core/store.ts";
 import type { Context } from "./context.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { READ_OLDEST } from "./scripts/read.ts";
-import { Arguments } from "./wire.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** Outcomes, with the letters of their places. */
 const OUTCOME_PLACES = { succeeded: "S", failed: "F", cancelled: "C" } as const;

@@ -10,14 +10,14 @@ import type {
 } from "../../core/store.ts";
 import { type Context, storeNowMs } from "./context.ts";
 import { type Directory, layoutKeyOf } from "./layout.ts";
-import type { Link } from "./link.ts";
-import { outcomesOf } from "./patience.ts";
+import type { Link } from "./link/link.ts";
+import { outcomesOf } from "./exchange/patience.ts";
 import { readRetention, writeRetention } from "./records.ts";
-import { checkTypeLimits, noteTypes } from "./limits.ts";
+import { checkTypeLimits, noteTypes } from "./flow/limits.ts";
 import { MOVE_DOORS } from "./scripts/doors.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
 import { PUT_FIELDS } from "./scripts/settings.ts";
-import { Arguments } from "./wire.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** Every queue with its counts. */
 export async function listQueues(context: Context): Promise<readonly QueueRecord[]> {

@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { type LaneDefinition, type StoredJob, readJob, readLaneField } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { READ_JOBS, READ_PAGE } from "./scripts/read.ts";
-import { Arguments, idBytes, readId } from "./wire.ts";
+import { Arguments, idBytes, readId } from "./link/wire.ts";
 
 /** Ids read in one call: it holds the server for less than 2 ms. */
 const READ_BATCH = 500;

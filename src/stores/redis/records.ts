@@ -2,9 +2,9 @@
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { AttemptRecord, CancelRequest, JobRecord, JobState } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
-import { kinFields, readKin } from "./kin.ts";
-import { readKeys, writeKeys } from "./limit-keys.ts";
-import { idBytes, readId, readTime } from "./wire.ts";
+import { kinFields, readKin } from "./runs/kin.ts";
+import { readKeys, writeKeys } from "./flow/limit-keys.ts";
+import { idBytes, readId, readTime } from "./link/wire.ts";
 
 /** What a lane's field says after its first letter: type, required labels, head start, company of a suspect. */
 export interface LaneDefinition {

@@ -2,7 +2,7 @@
 import type { JobChange } from "../../core/events.ts";
 import type { JobReport } from "../../core/store.ts";
 import { type Context, callOnce } from "./context.ts";
-import type { Exchanger } from "./exchange.ts";
+import type { Exchanger } from "./exchange/exchange.ts";
 import { readJobs } from "./reading.ts";
 import type { OpenRoom } from "./rooms.ts";
 import { REPORT } from "./scripts/report.ts";

@@ -3,7 +3,7 @@ import { type JobId, queueHash } from "../../core/ids.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { LaneDefinition } from "./records.ts";
 import { type Directory, type Room, hashInId, partitionOf, roomOf } from "./layout.ts";
-import type { Link } from "./link.ts";
+import type { Link } from "./link/link.ts";
 
 /** Most partitions of a queue: beyond the primaries of a large Cluster they only cost. */
 export const MAX_PARTITIONS = 64;

@@ -23,7 +23,7 @@ import { deliver, readJob, writeEntry, writeJob } from "./outbox.ts";
 import { findJobs } from "./reading.ts";
 import { SYMBOLIC_NOW_MS, writeSymbolic } from "./records.ts";
 import { DUE_SCHEDULES, WRITE_SCHEDULES } from "./scripts/schedules.ts";
-import { Arguments } from "./wire.ts";
+import { Arguments } from "./link/wire.ts";
 
 /** How often a change is decided anew because another came first. */
 const MAX_TRIES = 20;

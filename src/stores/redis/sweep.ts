@@ -8,19 +8,19 @@ import { forgetFigures } from "./figures.ts";
 import { type Move, applyMoves } from "./moves.ts";
 import { deliverOutboxes } from "./outbox.ts";
 import { type KeptBound, OUTCOMES, boundOfType, shareBounds } from "./partition-retention.ts";
-import type { KeepJobs } from "./children.ts";
+import type { KeepJobs } from "./runs/children.ts";
 import { readJobs } from "./reading.ts";
-import { deliverMoved } from "./requeue.ts";
-import { finishLeftBehind } from "./run-outbox.ts";
+import { deliverMoved } from "./orders/requeue.ts";
+import { finishLeftBehind } from "./runs/run-outbox.ts";
 import { SYMBOLIC_NOW_MS, type StoredJob } from "./records.ts";
 import type { OpenRoom } from "./rooms.ts";
-import { OVERTAKEN, finishOvertaken } from "./overtaken.ts";
+import { OVERTAKEN, finishOvertaken } from "./flow/overtaken.ts";
 import { KEEP_FIRST } from "./scripts/settings.ts";
 import { DROP_DONE_TIMERS, END_LEASE, SWEEP_ROOM } from "./scripts/upkeep.ts";
 import { CLEAN_DIRECTORY } from "./scripts/workers.ts";
-import { suspicionAfterDeath } from "./suspects.ts";
-import { Arguments, readId } from "./wire.ts";
-import { REMEMBER_GONE_MS, runningIn } from "./workers.ts";
+import { suspicionAfterDeath } from "./exchange/suspects.ts";
+import { Arguments, readId } from "./link/wire.ts";
+import { REMEMBER_GONE_MS, runningIn } from "./workers/workers.ts";
 
 /** How long the number of jobs that a dead worker ran is remembered, for sweeps that take them back in steps. */
 const REMEMBER_COUNT_S = 3_600;

@@ -1,7 +1,7 @@
 // What is known of the types of a namespace when the primary that keeps them is silent.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { directoryOf } from "./layout.ts";
-import { ROOM_PATIENCE_MS } from "./patience.ts";
+import { ROOM_PATIENCE_MS } from "./exchange/patience.ts";
 import { openTypes } from "./queues.ts";
 
 beforeEach(() => {

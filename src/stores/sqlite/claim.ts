@@ -1,16 +1,16 @@
 // Claiming: the lowest ranks of the lanes that a worker serves, within one capacity.
 import type { ClaimRequest, ClaimedJob } from "../../core/store.ts";
 import type { FlowClaim } from "./claims.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { type Group, passGates, shutGate } from "./gates.ts";
+import { type Group, passGates, shutGate } from "./flow/gates.ts";
 import type { Lane } from "./lanes.ts";
 import { EXTRA } from "./extras.ts";
 import { readLongInput } from "./documents.ts";
 import { claimPartOf, hasProgress, keysOf } from "./rest.ts";
 import { dashed, parentOf } from "./rows.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "./flow/turns.ts";
 
 /** A lane that a request may claim from; lanes of one offer share what is left of its capacity. */
 export interface OpenLane {

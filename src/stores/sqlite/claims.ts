@@ -1,7 +1,7 @@
 // The claims of this process, remembered: settling one then needs no look at its row.
 import type { JobId } from "../../core/ids.ts";
 import { SlidingMap } from "../../core/sliding-map.ts";
-import type { Group } from "./gates.ts";
+import type { Group } from "./flow/gates.ts";
 import type { Lane } from "./lanes.ts";
 
 /** Claims remembered; what is forgotten is settled by a look at its row. */

@@ -5,12 +5,12 @@ import type { RunNews } from "../../core/run.ts";
 import type { RetentionPolicy, TypeRecord } from "../../core/store.ts";
 import { DEFAULT_STORE_POLICY, type StorePolicy } from "../../core/transitions.ts";
 import { Claims } from "./claims.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./thread/connection.ts";
 import { type Counts, openCounts } from "./counts.ts";
-import { Gates } from "./gates.ts";
-import { HeldRows } from "./held.ts";
+import { Gates } from "./flow/gates.ts";
+import { HeldRows } from "./runs/held.ts";
 import { type Lane, Lanes } from "./lanes.ts";
-import { type Limits, readLimits } from "./limits.ts";
+import { type Limits, readLimits } from "./flow/limits.ts";
 
 /** What a transaction did that others must hear of, once it is committed. */
 export interface Effects {

@@ -1,6 +1,6 @@
 // Exact counts of jobs per lane and state, kept by one small update per transaction: counting millions is never needed.
 import { JOB_STATES, type JobState } from "../../core/job.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./thread/connection.ts";
 
 /** The number that stands for a state in the tables. */
 export const STATE: Readonly<Record<JobState, number>> = Object.fromEntries(

@@ -1,5 +1,5 @@
 // Inputs and results too long for a row, kept beside it.
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import type { Context } from "./context.ts";
 import { EXTRA } from "./extras.ts";
 

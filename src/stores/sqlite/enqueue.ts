@@ -4,7 +4,7 @@ import { JOB_STATES } from "../../core/job.ts";
 import type { EnqueueReply, NewJob } from "../../core/store.ts";
 import { type Context, emit } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { findStanding, flowOfNew, putFlow } from "./standing.ts";
+import { findStanding, flowOfNew, putFlow } from "./flow/standing.ts";
 import type { Lane } from "./lanes.ts";
 import { EXTRA } from "./extras.ts";
 import { isLongInput, putLongInput } from "./documents.ts";

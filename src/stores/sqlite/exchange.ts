@@ -10,13 +10,13 @@ import { promote } from "../../core/transitions.ts";
 import { type Claiming, type OpenLane, claimReady } from "./claim.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
-import { Endings } from "./endings.ts";
-import { openDue } from "./openings.ts";
+import { Endings } from "./runs/endings.ts";
+import { openDue } from "./flow/openings.ts";
 import type { Lane } from "./lanes.ts";
-import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./limits.ts";
+import { type QueueRoom, isLimited, noteQueueStarts, queueRoom } from "./flow/limits.ts";
 import { COLUMNS, decodeRow, writeJob } from "./rows.ts";
 import { findWorkerNumber } from "./worker-names.ts";
-import { advanceRuns } from "./runs.ts";
+import { advanceRuns } from "./runs/runs.ts";
 import { settle } from "./settle.ts";
 import { claimForSuspects } from "./suspects.ts";
 

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { JobEvent } from "../../core/events.ts";
 import type { Subscribe } from "../../core/store.ts";
 import type { Context } from "./context.ts";
-import type { Notice } from "./messages.ts";
+import type { Notice } from "./thread/messages.ts";
 
 /** Events kept for other processes; a follower further behind is told of a gap. */
 const MAX_KEPT_EVENTS = 10_000;

@@ -3,7 +3,7 @@ import { checkName } from "../../core/limits.ts";
 import type { Store } from "../../core/store.ts";
 import type { Durability } from "../../core/store-description.ts";
 import type { SharedClock } from "../clock.ts";
-import { Caller, createStore } from "./proxy.ts";
+import { Caller, createStore } from "./thread/proxy.ts";
 
 /** Where the embedded store is, and what it promises. */
 export interface SqliteStoreOptions {

@@ -1,5 +1,5 @@
 // Lanes: what a claim filters by (queue, type, required labels), as small integers, with what is known of their heads.
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./thread/connection.ts";
 
 /** One lane of the namespace. The hints hold until another process commits; see `forgetHints`. */
 export interface Lane {

@@ -2,7 +2,7 @@
 import { JOB_STATES, type JobRecord, type JobState, isTerminal } from "../../core/job.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobFilter } from "../../core/store.ts";
-import type { Row, Values } from "./connection.ts";
+import type { Row, Values } from "./thread/connection.ts";
 import type { Context } from "./context.ts";
 import { STATE } from "./counts.ts";
 import type { Lane } from "./lanes.ts";

@@ -1,9 +1,9 @@
 // Queues and job types: counts, pauses, and what was made known.
 import { JOB_STATES, type JobState } from "../../core/job.ts";
 import type { ClosedDoor, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { type Context, bumpRevision, encodeType } from "./context.ts";
-import { openGates } from "./limits.ts";
+import { openGates } from "./flow/limits.ts";
 
 /** Every queue that ever had a job, or was paused, with its counts. */
 export function queues(context: Context): QueueRecord[] {

@@ -3,7 +3,7 @@ import type { ErrorRecord } from "../../core/errors.ts";
 import { fingerprintOf } from "../../core/fingerprint.ts";
 import type { AttemptRecord, JobRecord } from "../../core/job.ts";
 import type { ClaimedJob, RetentionPolicy } from "../../core/store.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { decodeRetention, encodeRetention } from "./context.ts";
 
 type Column = Row[number] | undefined;

@@ -1,6 +1,6 @@
 // Retention: finished jobs go when their time is over, or when their type keeps enough others.
 import type { TerminalState } from "../../core/job.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
 import { tagsOf } from "./rest.ts";

@@ -2,7 +2,7 @@
 import { JOB_STATES, type JobRecord, isTerminal } from "../../core/job.ts";
 import type { RetentionPolicy } from "../../core/store.ts";
 import { rankOf } from "../../core/transitions.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { type Context, decodeRetention } from "./context.ts";
 import { STATE } from "./counts.ts";
 import {
@@ -13,10 +13,10 @@ import {
   readResult,
   writeResult,
 } from "./documents.ts";
-import { countEntries } from "./entries.ts";
+import { countEntries } from "./runs/entries.ts";
 import { EXTRA } from "./extras.ts";
-import { leaveGates } from "./gates.ts";
-import { endFlow, flowExtras, regroup } from "./keyed.ts";
+import { leaveGates } from "./flow/gates.ts";
+import { endFlow, flowExtras, regroup } from "./flow/keyed.ts";
 import { type Lane, noteDue } from "./lanes.ts";
 import { decodeRest, encodeRest } from "./rest.ts";
 import { workerName, workerNumber } from "./worker-names.ts";

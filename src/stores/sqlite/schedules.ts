@@ -16,7 +16,7 @@ import type {
   TickCommand,
   TickReply,
 } from "../../core/schedule-record.ts";
-import type { Row } from "./connection.ts";
+import type { Row } from "./thread/connection.ts";
 import { type Context, decodeRetention, encodeRetention } from "./context.ts";
 import { enqueue } from "./enqueue.ts";
 import { readJob } from "./rows.ts";

@@ -1,7 +1,7 @@
 // The tables, as ordered migrations: forward only, each in one transaction.
 import { MillraceError } from "../../core/errors.ts";
-import type { Database } from "./driver.ts";
-import { APPLICATION_ID, checkOwnerInside, isOwnFile, pragma } from "./ownership.ts";
+import type { Database } from "./thread/driver.ts";
+import { APPLICATION_ID, checkOwnerInside, isOwnFile, pragma } from "./thread/ownership.ts";
 
 /*
  * Why the tables are as they are. A plain job costs one row and one index entry when it is enqueued, one changed row and

@@ -4,12 +4,12 @@ import type { SettleOutcome, SettleReply, Settlement } from "../../core/store.ts
 import { type Transition, isHeld, settle as decide } from "../../core/transitions.ts";
 import { type Context, emit, noteRoom, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
-import type { Endings } from "./endings.ts";
-import { tellParent } from "./facts.ts";
-import { leaveGates } from "./gates.ts";
-import { endFlow } from "./keyed.ts";
+import type { Endings } from "./runs/endings.ts";
+import { tellParent } from "./runs/facts.ts";
+import { leaveGates } from "./flow/gates.ts";
+import { endFlow } from "./flow/keyed.ts";
 import type { Lane } from "./lanes.ts";
-import { pushBack } from "./limits.ts";
+import { pushBack } from "./flow/limits.ts";
 import { keepReport } from "./report.ts";
 import { EXTRA } from "./extras.ts";
 import { tagsOf, uniqueOf } from "./rest.ts";

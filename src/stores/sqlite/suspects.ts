@@ -2,7 +2,7 @@
 import type { SQLOutputValue } from "node:sqlite";
 import { type Claiming, type OpenLane, claimSuspects } from "./claim.ts";
 import type { Context } from "./context.ts";
-import { shutGate } from "./gates.ts";
+import { shutGate } from "./flow/gates.ts";
 import { EXTRA } from "./extras.ts";
 import { keysOf } from "./rest.ts";
 import type { StoredJob } from "./rows.ts";

@@ -5,7 +5,7 @@ import { type Context, emit, policyOf } from "./context.ts";
 import { forgetFigures } from "./figures.ts";
 import { sweepFollowers } from "./followers.ts";
 import { emitWithdrawn, takeBack } from "./leases.ts";
-import { forgetIdleKeys } from "./idle-keys.ts";
+import { forgetIdleKeys } from "./flow/idle-keys.ts";
 import { forgetKeys, removeExcess, removeOld } from "./retention.ts";
 import { COLUMNS, decodeRow } from "./rows.ts";
 import { applyTransition } from "./settle.ts";

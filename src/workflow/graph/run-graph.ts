@@ -1,7 +1,7 @@
 // Runs a planned graph by the steps of a workflow: each as soon as what it needs has ended.
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
-import type { JobStepOptions, Steps } from "../steps.ts";
+import type { JobStepOptions, Steps } from "../steps/steps.ts";
 import type { GraphPlan, PlannedStep } from "./plan.ts";
 import { fillIn } from "./template.ts";
 

@@ -1,5 +1,5 @@
 // R4: the request goes through and its reply is lost, with the connection.
-import { DEFAULT_DEADLINE_MS } from "../../../src/stores/redis/link.ts";
+import { DEFAULT_DEADLINE_MS } from "../../../src/stores/redis/link/link.ts";
 import { Place, countJobs, until } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { TcpProxy } from "../harness/tcp-proxy.ts";

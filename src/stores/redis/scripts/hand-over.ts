@@ -1,6 +1,6 @@
 // Hands a job that comes alone to an idle worker: what an enqueue looks for first.
 import { FIXED_KEYS } from "../layout.ts";
-import { NONCE_BYTES } from "../nonces.ts";
+import { NONCE_BYTES } from "../link/nonces.ts";
 import { LANE_SPAN } from "./script.ts";
 
 /** Longest input that is sent to a worker: on a Cluster a message goes to every server. */

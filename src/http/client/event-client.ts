@@ -1,0 +1,124 @@
+// Following a service's events: one stream that connects again, resumes, and tells where it could not.
+import { setTimeout as sleep } from "node:timers/promises";
+import { MillraceError } from "../../core/index.ts";
+import type { EventFilter, EventView } from "../../runtime/index.ts";
+import { reasonOf, toError } from "./send.ts";
+import { createEventParser } from "../events/event-reader.ts";
+
+/** First wait before connecting again; doubled up to the bound while the service stays away. */
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 5_000;
+/** Silence after which a connection is held to be dead: three of the service's heartbeats. */
+const MAX_SILENCE_MS = 45_000;
+
+/** Where the service is. */
+interface Service {
+  readonly base: string;
+  readonly token: string | undefined;
+}
+
+/**
+ * Follows events until the subscription is disposed of. The first connection must succeed; later ones are tried again.
+ *
+ * @throws MillraceError what the service's problem says, or `SERVICE_UNREACHABLE` where it can't be reached
+ */
+export async function followEvents(
+  service: Service,
+  filter: EventFilter,
+  listener: (event: EventView) => void,
+  onGap: (reason: string) => void = () => {},
+): Promise<AsyncDisposable> {
+  const ended = new AbortController();
+  let lastEventId: string | undefined;
+  const connect = (): Promise<ReadableStream<Uint8Array>> =>
+    openStream(service, filter, lastEventId, ended.signal);
+  const read = async (body: ReadableStream<Uint8Array>): Promise<void> => {
+    const parse = createEventParser();
+    const decoder = new TextDecoder();
+    for await (const chunk of withinSilence(body)) {
+      for (const { kind, data, id } of parse(decoder.decode(chunk, { stream: true }))) {
+        if (id !== undefined) lastEventId = id;
+        if (kind === "gap") onGap((JSON.parse(data) as { readonly reason: string }).reason);
+        else if (kind !== "job") listener(JSON.parse(data) as EventView);
+      }
+    }
+  };
+  const first = await connect();
+  const running = (async () => {
+    let body: ReadableStream<Uint8Array> | undefined = first;
+    let retryMs = FIRST_RETRY_MS;
+    while (!ended.signal.aborted) {
+      try {
+        body ??= await connect();
+        retryMs = FIRST_RETRY_MS;
+        await read(body);
+      } catch {
+        // A cut connection or a service that is away: connect again, the resume tells what was lost.
+      }
+      body = undefined;
+      if (ended.signal.aborted) return;
+      if (lastEventId === undefined) onGap("the connection to the service was cut");
+      await sleep(retryMs, undefined, { signal: ended.signal }).catch(() => {});
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      ended.abort();
+      await running;
+    },
+  };
+}
+
+async function openStream(
+  { base, token }: Service,
+  { id, type }: EventFilter,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const path =
+    id === undefined
+      ? `/v1/events${type === undefined ? "" : `?type=${encodeURIComponent(type)}`}`
+      : `/v1/jobs/${encodeURIComponent(id)}/events`;
+  let response: Response;
+  try {
+    response = await fetch(`${base}${path}`, {
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
+      },
+      signal,
+    });
+  } catch (cause) {
+    throw new MillraceError("SERVICE_UNREACHABLE", {
+      message: `the service at ${base} can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`,
+      cause,
+    });
+  }
+  if (!response.ok || response.body === null) {
+    throw toError(response.status, await response.text());
+  }
+  return response.body;
+}
+
+/** Ends a stream that stays silent: a peer that vanished without a word closes nothing. */
+async function* withinSilence(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  let timer: NodeJS.Timeout | undefined;
+  const arm = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void reader.cancel().catch(() => {}), MAX_SILENCE_MS);
+    timer.unref();
+  };
+  try {
+    for (;;) {
+      arm();
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    await reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,36 @@
+// The operations about limits over HTTP.
+import { type LimitRecord, QUEUE_LIMIT } from "../../core/index.ts";
+import type { LimitOperations } from "../../runtime/index.ts";
+import { type Send, searchOf } from "./send.ts";
+
+function pathOf(queue: string, name: string = QUEUE_LIMIT): string {
+  return `/v1/queues/${encodeURIComponent(queue)}/limits/${encodeURIComponent(name)}`;
+}
+
+/** Does the operations about limits by a service's HTTP API. */
+export function limitOperations(send: Send): LimitOperations {
+  const list = async (search: Parameters<typeof searchOf>[0]): Promise<readonly LimitRecord[]> => {
+    const reply = await send("GET", `/v1/limits${searchOf(search)}`);
+    return (reply as { readonly limits: readonly LimitRecord[] }).limits;
+  };
+  return {
+    limits: async ({ queue, keys = [] } = {}) => {
+      const limits = [...(await list({ queue }))];
+      for (const { limit, key } of keys) {
+        limits.push(...(await list({ queue, limit, key })).filter((each) => each.key === key));
+      }
+      return limits;
+    },
+    // The service writes down who asked by the token's name, so `by` is not sent.
+    setLimit: async (queue, { name, concurrency, rate }) => {
+      const body = {
+        ...(concurrency === undefined ? {} : { concurrency }),
+        ...(rate === undefined ? {} : { rate }),
+      };
+      await send("PUT", pathOf(queue, name), { body });
+    },
+    resetLimit: async (queue, { name } = {}) => {
+      await send("DELETE", pathOf(queue, name));
+    },
+  };
+}

@@ -1,0 +1,33 @@
+// The one place where store errors are logged, whoever made the call, in one form.
+import { isMillraceError, toErrorRecord } from "../../core/errors.ts";
+import type { Store } from "../../core/store.ts";
+import type { Logger } from "./logger.ts";
+
+/**
+ * A store whose every failure is logged as `{ op, error }, "store error"` before the caller is told. What the caller
+ * did wrong (`INVALID_ARGUMENT` and the like) is the caller's to log.
+ */
+export function loggedStore(store: Store, logger: Logger): Store {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function" || name === "close") {
+        return typeof member === "function" ? member.bind(target) : member;
+      }
+      return async (...request: readonly unknown[]): Promise<unknown> => {
+        try {
+          return await Reflect.apply(member, target, request);
+        } catch (error) {
+          logStoreError(logger, String(name), error);
+          throw error;
+        }
+      };
+    },
+  });
+}
+
+/** Logs a store's failure, unless the error is about what the caller asked. */
+export function logStoreError(logger: Logger, op: string, error: unknown): void {
+  if (isMillraceError(error) && !error.code.startsWith("STORE_")) return;
+  logger.error({ op, error: toErrorRecord(error) }, "store error");
+}

@@ -1,0 +1,70 @@
+// Limits as an operator handles them: looked at, changed while work goes on, and taken back to what the types declare.
+import { MillraceError } from "../../core/errors.ts";
+import { type LimitBounds, type LimitKey, type LimitRecord, QUEUE_LIMIT } from "../../core/flow.ts";
+import { type RateOptions, checkBounds, readRate } from "../../core/flow-options.ts";
+import { checkName } from "../../core/limits.ts";
+import type { Store } from "../../core/store.ts";
+
+/** A change of a limit. What is not said stays as it is; `null` takes that bound away. */
+export interface LimitChangeOptions {
+  /** The limit's name. Default `"queue"`, that of the whole queue. */
+  readonly name?: string;
+  readonly concurrency?: number | null;
+  readonly rate?: RateOptions | null;
+  readonly by?: string;
+}
+
+/** Which limits are shown. */
+export interface LimitsQuery {
+  readonly queue?: string;
+  /** Of a queue, keys whose use is asked for beside the limits themselves. */
+  readonly keys?: readonly LimitKey[];
+}
+
+/** What can be done about limits. */
+export interface LimitOperations {
+  /** The limits that hold, and how far they are used. */
+  limits(query?: LimitsQuery): Promise<readonly LimitRecord[]>;
+  /** Changes a limit for all workers, without a restart. It stands until it is taken back, whatever types declare. */
+  setLimit(queue: string, change: LimitChangeOptions): Promise<void>;
+  /** Takes a change back: what the types declare holds again. */
+  resetLimit(
+    queue: string,
+    options?: { readonly name?: string; readonly by?: string },
+  ): Promise<void>;
+}
+
+/** Makes the operations about limits. */
+export function createLimitOperations(store: Store): LimitOperations {
+  const set = async (
+    queue: string,
+    bounds: LimitBounds | null,
+    { name = QUEUE_LIMIT, by = "unknown" }: { readonly name?: string; readonly by?: string },
+  ): Promise<void> => {
+    const limits = [{ name: checkName(name, "limit"), bounds }];
+    await store.setLimits({ queue: checkName(queue, "queue"), limits, by });
+  };
+  return {
+    limits: async (query = {}) => store.limits(query),
+    setLimit: async (queue, change) => {
+      if (change.concurrency === undefined && change.rate === undefined) {
+        throw new MillraceError("INVALID_ARGUMENT", {
+          message: "neither concurrency nor rate is given; expected one of them, or both",
+        });
+      }
+      const known = await store.limits({ queue: checkName(queue, "queue") });
+      const { name = QUEUE_LIMIT } = change;
+      const now = known.find((limit) => limit.name === name && limit.key === null);
+      await set(queue, boundsAfter(now, change), change);
+    },
+    resetLimit: async (queue, options = {}) => set(queue, null, options),
+  };
+}
+
+function boundsAfter(now: LimitBounds | undefined, change: LimitChangeOptions): LimitBounds {
+  const { concurrency, rate } = change;
+  return checkBounds({
+    concurrency: concurrency === undefined ? (now?.concurrency ?? null) : concurrency,
+    rate: rate === undefined ? (now?.rate ?? null) : rate === null ? null : readRate(rate),
+  });
+}

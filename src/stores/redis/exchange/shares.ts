@@ -1,0 +1,93 @@
+// How the free slots of a worker are shared out among the rooms that are asked to fill them.
+import type { OpenRoom } from "../rooms.ts";
+
+/**
+ * Jobs for which it pays to ask a room: 100 slots over 32 queues that all have work took 32 calls an exchange, for three
+ * jobs each.
+ */
+const GOOD_SHARE = 25;
+/** Rooms of which nothing is known that are looked at beside those that have work. */
+const LOOKS = 2;
+
+/** Shares out what exchanges claim. */
+export interface Sharing {
+  /** What rooms are asked for in an exchange's first round. */
+  first(rooms: readonly OpenRoom[], capacity: number): ReadonlyMap<OpenRoom, number>;
+  /** What those are asked for that it left out. */
+  others(rooms: readonly OpenRoom[], capacity: number): ReadonlyMap<OpenRoom, number>;
+}
+
+/**
+ * The first round asks rooms that are known to have something, as many as give each a good share, and looks at a few of
+ * the others, all in their turn. If they do not fill the capacity the next round asks the rest.
+ *
+ * The turn of a room that has something comes by what it was given before, not by the number of the exchange: of two
+ * exchanges that alternate, one with nine free slots and one with the one that is left, each would come to every second
+ * room only, and of twelve rooms six were given a tenth of the slots.
+ */
+export function createSharing(): Sharing {
+  const given = new WeakMap<OpenRoom, number>();
+  // What the rooms that had their turn were given before it. A room that had nothing for a while catches up with none.
+  let level = 0;
+  let turn = 0;
+  const startOf = (room: OpenRoom): number => Math.max(given.get(room) ?? 0, level);
+  return {
+    first: (rooms, capacity) => {
+      turn += 1;
+      const hot = rooms.filter((room) => room.isHot);
+      if (hot.length === 0 || rooms.length === 1 || capacity <= 0) {
+        return shareEvenly(rooms, Math.max(0, capacity), turn);
+      }
+      const asked = leastOf(hot, Math.max(1, Math.ceil(capacity / GOOD_SHARE)), startOf);
+      const shares = new Map(shareEvenly(asked, capacity));
+      const starts = asked.map(startOf);
+      level = Math.max(level, ...starts);
+      for (const [index, room] of asked.entries()) {
+        given.set(room, (starts[index] ?? 0) + (shares.get(room) ?? 0));
+      }
+      const cold = rooms.filter((room) => !room.isHot);
+      for (const room of inTurn(cold, LOOKS, turn)) shares.set(room, 0);
+      return shares;
+    },
+    others: (rooms, capacity) => shareEvenly(rooms, capacity, turn),
+  };
+}
+
+/** Those of which a number is the least, so many at most; of equal ones the first. */
+function leastOf<Value>(
+  values: readonly Value[],
+  count: number,
+  numberOf: (value: Value) => number,
+): readonly Value[] {
+  const least: { readonly value: Value; readonly number: number }[] = [];
+  for (const value of values) {
+    const number = numberOf(value);
+    let place = least.length;
+    while (place > 0 && (least[place - 1]?.number ?? 0) > number) place -= 1;
+    if (place === count) continue;
+    least.splice(place, 0, { value, number });
+    least.length = Math.min(least.length, count);
+  }
+  return least.map(({ value }) => value);
+}
+
+/** So many of a list, from where the turn is. */
+function inTurn<Value>(values: readonly Value[], count: number, turn: number): readonly Value[] {
+  const from = values.length === 0 ? 0 : (turn * count) % values.length;
+  return [...values.slice(from), ...values.slice(0, from)].slice(0, count);
+}
+
+export function shareEvenly(
+  rooms: readonly OpenRoom[],
+  capacity: number,
+  turn = 0,
+): ReadonlyMap<OpenRoom, number> {
+  const shares = new Map<OpenRoom, number>();
+  const base = Math.floor(capacity / rooms.length);
+  const rest = capacity - base * rooms.length;
+  for (const [index, room] of rooms.entries()) {
+    const place = (index + turn) % rooms.length;
+    shares.set(room, base + (place < rest ? 1 : 0));
+  }
+  return shares;
+}
