@@ -365,3 +365,21 @@ describe("what a workflow function must not do", () => {
     });
   });
 });
+
+test("a run waits like any other after a local step that threw before its first await", async () => {
+  const careless = defineWorkflow({
+    name: "careless",
+    run: async ({ step }) => {
+      const refused = step.run("throws at once", () => {
+        throw new Error("no");
+      });
+      await refused.catch(() => {});
+      await step.waitForSignal("go");
+    },
+  });
+  const mill = await working([careless]);
+  const receipt = await mill.enqueue(careless, null);
+  await vi.waitFor(async () => expect((await mill.job(receipt.id))?.state).toBe("waiting"));
+  await mill.runs.signal(receipt.id, "go");
+  await mill.wait(receipt.id, PATIENCE);
+});

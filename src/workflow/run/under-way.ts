@@ -28,12 +28,15 @@ export class UnderWay {
   readonly #parts: UnderWayParts;
   readonly #all = new Set<Operation>();
   #waits: Set<Operation> | null = null;
-  readonly #locals = new Map<Operation, LocalWork>();
+  /** Those at work in this process. */
+  #locals = 0;
   #unstarted: Operation[] = [];
   #sleeping = 0;
   readonly #slow = new OneTimer();
   readonly #onOver = (operation: Operation): void => {
-    this.#locals.delete(operation);
+    if (operation.local === null) return;
+    operation.local = null;
+    this.#locals -= 1;
   };
 
   constructor(parts: UnderWayParts) {
@@ -46,7 +49,7 @@ export class UnderWay {
 
   /** Whether a function of it runs here. */
   get isBusyHere(): boolean {
-    return this.#locals.size > 0;
+    return this.#locals > 0;
   }
 
   get hasUnstarted(): boolean {
@@ -55,7 +58,7 @@ export class UnderWay {
 
   /** Whether it only waits, for others or for time. */
   get isWaiting(): boolean {
-    return this.#all.size > 0 && this.#locals.size + this.#unstarted.length === 0;
+    return this.#all.size > 0 && this.#locals + this.#unstarted.length === 0;
   }
 
   /** The waits for signals that are open. */
@@ -79,7 +82,7 @@ export class UnderWay {
   drop(operation: Operation): void {
     this.remove(operation);
     this.#unstarted = this.#unstarted.filter((each) => each !== operation);
-    this.#locals.get(operation)?.stop();
+    operation.local?.stop();
   }
 
   /** Puts a step to work. A local one waits until all before it is recorded. */
@@ -99,7 +102,7 @@ export class UnderWay {
   /** A local step that was dropped before it was started, or whose process died, has ended without a result. */
   endIdle(operation: Operation): void {
     const isHere = operation.draft.work.kind === "local" || operation.quick !== null;
-    if (!isHere || this.#locals.has(operation)) return;
+    if (!isHere || operation.local !== null) return;
     const atMs = this.#parts.clockMs();
     const error = {
       name: "MillraceError",
@@ -122,8 +125,7 @@ export class UnderWay {
     const { work } = operation.draft;
     this.idleSinceMs = null;
     if (operation.quick !== null) {
-      const quick = new QuickWork(operation, operation.quick, this.#parts, this.#onOver);
-      this.#locals.set(operation, quick);
+      this.#work(operation, new QuickWork(operation, operation.quick, this.#parts, this.#onOver));
       return;
     }
     if (work.kind !== "local") return;
@@ -138,17 +140,27 @@ export class UnderWay {
         this.#parts.onEnd(operation, end);
       },
     });
-    this.#locals.set(operation, local);
+    this.#work(operation, local);
     this.#slow.start(LIGHT_FOR_MS, () => {
-      if (this.#locals.size > 0) this.#parts.onSlow();
+      if (this.#locals > 0) this.#parts.onSlow();
     });
+  }
+
+  #work(operation: Operation, local: LocalWork): void {
+    // A function that throws before its first await has ended by now.
+    if (operation.ended !== null) return;
+    operation.local = local;
+    this.#locals += 1;
   }
 
   /** Ends all that runs and waits here. */
   stop(): void {
     this.#slow.stop();
-    for (const operation of this.#all) operation.cancelTimer?.();
-    for (const local of this.#locals.values()) local.stop();
+    // One that nobody waits for was stopped when it was dropped.
+    for (const operation of this.#all) {
+      operation.cancelTimer?.();
+      operation.local?.stop();
+    }
   }
 
   /**

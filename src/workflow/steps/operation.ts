@@ -6,6 +6,7 @@ import type { Ending } from "../../core/run.ts";
 import type { NewJob } from "../../core/store.ts";
 import type { EnqueueOptions } from "../../runtime/index.ts";
 import type { RetryPolicy } from "../../core/retry.ts";
+import type { LocalWork } from "./local-work.ts";
 import type { Begun, Told } from "../record/record.ts";
 import type { LocalStep, Undo } from "./steps.ts";
 
@@ -68,6 +69,8 @@ export class Operation {
   /** The unwinding waits for its end. */
   unwound: (() => void) | null = null;
   cancelTimer: (() => void) | null = null;
+  /** While it is at work in this process. */
+  local: LocalWork | null = null;
   /** What a local function came to, where it is handed on as it is. */
   value: { readonly value: unknown } | null = null;
   /** The job that it would be, where it is tried before it is one. */
