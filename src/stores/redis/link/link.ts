@@ -1,9 +1,11 @@
 // The connection to the servers: script calls with a deadline, tried again through whatever passes.
-import type { Cluster, Command, Redis } from "ioredis";
+import type { Writable } from "node:stream";
+import type { Cluster, Redis } from "ioredis";
 import { MillraceError } from "../../../core/errors.ts";
 import { type SharedClock, shiftOf } from "../../clock.ts";
 import { type Driver, connect, loadDriver } from "./connect.ts";
 import { type Deadlines, NoAnswer, createDeadlines } from "./deadlines.ts";
+import { Gathering } from "./gathering.ts";
 import { isOfCertificate, judge, toStoreError } from "./failures.ts";
 import { type Replicate, replicationOf } from "./replication.ts";
 import type { Script } from "../scripts/script.ts";
@@ -45,6 +47,8 @@ export interface Link {
     args: readonly (string | number)[],
     options?: { readonly isWrite?: boolean },
   ): Promise<unknown>;
+  /** What is called from now on in this turn of the event loop goes to each server in one write. */
+  gather(): void;
   /** The address of the primary that has a room's keys, as far as the Cluster's client knows; `null` of another form. */
   primaryOf(keys: readonly string[]): string | null;
   /** A promise of this store's own, with the deadline of a call. */
@@ -98,6 +102,7 @@ class RedisLink implements Link {
   readonly #deadlines: Deadlines = createDeadlines(() => performance.now());
   readonly #replicate: Replicate | null;
   readonly #slots = new WeakMap<readonly string[], number>();
+  readonly #gathering = new Gathering();
   #isClosed = false;
   /** Why the last connection that broke did. */
   connectionError: unknown;
@@ -144,6 +149,10 @@ class RedisLink implements Link {
         : this.#replicate(command);
     };
     return this.#attempt(name, send, {});
+  }
+
+  gather(): void {
+    this.#gathering.begin();
   }
 
   primaryOf(keys: readonly string[]): string | null {
@@ -201,7 +210,13 @@ class RedisLink implements Link {
   ): Promise<readonly unknown[]> {
     const timed = script.at(this.shiftMs());
     const send = (form: "evalsha" | "eval"): Promise<readonly unknown[]> => {
-      const command = commandOf(this.#driver.Command, form, timed, keys, args);
+      // The driver routes by the arguments, and sends what is written here.
+      const command = new this.#driver.Command(form, [timed.sha, "1", keys[0] ?? ""]);
+      const wire = wireOf(form, timed, keys, args);
+      command.toWritable = (socket) => {
+        this.#gathering.join(socket as Writable);
+        return wire;
+      };
       return this.#replicate === null || script.isRead
         ? (this.client.sendCommand(command) as Promise<readonly unknown[]>)
         : this.#replicate(command);
@@ -244,18 +259,14 @@ function prefixOf(form: "evalsha" | "eval", script: Script, keys: readonly strin
   return prefix;
 }
 
-function commandOf(
-  Maker: typeof Command,
+/** A call as it goes over the wire. */
+function wireOf(
   form: "evalsha" | "eval",
   script: Script,
   keys: readonly string[],
   args: Arguments | undefined,
-): Command {
-  // The driver routes by the arguments, and sends what is written here.
-  const command = new Maker(form, [script.sha, "1", keys[0] ?? ""]);
+): Buffer {
   const prefix = prefixOf(form, script, keys);
   const head = Buffer.from(`*${3 + keys.length + (args?.count ?? 0)}\r\n`);
-  const wire = Buffer.concat(args === undefined ? [head, prefix] : [head, prefix, args.bytes()]);
-  command.toWritable = () => wire;
-  return command;
+  return Buffer.concat(args === undefined ? [head, prefix] : [head, prefix, args.bytes()]);
 }

@@ -50,6 +50,7 @@ export async function exchangeWithRuns(
   const state = insides.workers.get(worker);
   const actor = { worker, state, mayHandOver: !hasSuspects(insides, worker) };
   // What is claimed needs nothing of the act: the two are under way together.
+  insides.context.link.gather();
   const [acting, settling] = await Promise.allSettled([
     carryOutAct(insides, act, actor),
     settle({ ...rest, worker, settlements: act.others }),
@@ -79,6 +80,7 @@ async function exchangeWithPlainWords(
 ): Promise<ExchangeReply> {
   const { worker, advances = [], ...rest } = request;
   const others = { ...rest, worker };
+  insides.context.link.gather();
   const [saying, settling] = await Promise.allSettled([
     sayPlainWords(insides, worker, plain),
     settle(others),
