@@ -70,7 +70,7 @@ export function createExchanger(
   const waiting = new Set<string>();
   const late: LateReplies = new Map();
   const giveBack = givingBack(context, held);
-  const sharing = createSharing();
+  const sharing = createSharing(() => performance.now());
   const acts = createActs();
   const handed = new HandedJobs({ onHeard: (claim) => held.set(claim.token, claim), giveBack });
   const hear = (claim: Held): void => {

@@ -15,7 +15,7 @@ function offered(
   capacities: readonly number[],
   exchanges: number,
 ): readonly number[] {
-  const sharing = createSharing();
+  const sharing = createSharing(() => 0);
   const sums = new Map<OpenRoom, number>();
   for (let turn = 0; turn < exchanges; turn += 1) {
     const capacity = capacities[turn % capacities.length] ?? 0;
@@ -36,7 +36,7 @@ test.for([{ capacities: [9, 1] }, { capacities: [10] }, { capacities: [60, 1, 39
 );
 
 test("a room that had nothing for a while gets no more than the others from then on", () => {
-  const sharing = createSharing();
+  const sharing = createSharing(() => 0);
   const [late, ...others] = roomsWithWork(3) as [OpenRoom, OpenRoom, OpenRoom];
   for (let turn = 0; turn < 100; turn += 1) sharing.first(others, 10);
   let ofLate = 0;
@@ -47,10 +47,30 @@ test("a room that had nothing for a while gets no more than the others from then
 });
 
 test("beside a room with work others are only looked at", () => {
-  const sharing = createSharing();
+  const sharing = createSharing(() => 0);
   const hot = { isHot: true } as OpenRoom;
   const cold = Array.from({ length: 5 }, () => ({ isHot: false }) as OpenRoom);
   const shares = sharing.first([...cold, hot], 10);
   expect(shares.get(hot)).toBe(10);
   expect([...shares.values()].filter((share) => share === 0)).toHaveLength(2);
+});
+
+test("rooms of which nothing is known are looked at beside those that have work, in their turn, every few milliseconds", () => {
+  let nowMs = 0;
+  const sharing = createSharing(() => nowMs);
+  const hot = roomsWithWork(1);
+  const cold = Array.from({ length: 4 }, () => ({ isHot: false }) as OpenRoom);
+  const lookedAt = (): readonly number[] =>
+    [...sharing.first([...hot, ...cold], 10).keys()].flatMap((room) =>
+      room.isHot ? [] : [cold.indexOf(room)],
+    );
+  expect(lookedAt()).toHaveLength(2);
+  nowMs += 1;
+  expect(lookedAt()).toEqual([]);
+  const seen = new Set<number>();
+  for (let looks = 0; looks < 2; looks += 1) {
+    nowMs += 5;
+    for (const room of lookedAt()) seen.add(room);
+  }
+  expect(seen).toEqual(new Set([0, 1, 2, 3]));
 });

@@ -8,6 +8,11 @@ import type { OpenRoom } from "../rooms.ts";
 const GOOD_SHARE = 25;
 /** Rooms of which nothing is known that are looked at beside those that have work. */
 const LOOKS = 2;
+/**
+ * How often these are looked at. A worker with runs of two steps makes a thousand exchanges a second, and one call in
+ * four was a look at the queue of their steps, in which nothing waits.
+ */
+const LOOK_EVERY_MS = 5;
 
 /** Shares out what exchanges claim. */
 export interface Sharing {
@@ -19,17 +24,19 @@ export interface Sharing {
 
 /**
  * The first round asks rooms that are known to have something, as many as give each a good share, and looks at a few of
- * the others, all in their turn. If they do not fill the capacity the next round asks the rest.
+ * the others now and then, all in their turn. If they do not fill the capacity the next round asks the rest.
  *
  * The turn of a room that has something comes by what it was given before, not by the number of the exchange: of two
  * exchanges that alternate, one with nine free slots and one with the one that is left, each would come to every second
  * room only, and of twelve rooms six were given a tenth of the slots.
  */
-export function createSharing(): Sharing {
+export function createSharing(monotonicMs: () => number): Sharing {
   const given = new WeakMap<OpenRoom, number>();
   // What the rooms that had their turn were given before it. A room that had nothing for a while catches up with none.
   let level = 0;
   let turn = 0;
+  let looks = 0;
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
   const startOf = (room: OpenRoom): number => Math.max(given.get(room) ?? 0, level);
   return {
     first: (rooms, capacity) => {
@@ -45,8 +52,11 @@ export function createSharing(): Sharing {
       for (const [index, room] of asked.entries()) {
         given.set(room, (starts[index] ?? 0) + (shares.get(room) ?? 0));
       }
+      if (hot.length === rooms.length || monotonicMs() - lookedAtMs < LOOK_EVERY_MS) return shares;
+      lookedAtMs = monotonicMs();
+      looks += 1;
       const cold = rooms.filter((room) => !room.isHot);
-      for (const room of inTurn(cold, LOOKS, turn)) shares.set(room, 0);
+      for (const room of inTurn(cold, LOOKS, looks)) shares.set(room, 0);
       return shares;
     },
     others: (rooms, capacity) => shareEvenly(rooms, capacity, turn),
