@@ -84,9 +84,14 @@ export function createIdMaker(source: IdSource): (queue: string) => JobId {
   };
 }
 
+/** A whole number in so many hex digits. */
+function hexOf(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, "0");
+}
+
 /** What the ids of a millisecond begin with: the time, and the version. */
 function startOf(timeMs: number): string {
-  const time = timeMs.toString(16).padStart(12, "0");
+  const time = hexOf(timeMs, 12);
   return `${time.slice(0, 8)}-${time.slice(8)}-7`;
 }
 
@@ -97,7 +102,7 @@ function hashText(queue: string, hashes: Map<string, string>): string {
   let text = hashes.get(queue);
   if (text === undefined) {
     if (hashes.size >= MAX_REMEMBERED_HASHES) hashes.clear();
-    text = queueHash(queue).toString(16).padStart(4, "0");
+    text = hexOf(queueHash(queue), 4);
     hashes.set(queue, text);
   }
   return text;
@@ -112,34 +117,32 @@ export function createStepIds(
   run: JobId,
   life: number,
 ): (step: number, type: string, queue: string) => JobId {
-  const runMs = idTimeMs(run);
-  const hashes = new Map<string, string>();
   // What made the run's id unique, under another 32 bits: else a step could have the id of a job of the same millisecond.
   const middle = run.slice(18, 24);
   const own = fnv1a(`${run}:${life}`);
   // Most runs take few steps, of few types.
-  let startMs = runMs;
+  let laterMs = 0;
   let start = run.slice(0, 15);
   let lastType: string | undefined;
+  let lastQueue: string | undefined;
   let rest = "";
   return (step, type, queue) => {
-    const timeMs = runMs + (step >>> 12);
-    if (timeMs !== startMs) {
-      startMs = timeMs;
-      start = startOf(timeMs);
+    if (step >>> 12 !== laterMs) {
+      laterMs = step >>> 12;
+      start = startOf(idTimeMs(run) + laterMs);
     }
-    if (type !== lastType) {
+    if (type !== lastType || queue !== lastQueue) {
       lastType = type;
-      rest = ((own ^ fnv1a(type)) >>> 0).toString(16).padStart(8, "0");
+      lastQueue = queue;
+      rest = hexOf((own ^ fnv1a(type)) >>> 0, 8) + hexOf(queueHash(queue), 4);
     }
-    const count = (step & 0xfff).toString(16).padStart(3, "0");
-    return `${start}${count}${middle}${rest}${hashText(queue, hashes)}`;
+    return `${start}${hexOf(step & 0xfff, 3)}${middle}${rest}`;
   };
 }
 
 /** The id that a job gets which moves to another queue: the same but for the queue's hash, so it is moved once. */
 export function idInQueue(id: JobId, queue: string): JobId {
-  return id.slice(0, -4) + queueHash(queue).toString(16).padStart(4, "0");
+  return id.slice(0, -4) + hexOf(queueHash(queue), 4);
 }
 
 /** When an id was made, in milliseconds since 1970. */

@@ -11,7 +11,10 @@ export class Signal {
   /** Wakes the loop, or lets its next wait end at once. */
   notify(): void {
     this.#isNotified = true;
-    this.#resolve?.();
+    const resolve = this.#resolve;
+    // The first of many that come in one turn.
+    this.#resolve = undefined;
+    resolve?.();
   }
 
   /** Wakes the loop after a time, unless an earlier time is set; `before` is called first. */

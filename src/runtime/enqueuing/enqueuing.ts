@@ -116,8 +116,10 @@ function createSteps(
     (place: LargeValues): Steps["makeJob"] =>
     (typeOrName, input, options, ownId = makeId) => {
       const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-      const make = (): NewJob | Promise<NewJob> => createNewJob(type, input, options, ownId, place);
-      return registry.find(type.name) === type ? make() : know(type).then(make);
+      if (registry.find(type.name) === type) {
+        return createNewJob(type, input, options, ownId, place);
+      }
+      return know(type).then(() => createNewJob(type, input, options, ownId, place));
     };
   const makeJob = makeIn(values);
   // Rooms may keep what they made for jobs of other ids: a value that was put away belongs to one job.

@@ -85,7 +85,8 @@ export class Said {
     this.word = word;
     this.quick = quick;
     this.resolve = resolve;
-    this.#after = [...entry.owner.ended];
+    const { ended } = entry.owner;
+    this.#after = ended.size === 0 ? NOBODY : [...ended];
   }
 
   /** What it stands on that the store has not confirmed. */
@@ -165,11 +166,12 @@ export class HeldRuns {
 
   /** The last word of a run was taken: it ended, was given back, or is put out of memory. */
   #sayLeft({ claimed, startedMs }: Entry, next: AdvanceOutcome): void {
-    const durationMs = Math.round(performance.now() - startedMs);
     const line =
       next.kind === "parked" || next.kind === "running" || next.kind === "waiting"
         ? PARKED_LINE
         : END_LINES[next.kind];
+    if (!isEnabled(this.#parts.logger, line[0])) return;
+    const durationMs = Math.round(performance.now() - startedMs);
     const error = "error" in next ? { error: next.error } : {};
     sayOfJob(this.#parts, claimed, line, { durationMs, ...error });
   }
@@ -346,20 +348,19 @@ export class HeldRuns {
 }
 
 const NOBODY: readonly JobId[] = [];
+const NO_CHILDREN: readonly ChildJob[] = [];
 const NOTHING: readonly Sent[] = [];
 const PARKED_LINE = ["info", "run put out of memory"] as const;
 
 function toAdvance({ entry, word }: Said, after: readonly JobId[], reserve: Reserve): Advance {
   const { id, token } = entry.claimed;
-  const children = word.children?.map((child) => {
+  const { from, entries, next } = word;
+  const plain = { id, token, from, entries, next };
+  const { children = NO_CHILDREN, cancels = NOBODY } = word;
+  if (children.length + cancels.length + after.length === 0) return plain;
+  const handed = children.map((child) => {
     const own = child.isBegun === true ? null : reserve(child);
     return own === null ? child : { ...child, token: own };
   });
-  return {
-    id,
-    token,
-    ...word,
-    ...(children === undefined ? {} : { children }),
-    ...(after.length === 0 ? {} : { after }),
-  };
+  return { ...plain, children: handed, cancels, ...(after.length === 0 ? {} : { after }) };
 }

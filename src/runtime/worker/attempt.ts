@@ -203,10 +203,9 @@ export class Attempt {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelTimer?.();
-    this.#say(level, message, {
-      durationMs: Math.round(this.#around.monotonicMs() - this.#startedMs),
-      ...fields,
-    });
+    if (isEnabled(this.#around.logger, level)) {
+      this.#say(level, message, { durationMs: Math.round(this.ranMs()), ...fields });
+    }
     this.#around.onEnd(this, outcome);
   }
 

@@ -7,7 +7,8 @@ import type { Script } from "./script.ts";
 /** What is told again of. */
 export interface Retold {
   readonly script: Script;
-  readonly operations: ReadonlyMap<number, Operation>;
+  /** In their order: the first is step 1. */
+  readonly operations: readonly Operation[];
   readonly answering: Answering;
 }
 
@@ -15,17 +16,17 @@ export interface Retold {
 export function retell(retold: Retold, item: Exclude<Told, { kind: "stop" }>): void {
   const { operations, answering } = retold;
   if (item.kind === "got") {
-    for (const step of item.steps) answering.answer(operations.get(step), null);
+    for (const step of item.steps) answering.answer(operations[step - 1], null);
   } else if (item.kind === "took") {
-    answering.answerSignal(operations.get(item.step), item.signal);
+    answering.answerSignal(operations[item.step - 1], item.signal);
   } else retellEnds(retold, item);
 }
 
 /** What ended in this process, with what was told together with it. */
 function retellEnds({ script, operations, answering }: Retold, first: LocalEnd): void {
-  answering.answer(operations.get(first.step), first);
+  answering.answer(operations[first.step - 1], first);
   for (let { next } = script; next?.kind === "did" && next.isBeside === true; { next } = script) {
     script.nextTold();
-    answering.answer(operations.get(next.step), next);
+    answering.answer(operations[next.step - 1], next);
   }
 }

@@ -49,6 +49,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
   readonly ids: StepIds;
   readonly script: Script = new Script();
   readonly answering: Answering;
+  isToTurn = false;
   readonly #parts: LiveRunParts;
   readonly #steps: RunSteps;
   readonly #claimedAtMs = performance.now();
@@ -124,6 +125,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
 
   onJob(operation: Operation, child: ChildJob): void {
     if (this.#isOver) return;
+    this.inbox.index(child.id, operation);
     this.speech.addChild(null, child);
     if (operation.state === "dropped") this.speech.cancel(child.id);
     this.ask();
@@ -148,8 +150,8 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     return this.type.workflow.isLocal;
   }
 
-  /** The steps that its function has taken, by number. */
-  get operations(): ReadonlyMap<number, Operation> {
+  /** The steps that its function has taken, in their order. */
+  get operations(): readonly Operation[] {
     return this.#steps.all;
   }
 
@@ -357,7 +359,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
 
   /** What the function did not do that the record says. */
   #missed(): MillraceError | null {
-    return this.script.missed(this.#steps.all.size + 1);
+    return this.script.missed(this.#steps.all.length + 1);
   }
 
   #end(last: LastWord): void {

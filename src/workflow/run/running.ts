@@ -116,7 +116,7 @@ const NOTHING_UNDONE: Undone = { undone: [], notUndone: [] };
 /** Ends what is under way, and undoes what was done, the latest first. */
 async function unwind(run: LiveRun, why: unknown): Promise<Undone> {
   run.cancel(run.root, why instanceof Error ? why : noLonger(String(why)));
-  const taken = [...run.operations.values()];
+  const taken = [...run.operations];
   const ending = taken.filter(({ draft }) => isWork(draft));
   await Promise.all(ending.map(async (operation) => run.whenUnwound(operation)));
   const scope = new Scope();
@@ -207,7 +207,7 @@ function failedStep(run: LiveRun, why: unknown): number | null {
     error = error.cause;
   }
   if (run.stopped !== null) return null;
-  for (const { draft, outcome, step } of run.operations.values()) {
+  for (const { draft, outcome, step } of run.operations) {
     if (draft.isPassive === true && outcome?.ok === false) return step;
   }
   return null;

@@ -2,6 +2,8 @@
 
 /** Something that takes turns. */
 interface TurnTaker {
+  /** Whether it has asked for one and waits for it. */
+  isToTurn: boolean;
   turn(): void;
 }
 
@@ -21,12 +23,15 @@ const LONGEST_PASS_MS = 5;
  * its worker settles the step: an exchange for both, where two turns later it took one each.
  */
 export function createTurns(): Turns {
-  let waiting = new Set<TurnTaker>();
+  let waiting: TurnTaker[] = [];
   let passSinceMs: number | null = null;
   const give = (): void => {
     const takers = waiting;
-    waiting = new Set();
-    for (const taker of takers) taker.turn();
+    waiting = [];
+    for (const taker of takers) {
+      taker.isToTurn = false;
+      taker.turn();
+    }
   };
   const endPass = (): void => {
     passSinceMs = null;
@@ -35,7 +40,9 @@ export function createTurns(): Turns {
   const giveAfterMicrotasks = (): void => process.nextTick(give);
   return {
     ask: (taker) => {
-      if (waiting.size === 0) {
+      if (taker.isToTurn) return;
+      taker.isToTurn = true;
+      if (waiting.length === 0) {
         const nowMs = performance.now();
         if (passSinceMs === null) {
           passSinceMs = nowMs;
@@ -44,7 +51,7 @@ export function createTurns(): Turns {
         if (nowMs - passSinceMs > LONGEST_PASS_MS) setImmediate(give);
         else queueMicrotask(giveAfterMicrotasks);
       }
-      waiting.add(taker);
+      waiting.push(taker);
     },
   };
 }

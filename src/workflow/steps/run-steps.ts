@@ -24,14 +24,14 @@ export interface RunStepsParts extends ChildrenParts {
 
 /** The steps of one run. */
 export class RunSteps {
-  /** By number, from 1, in the order in which they were taken. */
-  readonly all: Map<number, Operation> = new Map();
+  /** In the order in which they were taken: the first is step 1. */
+  readonly all: Operation[] = [];
   /** Of the record that the run was taken up with, in UTF-16 units. */
   recordedLength = 0;
   /** Whether what the function takes is new: the record has been gone through. */
   isLive = false;
   /** Dropped when the run was last in memory. Whether the store has jobs of them is not known: they may have been tried. */
-  readonly #unsure = new Set<Operation>();
+  #unsure: Set<Operation> | null = null;
   readonly #parts: RunStepsParts;
 
   constructor(parts: RunStepsParts) {
@@ -44,7 +44,7 @@ export class RunSteps {
    * @throws MillraceError `WORKFLOW_CHANGED` where the record has another; `WORKFLOW_MISUSED` for one too many
    */
   take(scope: Scope, draft: Draft): Operation {
-    const step = this.all.size + 1;
+    const step = this.all.length + 1;
     return this.#parts.script.next === undefined
       ? this.#begin(step, draft, scope)
       : this.#beginAgain(step, draft, scope);
@@ -52,9 +52,8 @@ export class RunSteps {
 
   #open(step: number, draft: Draft, scope: Scope, begun: Begun): Operation {
     const operation = new Operation(step, draft, begun, scope);
-    this.all.set(step, operation);
+    this.all.push(operation);
     scope.add(operation);
-    this.#parts.inbox.index(jobIdOf(operation), operation);
     this.#parts.underWay.add(operation);
     return operation;
   }
@@ -66,6 +65,7 @@ export class RunSteps {
       throw begun;
     }
     const operation = this.#open(step, draft, scope, begun);
+    this.#parts.inbox.index(jobIdOf(operation), operation);
     operation.isRecorded = true;
     return operation;
   }
@@ -82,8 +82,10 @@ export class RunSteps {
     else if (child !== undefined && this.#mayBeQuick(draft, child)) {
       operation.quick = child;
       speech.addLightText(writeItem(begun, child.input));
-    } else if (child !== undefined) speech.addChild(writeItem(begun, child.input), child);
-    else if (work.kind === "local") speech.addLight(begun);
+    } else if (child !== undefined) {
+      this.#parts.inbox.index(child.id, operation);
+      speech.addChild(writeItem(begun, child.input), child);
+    } else if (work.kind === "local") speech.addLight(begun);
     else speech.add(begun);
     if (this.isLive) this.#activate(operation);
     return operation;
@@ -116,14 +118,14 @@ export class RunSteps {
   goOn(): void {
     this.isLive = true;
     const { speech } = this.#parts;
-    for (const operation of this.all.values()) {
+    for (const operation of this.all) {
       if (operation.outcome !== null || operation.isQueued) continue;
       const isWanted = operation.state === "open" || operation.unwound !== null;
       if (isWanted && operation.isRecorded) recover(this.#parts, operation);
       const jobId = jobIdOf(operation);
       if (operation.state === "open") this.#activate(operation);
       else if (this.#mayBeJob(operation) && jobId !== null) {
-        if (!isWanted) this.#unsure.add(operation);
+        if (!isWanted) (this.#unsure ??= new Set()).add(operation);
         speech.cancel(jobId);
       } else if (isWanted) this.#unwind(operation);
     }
@@ -159,7 +161,7 @@ export class RunSteps {
   #unwind(operation: Operation): void {
     const { inbox, underWay, speech } = this.#parts;
     const jobId = jobIdOf(operation);
-    if (this.#unsure.delete(operation) && jobId !== null) {
+    if (this.#unsure?.delete(operation) === true && jobId !== null) {
       recover(this.#parts, operation);
       speech.cancel(jobId);
     }

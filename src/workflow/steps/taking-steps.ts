@@ -60,48 +60,72 @@ function mayBeLeft<Value>(step: Promise<Value>): Promise<Value> {
 
 const ignore = (): void => {};
 
-/** The calls that a function makes; each can be taken out of it. A class: see RunEars. */
+/**
+ * The calls that a function makes; each can be taken out of it, and is made when it is first looked at: most functions
+ * use one or two. A class: see RunEars.
+ */
 class StepCalls {
   readonly #taker: StepTaker;
   readonly #scope: Scope;
+  #run:
+    | ((name: string, body: LocalBody, options?: LocalStepOptions<never>) => Promise<unknown>)
+    | undefined;
+  #job:
+    | ((type: AnyJobType, input: unknown, options?: JobStepOptions<never>) => Promise<unknown>)
+    | undefined;
 
   constructor(taker: StepTaker, scope: Scope) {
     this.#taker = taker;
     this.#scope = scope;
   }
 
-  readonly run = (
-    name: string,
-    body: LocalBody,
-    options?: LocalStepOptions<never>,
-  ): Promise<unknown> => this.#take(() => this.#local(name, body, options));
+  get run() {
+    return (this.#run ??= (name, body, options) =>
+      this.#take(() => this.#local(name, body, options)));
+  }
 
-  readonly job = (
-    type: AnyJobType,
-    input: unknown,
-    options?: JobStepOptions<never>,
-  ): Promise<unknown> => this.#take(() => this.#draft(type, input, options));
+  get job() {
+    return (this.#job ??= (type, input, options) =>
+      this.#take(() => this.#draft(type, input, options)));
+  }
 
-  readonly map = (
-    type: AnyJobType,
-    inputs: readonly unknown[],
-    options?: MapOptions<never>,
-  ): Promise<readonly StepOutcome<unknown>[]> => mayBeLeft(this.#map(type, inputs, options));
+  get map() {
+    return (
+      type: AnyJobType,
+      inputs: readonly unknown[],
+      options?: MapOptions<never>,
+    ): Promise<readonly StepOutcome<unknown>[]> => mayBeLeft(this.#map(type, inputs, options));
+  }
 
-  readonly race = (branches: readonly Branch[]): Promise<unknown> =>
-    mayBeLeft(race(this.#taker, this.#scope, branches));
+  get race() {
+    return (branches: readonly Branch[]): Promise<unknown> =>
+      mayBeLeft(race(this.#taker, this.#scope, branches));
+  }
 
-  readonly sleep = (duration: Duration): Promise<void> => mayBeLeft(this.#sleep(duration));
+  get sleep() {
+    return (duration: Duration): Promise<void> => mayBeLeft(this.#sleep(duration));
+  }
 
-  readonly sleepUntil = (time: Date | number | string): Promise<void> =>
-    mayBeLeft(this.#sleepUntil(time));
+  get sleepUntil() {
+    return (time: Date | number | string): Promise<void> => mayBeLeft(this.#sleepUntil(time));
+  }
 
-  readonly waitForSignal = (name: string, options?: SignalOptions<unknown>): Promise<unknown> =>
-    mayBeLeft(this.#waitForSignal(name, options));
+  get waitForSignal() {
+    return (name: string, options?: SignalOptions<unknown>): Promise<unknown> =>
+      mayBeLeft(this.#waitForSignal(name, options));
+  }
 
-  readonly now = (): number => this.#taker.nowMs();
-  readonly random = (): number => this.#taker.chance.random();
-  readonly uuid = (): string => this.#taker.chance.uuid();
+  get now() {
+    return (): number => this.#taker.nowMs();
+  }
+
+  get random() {
+    return (): number => this.#taker.chance.random();
+  }
+
+  get uuid() {
+    return (): string => this.#taker.chance.uuid();
+  }
 
   /** Takes a step. No promise but its own: what refuses it rejects one. */
   #take(draftOf: () => Draft): Promise<unknown> {
