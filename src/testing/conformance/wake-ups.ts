@@ -90,5 +90,21 @@ export const wakeUpsTopic: Topic = {
         assert.equal(left.wakes(), before);
       },
     },
+    {
+      name: "go to a worker that stays where one with more slots left or died while it was idle",
+      async run({ worker, enqueue, advance }) {
+        const leaving = await worker();
+        const dying = await worker({ leaseDurationMs: HOUR_MS });
+        const stays = await worker({ leaseDurationMs: 100 * HOUR_MS });
+        await enqueue({});
+        await stays.settle(outcomes.succeeded(), await stays.claimOne());
+        for (const idle of [leaving, dying]) {
+          assert.deepEqual(await idle.claim({ capacity: 1_000 }), []);
+        }
+        await leaving.attachment.close();
+        await advance(2 * HOUR_MS);
+        await wakesBy(stays, () => enqueue({}));
+      },
+    },
   ],
 };

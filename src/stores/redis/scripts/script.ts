@@ -171,9 +171,12 @@ local function wake(lane, jobs)
   while jobs > 0 do
     local most = call('ZRANGE', IDLE, low + LANE_SPAN - 1, low, 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
     if not most[1] then return end
+    local worker = sub(most[1], 3)
     call('ZREM', IDLE, most[1])
-    call('PUBLISH', 'mr1|w|' .. sub(most[1], 3), 'w' .. lane .. META)
-    jobs = jobs - floor(most[2] - low)
+    call('PUBLISH', 'mr1|w|' .. worker, 'w' .. lane .. META)
+    -- One that left or died while it was idle stands here still, and takes none.
+    local lease = call('ZSCORE', TIMERS, 'l' .. worker)
+    if lease and tonumber(lease) > now then jobs = jobs - floor(most[2] - low) end
   end
 end
 local function wake_all()
