@@ -63,6 +63,7 @@ function wrapped(store: Store): Store {
 
 serve({
   start: () => mill.start(),
+  rest: () => mill.stop(),
   die: ({ at, isKept }) => {
     death.isKept = isKept === true;
     death.left = Number(at);

@@ -1,33 +1,50 @@
 // F1: workers are killed at their writes, at each in turn, before it is kept and after.
-import type { Chaos, Scenario } from "../harness/index.ts";
+import type { Chaos, Program, Scenario } from "../harness/index.ts";
 import { until } from "../harness/place.ts";
 import { type RunPlace, onEveryStore } from "./runs.ts";
 
-/** Runs that come with each death. */
-const RUNS_A_DEATH = 10;
-/** As many writes as such runs take, about. */
+/** Runs that come at once. */
+const RUNS_A_BATCH = 10;
+/** Writes at which workers die: a worker alone takes about half as many for a batch. */
 const MOST_WRITES = 15;
-const WORKERS = 2;
+
+/**
+ * Gives runs until a worker that was told to die has. Its neighbour takes of the first ones with it, then rests: it took
+ * nearly all of hundreds of batches, of which the dying one was to have its late write. Tells whether it rested.
+ */
+async function giveUntilDead(
+  chaos: Chaos,
+  place: RunPlace,
+  dying: Program,
+  neighbour: Program,
+): Promise<boolean> {
+  let rests = false;
+  for (;;) {
+    await place.begin(RUNS_A_BATCH);
+    await until(chaos, "a death", async () => !dying.isRunning || (await place.isIdle()));
+    if (!dying.isRunning) break;
+    if (!rests) await neighbour.ask({ kind: "rest" }, chaos.signal);
+    rests = true;
+  }
+  if (rests) await neighbour.ask({ kind: "start" }, chaos.signal);
+  return rests;
+}
 
 async function killOver(chaos: Chaos, place: RunPlace, deaths: number): Promise<void> {
-  const workers = await Promise.all(Array.from({ length: WORKERS }, () => place.startWorker()));
+  let [dying, neighbour] = await Promise.all([place.startWorker(), place.startWorker()]);
+  let alone = 0;
   for (let death = 0; death < deaths; death += 1) {
-    const slot = death % WORKERS;
-    const dying = workers[slot];
-    const at = 1 + (Math.floor(death / WORKERS) % MOST_WRITES);
-    const isKept = Math.floor(death / WORKERS / MOST_WRITES) % 2 === death % 2;
-    await dying?.ask({ kind: "die", at, isKept }, chaos.signal);
-    while (dying?.isRunning === true) {
-      await place.begin(RUNS_A_DEATH);
-      // Its neighbour may have taken so many that it lives to see the next ones.
-      const isOver = async (): Promise<boolean> => !dying.isRunning || (await place.isIdle());
-      await until(chaos, "a death", isOver);
-    }
-    workers[slot] = await place.startWorker();
+    const pair = Math.floor(death / 2);
+    const at = 1 + (pair % MOST_WRITES);
+    const isKept = Math.floor(pair / MOST_WRITES) % 2 === death % 2;
+    await dying.ask({ kind: "die", at, isKept }, chaos.signal);
+    if (await giveUntilDead(chaos, place, dying, neighbour)) alone += 1;
+    [dying, neighbour] = [neighbour, await place.startWorker()];
   }
   chaos.figure(`${place.name}: deaths`, deaths);
+  chaos.figure(`${place.name}: deaths while the neighbour rested`, alone);
   await place.judge();
-  await Promise.all(workers.map((worker) => worker.kill()));
+  await Promise.all([dying.kill(), neighbour.kill()]);
 }
 
 export const scenario: Scenario = {
