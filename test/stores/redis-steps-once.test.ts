@@ -11,7 +11,13 @@ import {
 } from "../../src/stores/redis/scripts/run-records.ts";
 import { SPEAK } from "../../src/stores/redis/scripts/runs.ts";
 import { createTestClock } from "../../src/testing/index.ts";
-import { OFFERS, recordOfRun, say, step } from "../../src/testing/conformance/run-cases.ts";
+import {
+  OFFERS,
+  type Said,
+  recordOfRun,
+  say,
+  step,
+} from "../../src/testing/conformance/run-cases.ts";
 import {
   REMOVE_AT_ONCE,
   type StoreWorker,
@@ -35,8 +41,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const clock = createTestClock();
+let clock = createTestClock();
 async function inWorld(run: (world: World) => Promise<void>): Promise<void> {
+  // The server has no scripts that tell another time than its own.
+  clock = createTestClock();
   await inRedisWorld({ url: server.url, clock }, run);
 }
 
@@ -197,3 +205,37 @@ test("a step of a run that is done and removed is not made by who finds it in an
     noting.release();
   });
 });
+
+/** A job that nobody keeps. */
+const MISSING = "01890000-0000-7000-8000-000000000000";
+
+/** What a word says that is no act, so that its children are made by a call of their own. */
+const WORDS: readonly (readonly [string, number, (made: ChildJob) => Said])[] = [
+  ["is answered", 1, (made) => ({ children: [made], cancels: [MISSING] })],
+  ["is looked into", 2, (made) => ({ children: [again(made)] })],
+];
+
+test.for(WORDS)(
+  "an owner that is stopped for long while its word %s does not make a step again that others saw end",
+  async ([, at, saying]) => {
+    await inWorld(async (world) => {
+      const owner = await ownerOf(world);
+      const { worker, run } = owner;
+      const made = step(world);
+      const other = await world.worker({ offers: OFFERS });
+      const held = owner.proxy.hold({ scripts: CALLS, at, isCarriedOut: true });
+      const said = say(owner, worker, run, { entries: ["1"], ...saying(made) });
+      await held.reached;
+      await world.advance(60_000);
+      await world.sweep();
+      await other.settle(ended, await other.claimOne());
+      await expect.poll(() => leftInOutbox(world, "step")).toEqual([]);
+      held.release();
+      await said;
+      await world.advance(60_000);
+      await world.sweep();
+      expect(await stepsOf(world)).toEqual([]);
+      expect((await recordOfRun(world.store, run.id)).facts).toMatchObject([{ key: made.id }]);
+    });
+  },
+);

@@ -65,6 +65,11 @@ export function policyOf(
   return own === undefined ? policy : { ...policy, retention: own };
 }
 
+/** A time of this process alone, in milliseconds, by which it knows how long something took: also when it was stopped. */
+export function ownNowMs({ link }: Context): number {
+  return performance.now() + link.shiftMs();
+}
+
 /** The store's time, in milliseconds since 1970. */
 export async function storeNowMs({ link }: Context): Promise<number> {
   const [seconds, micros] = (await link.command("time", [])) as [string, string];

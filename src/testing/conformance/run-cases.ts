@@ -11,7 +11,8 @@ export const NEEDS: readonly ["workflows"] = ["workflows"];
 /** What the workers of these cases serve: runs, and their steps. */
 export const OFFERS: readonly Offer[] = [offerOf("flow"), offerOf("step")];
 
-type Said = Partial<Omit<Advance, "id" | "token">>;
+/** What a word says, as far as it is no matter of course. */
+export type Said = Partial<Omit<Advance, "id" | "token">>;
 
 /** Says something of a run, by its worker. */
 export async function say(

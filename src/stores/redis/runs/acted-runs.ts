@@ -241,7 +241,7 @@ async function finishWords(
   }
   if (left.length > 0) {
     const advancing = await advancingOf(insides, worker, NO_ADVANCES);
-    for (const claim of await doElsewhere(advancing, left)) {
+    for (const claim of await doElsewhere(advancing, left, LONG_AGO)) {
       handed.push(claim);
       insides.held.set(claim.token, claim);
     }
@@ -251,4 +251,6 @@ async function finishWords(
   return advances.map((each) => answers.get(each) ?? replyOf(each, byAdvance.get(each), claimed));
 }
 
+/** Whatever an act made stands: the rest is looked for before it is made. */
+const LONG_AGO = Number.NEGATIVE_INFINITY;
 const NO_ADVANCES: readonly Advance[] = [];

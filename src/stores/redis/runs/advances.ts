@@ -4,7 +4,7 @@ import type { Advance, AdvanceReply, ChildJob } from "../../../core/run.ts";
 import type { TypeRecord } from "../../../core/store.ts";
 import { type Child, type KeepJobs, keepChildren } from "./children.ts";
 import { type Held, asStored } from "../exchange/claims.ts";
-import type { Context } from "../context.ts";
+import { type Context, ownNowMs } from "../context.ts";
 import { type News, newsOf } from "./endings.ts";
 import type { WorkerState } from "../exchange/exchange.ts";
 import { cancelJobs } from "../orders/orders.ts";
@@ -12,7 +12,7 @@ import { writeJob } from "../outbox.ts";
 import { readJobs } from "../reading.ts";
 import type { StoredJob } from "../records.ts";
 import type { OpenRoom } from "../rooms.ts";
-import { NO_NEED, openChildren } from "./run-outbox.ts";
+import { NO_NEED, isFresh, openChildren } from "./run-outbox.ts";
 import { type Spoken, newsByRoom, noteTold, partsOf, speak, tellNews } from "./speaking.ts";
 import { type Saying, isLastWord, lastSaying, sayingOn } from "./words.ts";
 
@@ -66,6 +66,7 @@ export async function advanceRuns(
   const answers = new Map<Advance, Answered>();
   let left = advances;
   let facts = news;
+  const saidAtMs = ownNowMs(advancing.context);
   for (let tries = 0; left.length > 0 && tries < MAX_DECISIONS; tries += 1) {
     const byRoom = await sayingsByRoom(advancing, left, { refused, isAgain: tries > 0 });
     for (const answered of await sayAll(advancing, byRoom, facts)) {
@@ -77,7 +78,7 @@ export async function advanceRuns(
     facts = [];
     left = left.filter((each) => answers.get(each)?.letter === "c");
   }
-  const handed = await doElsewhere(advancing, [...answers.values()]);
+  const handed = await doElsewhere(advancing, [...answers.values()], saidAtMs);
   const claimed = new Set(handed.map(({ token }) => token));
   return {
     handed,
@@ -235,17 +236,21 @@ function wordParts(sayings: readonly Saying[]): (readonly Saying[])[] {
   return parts;
 }
 
-/** Keeps children, cancels, and tells the runs that made these: what fails is left to a sweep. */
+/**
+ * Keeps children, cancels, and tells the runs that made these: what fails is left to a sweep. `saidAtMs`: the time of this
+ * process before the first of it was said.
+ */
 export async function doElsewhere(
   advancing: Advancing,
   answers: readonly Answered[],
+  saidAtMs: number,
 ): Promise<readonly Held[]> {
   const accepted = answers.filter(isAccepted);
   const ended = accepted.flatMap(({ advance, ending, room, spoken }) =>
     ending === null ? [] : [newsOf(ending, advance.id, room, spoken.nowMs)],
   );
   const [handed] = await Promise.all([
-    makeChildren(advancing, accepted),
+    makeChildren(advancing, accepted, saidAtMs),
     tellNews(advancing.context, ended, advancing.worker),
   ]);
   await cancelAll(advancing.context, accepted);
@@ -255,22 +260,30 @@ export async function doElsewhere(
 async function makeChildren(
   advancing: Advancing,
   accepted: readonly Answered[],
+  saidAtMs: number,
 ): Promise<readonly Held[]> {
   const { context } = advancing;
+  const leaseMs = advancing.state?.leaseMs;
   const making = accepted.filter(({ advance }) => (advance.children ?? []).length > 0);
   if (making.length === 0) return [];
   let children: readonly Child[] = making.flatMap(({ advance }) =>
     (advance.children ?? []).map((child) => ({ ...child, parent: advance.id })),
   );
-  const isAgain =
-    making.some(({ letter }) => letter === "k") || children.some((child) => child.isAgain === true);
+  const isLate =
+    making.some(({ letter }) => letter === "k") ||
+    children.some((child) => child.isAgain === true) ||
+    !isFresh(context, saidAtMs, leaseMs);
   try {
-    // Said before: some may have ended by now.
-    if (isAgain) children = await openChildren(context, children);
+    if (isLate) {
+      // Some may have ended by now.
+      const askedAtMs = ownNowMs(context);
+      children = await openChildren(context, children);
+      if (!isFresh(context, askedAtMs, leaseMs)) return [];
+    }
     const handed = await keepChildren(context, children, {
       keepJobs: advancing.keepJobs,
       owner: advancing,
-      isLate: isAgain,
+      isLate,
       giveBack: advancing.giveBack,
     });
     for (const [room, field] of fieldsOf(making, "childrenField")) {

@@ -1,7 +1,7 @@
 // What stands in the outboxes of rooms because a process died before it did it: jobs of workflow runs, and their ends.
 import type { JobId } from "../../../core/ids.ts";
 import { type Child, type KeepJobs, keepChildren } from "./children.ts";
-import type { Context } from "../context.ts";
+import { type Context, ownNowMs } from "../context.ts";
 import type { News } from "./endings.ts";
 import { cancelJobs } from "../orders/orders.ts";
 import { readJob } from "../outbox.ts";
@@ -13,6 +13,11 @@ import { Arguments, readId } from "../link/wire.ts";
 
 /** An entry that stands for so long was left behind: whoever writes one does it within milliseconds. */
 const LEFT_BEHIND_MS = 5_000;
+/**
+ * What was found out so long ago is not acted on: half of what others wait before they do the same, or of a lease, by
+ * which a run has another owner.
+ */
+const FRESH_MS = LEFT_BEHIND_MS / 2;
 /** Entries taken in one step. */
 const MAX_TAKEN = 200;
 /** Children asked about in one call. */
@@ -59,7 +64,9 @@ async function finishChildren(
 ): Promise<void> {
   const jobs = (JSON.parse(value.toString()) as Child[]).map(readJob);
   try {
+    const askedAtMs = ownNowMs(context);
     const children = await openChildren(context, jobs);
+    if (!isFresh(context, askedAtMs)) return;
     await keepChildren(context, children, {
       keepJobs,
       owner: null,
@@ -80,6 +87,18 @@ async function finishCancels(
   const ids = JSON.parse(value.toString()) as JobId[];
   await cancelJobs(context, { ids, reason: NO_NEED });
   context.delivered.arrived(room, field);
+}
+
+/**
+ * Whether what was found out at a time of this process still holds: that nobody else makes the children which it is about
+ * to make. A process that was stopped meanwhile would make some again that others made, ran and saw end.
+ */
+export function isFresh(
+  context: Context,
+  foundAtMs: number,
+  leaseMs: number = Number.POSITIVE_INFINITY,
+): boolean {
+  return ownNowMs(context) - foundAtMs <= Math.min(FRESH_MS, leaseMs / 2);
 }
 
 /**
