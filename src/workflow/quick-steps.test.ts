@@ -343,3 +343,46 @@ test("one that became a job by a word whose answer was lost is given back where 
   const receipt = await mill.enqueue(twice, null);
   expect(await receipt.result(PATIENCE)).toEqual([1, 3]);
 });
+
+test("a step that is being recorded counts when its type is served no longer, and then again", async () => {
+  const [ended, kept] = [gate(), gate()];
+  const now = { running: 0, most: 0 };
+  const lone = defineJob({
+    name: "lone",
+    concurrency: 1,
+    run: async ({ input }) => {
+      now.running += 1;
+      now.most = Math.max(now.most, now.running);
+      await new Promise(setImmediate);
+      now.running -= 1;
+      if (input === "quick") ended.open();
+    },
+  });
+  const two = defineWorkflow({
+    name: "two",
+    run: async ({ step }) => {
+      await step.job(lone, "first");
+      await step.job(lone, "quick");
+    },
+  });
+  let isQuickDone = false;
+  void ended.passed.then(() => (isQuickDone = true));
+  const recording = gate();
+  const { mill } = await watched([lone, two], (exchange) => async (request) => {
+    if (isQuickDone && request.advances !== undefined) {
+      recording.open();
+      await kept.passed;
+    }
+    return exchange(request);
+  });
+  const receipt = await mill.enqueue(two, null);
+  await recording.passed;
+  await mill.stop(lone);
+  await mill.start(lone);
+  kept.open();
+  await receipt.result(PATIENCE);
+  const inputs = Array.from({ length: 10 }, (_, index) => index);
+  const jobs = await mill.enqueueMany(lone, inputs);
+  await Promise.all(jobs.map((job) => job.result(PATIENCE)));
+  expect(now.most).toBe(1);
+});

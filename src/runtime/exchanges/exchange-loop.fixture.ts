@@ -120,7 +120,7 @@ export async function openLoop(setting: Setting): Promise<Bench> {
   const type = defineJob({ name: "work", run: () => null, ...setting.type });
   const seen = new Seen();
   const slots = new Slots({ concurrency: SLOTS, labels: [] });
-  slots.serve(type, 0);
+  slots.serve(type);
   const workerId = (): string => `worker-${seen.generation}`;
   const runs = holdRuns({ workerId, wake: () => loop.notify() }, seen.owners);
   const loop = new ExchangeLoop({

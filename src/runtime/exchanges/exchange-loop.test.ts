@@ -93,7 +93,7 @@ describe("a worker whose jobs end fast", () => {
       },
     });
     const limits = [{ concurrency: 1 }];
-    bench.slots.serve(defineJob({ name: "rare", limits, run: () => null }), 0);
+    bench.slots.serve(defineJob({ name: "rare", limits, run: () => null }));
     bench.loop.start();
     await workThrough(bench, 1_000);
     expect(most).toBeGreaterThan(2);

@@ -9,8 +9,8 @@ const child = { id: "child", type: "step", queue: "step", input: "null" };
 
 function openSlots(): Slots {
   const slots = new Slots({ concurrency: 2, labels: [] });
-  slots.serve(step, 0);
-  slots.serve(other, 0);
+  slots.serve(step);
+  slots.serve(other);
   return slots;
 }
 
@@ -41,4 +41,29 @@ describe("a child of a run", () => {
     slots.noteMore([]);
     expect(slots.reserve(child)).toBe(true);
   });
+});
+
+test("what of a type runs counts when it is served again, and no longer when it has ended", () => {
+  const slots = openSlots();
+  const only = defineJob({ name: "step", concurrency: 1, run: () => null });
+  slots.serve(only);
+  expect(slots.reserve(child)).toBe(true);
+  slots.withdraw("step");
+  slots.serve(only);
+  expect(slots.reserve(child)).toBe(false);
+  slots.give("step");
+  expect([slots.reserve(child), slots.reserve(child)]).toEqual([true, false]);
+});
+
+test("what of a type ends while it is not served leaves its slot when it is served again", () => {
+  const slots = openSlots();
+  const only = defineJob({ name: "step", concurrency: 1, run: () => null });
+  slots.serve(only);
+  slots.reserve(child);
+  slots.hold([{ type: "step" }]);
+  slots.clear();
+  slots.give("step");
+  slots.unhold([{ type: "step" }]);
+  slots.serve(only);
+  expect([slots.reserve(child), slots.reserve(child)]).toEqual([true, false]);
 });

@@ -17,6 +17,8 @@ interface ServedType {
 /** The slots of one worker. A workflow run takes none: only so many are held in memory. */
 export class Slots {
   readonly #served = new Map<string, ServedType>();
+  /** Types that are served no longer: what of them runs still counts when one is served again. */
+  readonly #withdrawn = new Map<string, ServedType>();
   readonly #labels: readonly string[];
   #free: number;
   #held = 0;
@@ -30,11 +32,11 @@ export class Slots {
     return [...this.#served.values()].map(({ type }) => type);
   }
 
-  /** Serves a type from now on; `running`: what of it runs already, where it was not served before. */
-  serve(type: AnyJobType, running: number): void {
-    const known = this.#served.get(type.name);
-    const { held = 0, hasMore = false } = known ?? {};
-    this.#served.set(type.name, { type, running: known?.running ?? running, held, hasMore });
+  /** Serves a type from now on. */
+  serve(type: AnyJobType): void {
+    const { running = 0, held = 0, hasMore = false } = this.#known(type.name) ?? {};
+    this.#withdrawn.delete(type.name);
+    this.#served.set(type.name, { type, running, held, hasMore });
   }
 
   /** Slots in which nothing runs. */
@@ -48,11 +50,18 @@ export class Slots {
   }
 
   withdraw(type: string): void {
+    const served = this.#served.get(type);
+    if (served === undefined) return;
     this.#served.delete(type);
+    this.#withdrawn.set(type, { ...served, hasMore: false });
   }
 
   clear(): void {
-    this.#served.clear();
+    for (const type of this.#served.keys()) this.withdraw(type);
+  }
+
+  #known(type: string): ServedType | undefined {
+    return this.#served.get(type) ?? this.#withdrawn.get(type);
   }
 
   find(type: string): AnyJobType | undefined {
@@ -77,8 +86,8 @@ export class Slots {
   #addHeld(jobs: readonly { readonly type: string }[], by: number): void {
     this.#held += jobs.length * by;
     for (const { type } of jobs) {
-      const served = this.#served.get(type);
-      if (served !== undefined) served.held += by;
+      const known = this.#known(type);
+      if (known !== undefined) known.held += by;
     }
   }
 
@@ -93,8 +102,8 @@ export class Slots {
 
   /** Something of a type begins to run. */
   take(type: AnyJobType): void {
-    const served = this.#served.get(type.name);
-    if (served !== undefined) served.running += 1;
+    const known = this.#known(type.name);
+    if (known !== undefined) known.running += 1;
     if (type.workflow === undefined) this.#free -= 1;
   }
 
@@ -106,8 +115,8 @@ export class Slots {
 
   /** A workflow run of a type is no longer held. */
   giveRun(type: string): void {
-    const served = this.#served.get(type);
-    if (served !== undefined) served.running -= 1;
+    const known = this.#known(type);
+    if (known !== undefined) known.running -= 1;
   }
 
   /**

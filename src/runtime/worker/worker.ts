@@ -184,7 +184,7 @@ export class Worker {
 
   /** Takes jobs of a type from now on. */
   serve(type: AnyJobType): void {
-    this.#slots.serve(type, this.#countRunning(type.name));
+    this.#slots.serve(type);
     this.#lease.refresh();
     this.#wake();
   }
@@ -350,12 +350,6 @@ export class Worker {
     for (const attempt of this.#attempts.values()) {
       attempt.abandon(new MillraceError("LEASE_LOST", { message: reason }));
     }
-  }
-
-  #countRunning(typeName: string): number {
-    let count = 0;
-    for (const attempt of this.#attempts.values()) if (attempt.type.name === typeName) count += 1;
-    return count + this.#runs.countOf(typeName);
   }
 }
 
