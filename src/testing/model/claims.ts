@@ -169,7 +169,7 @@ function judgeCompleteness(model: StoreModel, asked: Asked, claimed: readonly Mo
     const left = waiting.find(
       (job) =>
         isOf(job) &&
-        model.whyHeld(job.record, nowMs) === null &&
+        !model.mayBeHeld(job.record, nowMs) &&
         !model.differences.mayStay(job.record, nowMs),
     );
     if (left === undefined) continue;

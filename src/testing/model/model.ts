@@ -125,6 +125,17 @@ export class StoreModel {
     return this.flow.whyHeld(record, this.#limits(), running, nowMs);
   }
 
+  /**
+   * Whether a limit may hold a job, though no more run than it allows: a run that waits in its owner's memory keeps its
+   * place at its keys on some stores, since it goes on without a claim.
+   */
+  mayBeHeld(record: JobRecord, nowMs: number): boolean {
+    const claimed = this.#records().filter(
+      ({ state, token }) => state === "running" || (state === "waiting" && token !== null),
+    );
+    return this.flow.whyHeld(record, this.#limits(), claimed, nowMs) !== null;
+  }
+
   startUnderLimits(record: JobRecord, nowMs: number): void {
     this.flow.start(record, this.#limits(), nowMs);
   }
