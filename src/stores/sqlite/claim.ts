@@ -42,12 +42,11 @@ const KEYED_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE grp = ? AND state = 1 AND
 const NEXT_KEYED_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE grp = ? AND state = 1 AND company IS NULL AND
   (expires_at IS NULL OR expires_at > ?) AND (rank, id) > (?, unhex(?)) ORDER BY rank, id LIMIT ?`;
 /** Groups with the first job of each: one statement for all of them halves what a claim of many keys costs. */
-const RING = `SELECT g.no, ${COLUMNS.replace("hex(id)", "hex(j.id)")} FROM key_groups g
-  LEFT JOIN jobs j ON j.namespace = g.namespace AND j.id = (
+const RING = `SELECT ${COLUMNS.replace("hex(id)", "hex(j.id)")}, g.no FROM key_groups g
+  LEFT JOIN jobs j ON j.namespace = ? AND j.id = (
     SELECT first.id FROM jobs first WHERE first.grp = g.no AND first.state = 1 AND first.company IS NULL
       AND (first.expires_at IS NULL OR first.expires_at > ?) ORDER BY first.rank, first.id LIMIT 1)
-  WHERE g.lane = ? AND g.turn IS NOT NULL AND g.parked_at IS NULL AND (g.turn, g.no) > (?, ?)
-  ORDER BY g.turn, g.no LIMIT ?`;
+  WHERE g.lane = ? AND g.turn > ? AND g.turn <= ? AND g.parked_at IS NULL ORDER BY g.turn LIMIT ?`;
 const SUSPECT_HEADS = `SELECT ${COLUMNS} FROM jobs WHERE lane = ? AND state = 1 AND company >= ? AND
   (expires_at IS NULL OR expires_at > ?) ORDER BY rank, id LIMIT ?`;
 /*
@@ -101,9 +100,10 @@ function openCursor(entry: OpenLane, turns: Turns | undefined): Cursor {
 }
 
 function openTurns(context: Context, lane: Lane, most: number): Turns {
-  const { connection, nowMs } = context;
+  const { connection, namespace, nowMs } = context;
   return new Turns(context, lane, most, {
-    ring: ({ turn, no }, count) => connection.all(RING, nowMs, lane.no, turn, no, count),
+    ring: ({ after, upTo }, count) =>
+      connection.all(RING, namespace, nowMs, lane.no, after, upTo, count),
     heads: (group, after, count) =>
       after === undefined
         ? connection.all(KEYED_HEADS, group.no, nowMs, count)

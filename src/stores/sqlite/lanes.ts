@@ -1,5 +1,6 @@
 // Lanes: what a claim filters by (queue, type, required labels), as small integers, with what is known of their heads.
 import type { Connection } from "./thread/connection.ts";
+import type { Round } from "./flow/rounds.ts";
 
 /** One lane of the namespace. The hints hold until another process commits; see `forgetHints`. */
 export interface Lane {
@@ -15,6 +16,8 @@ export interface Lane {
   isKeyed: boolean;
   /** `false` when a claim found no group in its ring, and none came since. */
   mayHaveTurns: boolean;
+  /** How far its claims have come among its groups; `undefined`: not known. */
+  round: Round | undefined;
   /** Due time of its first scheduled job; `null`: none is scheduled; `undefined`: not known. */
   nextDueAtMs: number | null | undefined;
 }
@@ -99,6 +102,7 @@ export class Lanes {
       lane.mayBeReady = true;
       lane.mayBeSuspect = true;
       lane.mayHaveTurns = true;
+      lane.round = undefined;
       lane.nextDueAtMs = undefined;
     }
   }
@@ -132,6 +136,7 @@ export class Lanes {
       mayBeSuspect: true,
       isKeyed: false,
       mayHaveTurns: true,
+      round: undefined,
       nextDueAtMs: undefined,
     };
     this.#byNo.set(no, lane);

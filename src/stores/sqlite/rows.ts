@@ -224,7 +224,8 @@ export function removeJob(context: Context, job: StoredJob): void {
     job.record.id,
   );
   context.counts.add(job.lane.no, STATE[job.record.state], -1);
-  if (job.record.token !== null && job.group !== null) leaveGates(context, job.group);
+  if (job.record.token !== null && job.group !== null)
+    leaveGates(context, context.gates.group(context, job.group));
   endFlow(context, job.lane, job.record.id, job.extras, job.unique);
   removeExtras(context, job.record.id, job.extras, job.record.tags);
 }

@@ -174,8 +174,32 @@ CREATE TABLE uniques (
 ) WITHOUT ROWID;
 `;
 
+/*
+ * How far the claims of a lane have come among its groups: see flow/rounds.ts. Places in a ring are different from each other
+ * from now on. `jobs_keyed` has all that the look for a group's first job asks about: without the last two columns it
+ * read that job's row twice.
+ */
+const ROUNDS = `
+ALTER TABLE lanes ADD COLUMN round INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE lanes ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lanes ADD COLUMN round_end INTEGER NOT NULL DEFAULT 0;
+UPDATE key_groups SET turn = no WHERE turn IS NOT NULL AND parked_at IS NULL;
+UPDATE key_groups SET turn = 0 WHERE parked_at IS NOT NULL;
+DROP INDEX jobs_keyed;
+CREATE INDEX jobs_keyed ON jobs (grp, rank, id, expires_at, state, company)
+  WHERE state = 1 AND company IS NULL AND grp IS NOT NULL;
+`;
+
 /** What takes a file from each version to the next. */
-export const MIGRATIONS: readonly string[] = [FIRST, SCHEDULES, FIGURES, RUNS, SEARCH, LIMITS];
+export const MIGRATIONS: readonly string[] = [
+  FIRST,
+  SCHEDULES,
+  FIGURES,
+  RUNS,
+  SEARCH,
+  LIMITS,
+  ROUNDS,
+];
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -116,7 +116,7 @@ function settleFlow(
         rest,
       );
   if (changed === 0) return null;
-  if (group !== undefined) leaveGates(context, group.no);
+  if (group !== undefined) leaveGates(context, context.gates.group(context, group.no));
   endFlow(context, lane, id, extras, unique);
   return lane;
 }
@@ -145,7 +145,7 @@ function removePlain(
     endings.tell(context, parent, { child: id, attempt, startedAtMs: Number(row[5]), result });
   }
   endFlow(context, lane, id, Number(row[1]), uniqueOf(row[2]));
-  if (row[6] !== null) leaveGates(context, Number(row[6]));
+  if (row[6] !== null) leaveGates(context, context.gates.group(context, Number(row[6])));
   return lane;
 }
 

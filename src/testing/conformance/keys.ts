@@ -51,6 +51,39 @@ const ofEachKey: readonly StoreCase[] = [
     assert.ok(started.filter((id) => many.includes(id)).length > 0);
   }),
   limited(
+    "a key with much to do has its turn however many others come",
+    [ofCustomer()],
+    async ({ enqueueMany, worker }) => {
+      const many = await enqueueMany(10, of("many"));
+      const only = await worker();
+      const started: string[] = [];
+      for (let call = 0; call < 8; call += 1) {
+        await enqueueMany(1, of(`new${call}`));
+        await enqueueMany(1, of("again"));
+        started.push(...(await only.claim({ capacity: 2 })).map(({ id }) => id));
+      }
+      const had = started.filter((id) => many.includes(id)).length;
+      assert.ok(had >= 3, `${had} turns of 16`);
+    },
+  ),
+  limited(
+    "those that one key holds up take turns at it",
+    [{ name: "region", concurrency: 1, rate: null }],
+    async ({ enqueueMany, worker }) => {
+      for (const customer of ["a", "b", "c"]) {
+        await enqueueMany(4, { keys: keysOf(customer, "eu"), tags: [customer] });
+      }
+      const only = await worker();
+      const started: string[] = [];
+      for (let call = 0; call < 9; call += 1) {
+        const job = await only.claimOne();
+        started.push(...job.tags);
+        await only.settle(outcomes.succeeded(), job);
+      }
+      assert.deepEqual(started.sort().join(""), "aaabbbccc");
+    },
+  ),
+  limited(
     "within a key jobs start in order of their rank",
     [ofCustomer({ concurrency: 1 })],
     async ({ enqueue, worker }) => {

@@ -1,20 +1,23 @@
 // Gates and groups: what runs under each key of a limit, and the keyed jobs of a lane by the keys that they have.
 import {
+  type LimitBounds,
   type LimitKey,
   NO_STARTS,
   type Starts,
+  UNLIMITED,
   noteStarts,
   roomInWindow,
 } from "../../../core/flow.ts";
 import type { Context } from "../context.ts";
 import type { Lane } from "../lanes.ts";
-import { boundsOf } from "./limits.ts";
+import { type Limits, boundsOf } from "./limits.ts";
+import { placeAgain, placeBehind } from "./rounds.ts";
 
 /*
  * A gate is one key of one limit of a queue: how many run under it, and when they started where it has a rate. A group
  * is all jobs of one lane with the same keys; it stands before the gates of its keys. Groups with ready jobs are in the
- * ring of their lane, in the order of their turns; one that finds a gate shut is parked at that gate, out of the ring.
- * So a claim looks only at groups that may have something for it, however many others are held.
+ * ring of their lane, where they take turns (rounds.ts); one that finds a gate shut is parked at that gate, out of the
+ * ring. So a claim looks only at groups that may have something for it, however many others are held.
  *
  * What makes it right: where a gate has room and groups of a lane are parked at it, one group that stands before it is
  * in the ring of that lane. Whoever makes room (an end, a raised limit, time) puts one of each lane back; a group that
@@ -36,6 +39,11 @@ export interface Gate {
   hasParked: boolean;
   /** When it must be looked at again, since groups wait there for time to pass. */
   opensAtMs: number | null;
+  /** What its limit allowed when it was last looked at, and the limits in which that was read. */
+  bounds: LimitBounds;
+  boundsOf: Limits | undefined;
+  /** Whether how many run is to be written. */
+  isCounted: boolean;
 }
 
 /** Jobs of one lane with the same keys. */
@@ -45,7 +53,10 @@ export interface Group {
   readonly gates: readonly Gate[];
   /** The `rest` of its jobs of which nothing is kept but their keys. */
   readonly plainRest: string;
-  /** Its place in the ring of its lane; `null`: nothing of it is ready, as far as it is known. */
+  /**
+   * Its place in the ring of its lane, or the round in which its turn was to be, where it is parked; `null`: nothing of
+   * it is ready, as far as it is known.
+   */
   turn: number | null;
   /** Where it is parked. */
   parkedAt: number | null;
@@ -76,7 +87,7 @@ export class Gates {
   readonly #gateByKey = new Map<string, Gate>();
   readonly #dirty = new Set<Gate>();
   /** Of which nothing changed but how many run. */
-  readonly #counted = new Set<Gate>();
+  #counted: Gate[] = [];
   /** When the first gate opens by time; `undefined`: not known. */
   nextOpensAtMs: number | null | undefined;
 
@@ -87,7 +98,7 @@ export class Gates {
     this.#byKeys.clear();
     this.#gateByKey.clear();
     this.#dirty.clear();
-    this.#counted.clear();
+    this.#counted = [];
     this.nextOpensAtMs = undefined;
   }
 
@@ -98,7 +109,9 @@ export class Gates {
   /** As many more run at a gate, or fewer where it is negative. */
   count(gate: Gate, more: number): void {
     gate.running = Math.max(0, gate.running + more);
-    this.#counted.add(gate);
+    if (gate.isCounted) return;
+    gate.isCounted = true;
+    this.#counted.push(gate);
   }
 
   /** Writes what changed; before the commit. */
@@ -106,7 +119,8 @@ export class Gates {
     for (const [running, gates] of Map.groupBy(this.#counted, (gate) => gate.running)) {
       connection.run(COUNT, running, numbersOf(gates));
     }
-    this.#counted.clear();
+    for (const gate of this.#counted) gate.isCounted = false;
+    this.#counted = [];
     for (const gate of this.#dirty) {
       connection.run(
         "UPDATE gates SET running = ?, starts = ?, held_until = ?, parked = ?, opens_at = ? WHERE no = ?",
@@ -146,6 +160,9 @@ export class Gates {
       heldUntilMs: heldUntil === null ? null : Number(heldUntil),
       hasParked: parked === 1,
       opensAtMs: opensAt === null ? null : Number(opensAt),
+      bounds: UNLIMITED,
+      boundsOf: undefined,
+      isCounted: false,
     };
     this.gates.set(gate.no, gate);
     this.#gateByKey.set(gateKey(gate.queue, { limit: gate.name, key: gate.key }), gate);
@@ -236,13 +253,22 @@ function keysText(keys: readonly LimitKey[]): string {
   return JSON.stringify(keys.map(({ limit, key }) => [limit, key]));
 }
 
+/** What the limit of a gate allows: looked up once, for a claim asks three times a job. */
+function boundsAt(context: Context, gate: Gate): LimitBounds {
+  if (gate.boundsOf !== context.limits) {
+    gate.bounds = boundsOf(context, gate.queue, gate.name);
+    gate.boundsOf = context.limits;
+  }
+  return gate.bounds;
+}
+
 /** How many more may start at a gate, and, where none may for a time, when. */
 export function roomAt(
   context: Context,
   gate: Gate,
 ): { readonly room: number; readonly opensAtMs: number | null } {
   const { nowMs } = context;
-  const { concurrency, rate } = boundsOf(context, gate.queue, gate.name);
+  const { concurrency, rate } = boundsAt(context, gate);
   let room = concurrency === null ? Number.POSITIVE_INFINITY : concurrency - gate.running;
   if (room <= 0) return { room: 0, opensAtMs: null };
   if (gate.heldUntilMs !== null && gate.heldUntilMs > nowMs) {
@@ -262,7 +288,7 @@ export function shutGate(context: Context, group: Group): Gate | undefined {
 /** A job of a group starts. */
 export function passGates(context: Context, group: Group): void {
   for (const gate of group.gates) {
-    const { rate } = boundsOf(context, gate.queue, gate.name);
+    const { rate } = boundsAt(context, gate);
     context.gates.count(gate, 1);
     if (rate === null) continue;
     gate.starts = noteStarts(gate.starts, rate, context.nowMs, 1);
@@ -271,8 +297,7 @@ export function passGates(context: Context, group: Group): void {
 }
 
 /** A job of a group runs no longer. */
-export function leaveGates(context: Context, groupNo: number): void {
-  const group = context.gates.group(context, groupNo);
+export function leaveGates(context: Context, group: Group): void {
   for (const gate of group.gates) {
     context.gates.count(gate, -1);
     if (gate.hasParked && roomAt(context, gate).room > 0) unparkAll(context, gate);
@@ -293,22 +318,9 @@ export function place(
   context.connection.run(SET_PLACE, turn, group.parkedAt, group.no);
 }
 
-const SET_TURN = `UPDATE key_groups SET turn = ?, parked_at = NULL
-  WHERE no IN (SELECT value FROM json_each(?))`;
-
-/** Puts groups into the ring at one turn, where they come in the order of their numbers. */
-export function placeTogether(context: Context, groups: readonly Group[], turn: number): void {
-  if (groups.length === 0) return;
-  for (const group of groups) {
-    group.turn = turn;
-    group.parkedAt = null;
-  }
-  context.connection.run(SET_TURN, turn, numbersOf(groups));
-}
-
-/** Parks a group at a gate that is shut. */
-export function park(context: Context, group: Group, gate: Gate, turn: number | null): void {
-  place(context, group, turn, gate);
+/** Parks a group at a gate that is shut; its turn is due in a round. */
+export function park(context: Context, group: Group, gate: Gate, dueIn: number): void {
+  place(context, group, dueIn, gate);
   noteOpening(context, gate);
   if (gate.hasParked) return;
   gate.hasParked = true;
@@ -326,29 +338,21 @@ export function noteOpening(context: Context, gate: Gate): void {
   context.gates.nextOpensAtMs = Math.min(opensAtMs, nextOpensAtMs ?? opensAtMs);
 }
 
-const LAST_TURN =
-  "SELECT max(turn) FROM key_groups WHERE lane = ? AND turn IS NOT NULL AND parked_at IS NULL";
-
-/** A turn behind all others of the ring. */
-export function lastTurn(context: Context, lane: Lane): number {
-  return Number(context.connection.first(LAST_TURN, lane.no)?.[0] ?? 0) + 1;
-}
-
 /** A job with keys is ready: its group is in the ring, or where it is parked. Gives the group. */
 export function enterGroup(context: Context, lane: Lane, keys: readonly LimitKey[]): Group {
   const group = context.gates.ofKeys(context, lane, keys);
-  if (group.turn === null) place(context, group, lastTurn(context, lane));
+  if (group.turn === null) place(context, group, placeBehind(context, lane));
   return group;
 }
 
 const NEXT_PARKED = `SELECT no FROM key_groups WHERE parked_at = ? AND lane = ? ORDER BY turn, no LIMIT 1`;
 
-/** The next group of a lane that is parked at a gate goes back into the ring, in its old place. */
+/** The next group of a lane that is parked at a gate goes back into the ring. */
 export function unparkNext(context: Context, gate: Gate, lane: Lane): Group | null {
   const row = context.connection.first(NEXT_PARKED, gate.no, lane.no);
   if (row === undefined) return null;
   const group = context.gates.group(context, Number(row[0]));
-  place(context, group, group.turn ?? 0);
+  place(context, group, placeAgain(context, lane, group.no, group.turn ?? 0));
   context.effects.readied.add(lane);
   lane.mayHaveTurns = true;
   return group;

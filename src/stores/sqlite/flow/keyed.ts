@@ -15,7 +15,7 @@ export function regroup(context: Context, before: StoredJob, after: StoredJob): 
   // A claim counts at the gates until it ends: a workflow run that its owner holds while it waits does, too.
   const isClaimed = after.record.token !== null;
   if (before.group !== null && before.record.token !== null && !isClaimed) {
-    leaveGates(context, before.group);
+    leaveGates(context, context.gates.group(context, before.group));
   }
   if (keys.length === 0) return null;
   if (isClaimed) return before.group;

@@ -4,39 +4,61 @@ import type { Row } from "../thread/connection.ts";
 import {
   type Gate,
   type Group,
-  lastTurn,
   noteOpening,
   park,
   passGates,
   place,
-  placeTogether,
   roomAt,
   shutGate,
   unparkNext,
 } from "./gates.ts";
 import type { Lane } from "../lanes.ts";
+import {
+  AFTER_ALL,
+  BEFORE_ALL,
+  LAST_EARLY,
+  type Round,
+  keepRound,
+  lastPlace,
+  placeBehind,
+  roundOf,
+} from "./rounds.ts";
 
 /** Groups read ahead at least. */
 const LEAST_GROUPS = 8;
 /** Groups put aside in one claim at most: it holds up nobody for long, and the next claim goes on. */
 const MAX_PUT_ASIDE = 10_000;
 
+/** Places of a ring: those after one, up to another. */
+interface Stretch {
+  readonly after: number;
+  readonly upTo: number;
+  /** Whether the next round begins with it. */
+  readonly isNext?: boolean;
+}
+
 /** How the groups of a lane and their jobs are read. */
 export interface TurnReader {
-  /** The next groups of the ring after a place, each as its number and the columns of its first job. */
-  readonly ring: (
-    after: { readonly turn: number; readonly no: number },
-    most: number,
-  ) => readonly Row[];
+  /** The first groups of a stretch, each as the columns of its first job and its own number. */
+  readonly ring: (stretch: Stretch, most: number) => readonly Row[];
   /** The next jobs of a group. */
   readonly heads: (group: Group, after: Row | undefined, most: number) => readonly Row[];
 }
 
-/** Heads of a group that were read ahead. */
-interface Heads {
+const NO_ROWS: readonly Row[] = [];
+/** Columns of a job before the number of its group. */
+const GROUP_NO = 10;
+
+/** A group in one claim, with the heads of it that were read ahead. */
+interface Waiting {
+  readonly group: Group;
   rows: readonly Row[];
   next: number;
   isDry: boolean;
+  /** Whether it comes before the others, whatever its place. */
+  isEarly: boolean;
+  /** The round of its last turn; `null`: it had none. */
+  servedIn: number | null;
 }
 
 /** The turns of one lane in one claim. */
@@ -44,18 +66,20 @@ export class Turns {
   readonly #context: Context;
   readonly #lane: Lane;
   readonly #reader: TurnReader;
-  readonly #heads = new Map<Group, Heads>();
   readonly #most: number;
+  /** What of the ring has not been read, in the order in which its groups come. */
+  readonly #stretches: Stretch[];
+  readonly #known = new Map<Group, Waiting>();
   /** Groups whose turn it is, in order. */
-  #queue: Group[] = [];
-  /** Those that had theirs in this round. */
-  #served: Group[] = [];
-  /** Those that had theirs and may have no other in this claim. */
-  readonly #done: Group[] = [];
-  readonly #known = new Set<Group>();
-  readonly #touched = new Set<Group>();
-  #last: { readonly turn: number; readonly no: number } = { turn: -1, no: -1 };
-  #isDry = false;
+  #queue: Waiting[] = [];
+  /** Those that had theirs and may have another. */
+  #served: Waiting[] = [];
+  /** All that had one. */
+  readonly #touched: Waiting[] = [];
+  #round: Round;
+  #reached: number;
+  /** Whether any group had a turn. */
+  #hasPassed = false;
   #putAside = 0;
 
   constructor(context: Context, lane: Lane, most: number, reader: TurnReader) {
@@ -63,111 +87,141 @@ export class Turns {
     this.#lane = lane;
     this.#most = most;
     this.#reader = reader;
+    this.#round = roundOf(context, lane);
+    const { reached, end } = this.#round;
+    this.#reached = reached;
+    this.#stretches = [
+      { after: BEFORE_ALL, upTo: LAST_EARLY },
+      { after: reached, upTo: end },
+      { after: LAST_EARLY, upTo: reached, isNext: true },
+      { after: end, upTo: AFTER_ALL },
+    ];
   }
 
   /** The job that comes next; `undefined`: none of this lane may start. */
   head(): Row | undefined {
     while (this.#putAside < MAX_PUT_ASIDE) {
-      const group = this.#next();
-      if (group === undefined) return undefined;
-      const shut = shutGate(this.#context, group);
-      if (shut !== undefined) this.#leave(group, shut);
+      const first = this.#next();
+      if (first === undefined) return undefined;
+      const shut = shutGate(this.#context, first.group);
+      if (shut !== undefined) this.#leave(first, shut);
       else {
-        const row = this.#headOf(group);
+        const row = this.#headOf(first);
         if (row !== undefined) return row;
-        this.#leave(group, null);
+        this.#leave(first, null);
       }
     }
     return undefined;
   }
 
-  /** The head was taken: its group counts it, and is last from now on. Gives the group. */
+  /** The head was taken: its group counts it, and is last in this claim from now on. Gives the group. */
   take(): Group {
-    const group = this.#queue.shift();
-    if (group === undefined) throw new Error("nothing was at the head");
-    const heads = this.#heads.get(group);
-    if (heads !== undefined) heads.next += 1;
-    passGates(this.#context, group);
-    this.#served.push(group);
-    this.#touched.add(group);
-    return group;
+    const first = this.#queue.shift();
+    if (first === undefined) throw new Error("nothing was at the head");
+    first.next += 1;
+    passGates(this.#context, first.group);
+    this.#pass(first);
+    this.#served.push(first);
+    if (first.servedIn === null) this.#touched.push(first);
+    first.servedIn = this.#round.no;
+    return first.group;
   }
 
-  /** Writes the order in which groups come next time. */
+  /** It has its turn. */
+  #pass({ group, isEarly }: Waiting): void {
+    this.#hasPassed = true;
+    if (!isEarly) this.#reached = group.turn ?? 0;
+  }
+
+  /** Writes which groups are elsewhere from now on, and how far their round came. */
   close(): void {
-    if (this.#touched.size === 0) return;
-    let turn = lastTurn(this.#context, this.#lane);
-    // Groups that had as many jobs in this claim share a turn: who had fewer comes before who had more.
-    for (const groups of [this.#queue, this.#served, this.#done]) {
-      this.#put(
-        groups.filter((group) => this.#touched.has(group)),
-        turn,
-      );
-      turn += 1;
+    if (!this.#hasPassed) return;
+    const context = this.#context;
+    keepRound(context, this.#lane, { ...this.#round, reached: this.#reached });
+    for (const { group, rows, next, isDry, isEarly, servedIn } of this.#touched) {
+      const shut = shutGate(context, group);
+      if (isDry && next >= rows.length) place(context, group, null);
+      else if (shut !== undefined) park(context, group, shut, (servedIn ?? 0) + 1);
+      else if (isEarly) place(context, group, placeBehind(context, this.#lane));
+      // Others may stand before the same gate and not have been looked at.
+      if (shut !== undefined) noteOpening(context, shut);
+      this.#passOn(group, shut);
     }
   }
 
-  #put(groups: readonly Group[], turn: number): void {
-    const staying: Group[] = [];
-    const shuts = groups.map((group) => {
-      const shut = shutGate(this.#context, group);
-      const heads = this.#heads.get(group);
-      const isDrained = heads !== undefined && heads.isDry && heads.next >= heads.rows.length;
-      if (isDrained) place(this.#context, group, null);
-      else if (shut === undefined) staying.push(group);
-      else park(this.#context, group, shut, turn);
-      // Others may stand before the same gate and not have been looked at.
-      if (shut !== undefined) noteOpening(this.#context, shut);
-      return shut;
-    });
-    placeTogether(this.#context, staying, turn);
-    for (const [index, group] of groups.entries()) this.#passOn(group, shuts[index]);
-  }
-
-  #next(): Group | undefined {
-    if (this.#queue.length === 0 && !this.#isDry) this.#load();
+  #next(): Waiting | undefined {
+    if (this.#queue.length === 0 && this.#stretches.length > 0) this.#load();
     if (this.#queue.length === 0 && this.#served.length > 0) {
-      this.#queue = this.#served;
+      this.#queue = this.#served.sort(
+        (left, right) => (left.group.turn ?? 0) - (right.group.turn ?? 0),
+      );
       this.#served = [];
+      this.#beginRound();
     }
     return this.#queue[0];
   }
 
-  #load(): void {
-    const want = Math.max(LEAST_GROUPS, this.#most);
-    const rows = this.#reader.ring(this.#last, want);
-    for (const [found, ...head] of rows) {
-      const group = this.#context.gates.group(this.#context, Number(found));
-      this.#last = { turn: group.turn ?? 0, no: group.no };
-      if (this.#known.has(group)) continue;
-      this.#known.add(group);
-      this.#queue.push(group);
-      const isEmpty = head[0] === null;
-      this.#heads.set(group, { rows: isEmpty ? [] : [head], next: 0, isDry: isEmpty });
-    }
-    this.#isDry = rows.length < want;
-    if (rows.length === 0 && this.#served.length === 0) this.#lane.mayHaveTurns = false;
+  #beginRound(): void {
+    const { no } = this.#round;
+    this.#round = { no: no + 1, reached: 0, end: lastPlace(this.#context, this.#lane) };
+    this.#reached = 0;
   }
 
-  #headOf(group: Group): Row | undefined {
-    let heads = this.#heads.get(group);
-    if (heads === undefined || (heads.next === heads.rows.length && !heads.isDry)) {
-      const groups = this.#queue.length + this.#served.length;
-      const most = this.#isDry ? Math.ceil(this.#most / groups) : 1;
-      const rows = this.#reader.heads(group, heads?.rows.at(-1), most);
-      heads = { rows, next: 0, isDry: rows.length < most };
-      this.#heads.set(group, heads);
+  #load(): void {
+    const want = Math.max(LEAST_GROUPS, this.#most);
+    let stretch: Stretch | undefined;
+    while (this.#queue.length === 0 && (stretch = this.#stretches.shift()) !== undefined) {
+      if (stretch.isNext === true) this.#beginRound();
+      if (stretch.after >= stretch.upTo) continue;
+      const rows = this.#reader.ring(stretch, want);
+      let after = stretch.upTo;
+      for (const row of rows) after = this.#enqueue(row);
+      if (rows.length === want) this.#stretches.unshift({ after, upTo: stretch.upTo });
     }
-    return heads.rows[heads.next];
+    if (this.#queue.length === 0 && this.#served.length === 0) this.#lane.mayHaveTurns = false;
+  }
+
+  /** A group of the ring waits for its turn. Gives its place. */
+  #enqueue(row: Row): number {
+    const group = this.#context.gates.group(this.#context, Number(row[GROUP_NO]));
+    const turn = group.turn ?? 0;
+    if (this.#known.has(group)) return turn;
+    const isEmpty = row[0] === null;
+    const waiting: Waiting = {
+      group,
+      rows: isEmpty ? NO_ROWS : [row],
+      next: 0,
+      isDry: isEmpty,
+      isEarly: turn <= LAST_EARLY,
+      servedIn: null,
+    };
+    this.#known.set(group, waiting);
+    this.#queue.push(waiting);
+    return turn;
+  }
+
+  #headOf(first: Waiting): Row | undefined {
+    if (first.next === first.rows.length && !first.isDry) {
+      const groups = this.#queue.length + this.#served.length;
+      const most = this.#stretches.length === 0 ? Math.ceil(this.#most / groups) : 1;
+      first.rows = this.#reader.heads(first.group, first.rows.at(-1), most);
+      first.next = 0;
+      first.isDry = first.rows.length < most;
+    }
+    return first.rows[first.next];
   }
 
   /** A group that has nothing to give now leaves the ring; others that wait where it stood are let go. */
-  #leave(group: Group, shut: Gate | null): void {
+  #leave(first: Waiting, shut: Gate | null): void {
+    const { group, servedIn } = first;
     this.#putAside += 1;
     this.#queue.shift();
-    if (this.#touched.has(group)) this.#done.push(group);
-    else if (shut === null) place(this.#context, group, null);
-    else park(this.#context, group, shut, group.turn);
+    this.#pass(first);
+    // One that was served is looked at when the claim is over.
+    if (servedIn === null) {
+      if (shut === null) place(this.#context, group, null);
+      else park(this.#context, group, shut, this.#round.no);
+    }
     this.#passOn(group, shut ?? undefined);
   }
 
@@ -176,8 +230,15 @@ export class Turns {
       if (gate === shut || !gate.hasParked || roomAt(this.#context, gate).room <= 0) continue;
       const next = unparkNext(this.#context, gate, this.#lane);
       if (next === null || next === group) continue;
-      this.#known.add(next);
-      this.#queue.unshift(next);
+      const waiting = this.#known.get(next) ?? unread(next);
+      waiting.isEarly = true;
+      this.#known.set(next, waiting);
+      this.#queue.unshift(waiting);
     }
   }
+}
+
+/** A group that came into the ring during the claim. */
+function unread(group: Group): Waiting {
+  return { group, rows: NO_ROWS, next: 0, isDry: false, isEarly: true, servedIn: null };
 }
