@@ -73,3 +73,19 @@ test("runs that follow each other end in one command, and those that do not in o
     expect(await rowsLeft(server, world.namespace, "flow")).toEqual([]);
   });
 });
+
+test("a run that was only told something leaves nothing where one that heard nothing ends before the next", async () => {
+  await inRedisWorld({ url: server.url }, async (world) => {
+    const owner = await world.worker({ offers: OFFERS });
+    const [first, second, third] = await beginRuns(world, owner, 3);
+    const signals = [third, second].map((run) => ({
+      run: run?.id ?? "",
+      id: world.job({ type: "flow" }).id,
+      name: "go",
+      payload: "1",
+    }));
+    await world.store.signal({ signals });
+    await say(world, owner, [end(third, 0), end(first, 0), end(second, 0)]);
+    expect(await rowsLeft(server, world.namespace, "flow")).toEqual([]);
+  });
+});

@@ -145,7 +145,6 @@ local function end_run(k, id, flags, kin)
     if before == 119 then wait_no_more(id) end
     -- One that neither spoke nor was told anything has no rows.
     if before ~= 45 then
-      if kinds[k] == 100 then remove_rows() end
       spoken_count, spoken_texts = spoken_count + 1, spoken_texts + kept
       spoken[spoken_count] = id
     end
@@ -191,6 +190,8 @@ end
 local letters, first = {}, 6
 for k = 1, count do
   local id, run = ids[k], runs[k]
+  -- By its id it need not come behind those before it, nor those before the next.
+  if kinds[k] == 100 then remove_rows() end
   if not run or find(run, claim, 10, true) ~= 10 or sub(run, claim_end + 1) ~= numbers[k] then
     letters[k] = (run or call('HEXISTS', shard_of(id), id) == 1) and 's' or 'g'
   elseif kinds[k] == 100 or kinds[k] == 68 then letters[k] = end_run(k, id, byte(run, 1), kins[k])
