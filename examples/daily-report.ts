@@ -1,5 +1,6 @@
 // A daily report on a schedule: every morning the orders of the day before are summed up into a file.
-import { appendFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rename, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger, defineJob, openMillrace, tickOf } from "millrace";
 import { z } from "zod";
@@ -74,9 +75,10 @@ export async function runDailyReport(store: string, directory: string): Promise<
 }
 
 if (import.meta.main) {
-  const directory = process.env["ORDERS_DIRECTORY"] ?? "orders";
+  const directory = process.env["ORDERS_DIRECTORY"] ?? (await mkdtemp(join(tmpdir(), "orders-")));
   await mkdir(directory, { recursive: true });
   const line = JSON.stringify({ product: "tea", euros: 4.5 });
   await appendFile(join(directory, `orders-${dayBefore(new Date())}.jsonl`), `${line}\n`);
   await runDailyReport("memory:", directory);
+  console.log(`the report is in ${directory}`);
 }

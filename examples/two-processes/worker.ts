@@ -10,6 +10,5 @@ const mill = await openMillrace({
   logger,
 });
 await mill.start();
-logger.info({ pid: process.pid }, "worker started");
 
 stopOnSignals(() => mill.close(), logger);
