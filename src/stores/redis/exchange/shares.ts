@@ -9,7 +9,7 @@ const GOOD_SHARE = 25;
 /** Rooms of which nothing is known that are looked at beside those that have work. */
 const LOOKS = 2;
 /**
- * How often these are looked at. A worker with runs of two steps makes a thousand exchanges a second, and one call in
+ * How often one of these is looked at. A worker with runs of two steps makes a thousand exchanges a second, and one call in
  * four was a look at the queue of their steps, in which nothing waits.
  */
 const LOOK_EVERY_MS = 5;
@@ -34,9 +34,9 @@ export function createSharing(monotonicMs: () => number): Sharing {
   const given = new WeakMap<OpenRoom, number>();
   // What the rooms that had their turn were given before it. A room that had nothing for a while catches up with none.
   let level = 0;
+  // By room: workers of one store have each their own beside those that they share.
+  const lookedAtMs = new WeakMap<OpenRoom, number>();
   let turn = 0;
-  let looks = 0;
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
   const startOf = (room: OpenRoom): number => Math.max(given.get(room) ?? 0, level);
   return {
     first: (rooms, capacity) => {
@@ -52,11 +52,14 @@ export function createSharing(monotonicMs: () => number): Sharing {
       for (const [index, room] of asked.entries()) {
         given.set(room, (starts[index] ?? 0) + (shares.get(room) ?? 0));
       }
-      if (hot.length === rooms.length || monotonicMs() - lookedAtMs < LOOK_EVERY_MS) return shares;
-      lookedAtMs = monotonicMs();
-      looks += 1;
-      const cold = rooms.filter((room) => !room.isHot);
-      for (const room of inTurn(cold, LOOKS, looks)) shares.set(room, 0);
+      const nowMs = monotonicMs();
+      const isDue = (room: OpenRoom): boolean =>
+        nowMs - (lookedAtMs.get(room) ?? Number.NEGATIVE_INFINITY) >= LOOK_EVERY_MS;
+      const cold = rooms.filter((room) => !room.isHot && isDue(room));
+      for (const room of inTurn(cold, LOOKS, turn)) {
+        lookedAtMs.set(room, nowMs);
+        shares.set(room, 0);
+      }
       return shares;
     },
     others: (rooms, capacity) => shareEvenly(rooms, capacity, turn),
