@@ -37,6 +37,19 @@ it("looking for work that is not there writes nothing, so idle workers leave eac
   expect(version()).toBe(before);
 });
 
+it("a rate of a queue counts what started elsewhere", async () => {
+  const [here, there] = [await place.open(), await place.open()];
+  const bounds = { concurrency: null, rate: { limit: 5, perMs: 3_600_000 } };
+  await here.setLimits({ queue: "mail", limits: [{ name: "queue", bounds }], by: "ops" });
+  await here.enqueue({ jobs: Array.from({ length: 9 }, () => newJob()) });
+  const workers = [await attachWorker(here), await attachWorker(there)];
+  const started: number[] = [];
+  for (const worker of [...workers, ...workers]) {
+    started.push((await worker.claim({ capacity: 2 })).length);
+  }
+  expect(started).toEqual([2, 2, 1, 0]);
+});
+
 it("a writer that is never done lets others in", async () => {
   const busy = await place.open({ durability: "os" });
   const patient = await place.open({ durability: "os" });

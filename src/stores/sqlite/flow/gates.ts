@@ -88,6 +88,8 @@ export class Gates {
   readonly #dirty = new Set<Gate>();
   /** Of which nothing changed but how many run. */
   #counted: Gate[] = [];
+  /** When jobs of whole queues started, where these have a rate. */
+  readonly queueStarts: Map<string, Starts> = new Map();
   /** When the first gate opens by time; `undefined`: not known. */
   nextOpensAtMs: number | null | undefined;
 
@@ -99,6 +101,7 @@ export class Gates {
     this.#gateByKey.clear();
     this.#dirty.clear();
     this.#counted = [];
+    this.queueStarts.clear();
     this.nextOpensAtMs = undefined;
   }
 
