@@ -22,13 +22,24 @@ local function drop_arrivals(count)
   call('LSET', ARRIVALS, count, '')
   call('LTRIM', ARRIVALS, count, -1)
 end
--- taken: ids of jobs that this call took, so many.
-local function tidy_arrivals(taken, count)
-  local ids, gone = call('LRANGE', ARRIVALS, '1', count), 0
-  while ids[gone + 1] and taken[ids[gone + 1]] do gone = gone + 1 end
+local function set_of(ids)
+  local set = {}
+  for k = 1, #ids do set[ids[k]] = true end
+  return set
+end
+-- own: ids of jobs that this call took, so many.
+local function tidy_arrivals(own, count)
+  local ids, gone, taken = call('LRANGE', ARRIVALS, '1', count), 0, nil
+  while gone < count and ids[gone + 1] == own[gone + 1] do gone = gone + 1 end
+  if gone < count then
+    -- Not in the order of arrival.
+    taken = set_of(own)
+    while ids[gone + 1] and taken[ids[gone + 1]] do gone = gone + 1 end
+  end
   drop_arrivals(gone)
   local more = call('LLEN', ARRIVALS) - call('ZCARD', KEYED) - ${SLACK}
   if more <= 0 then return end
+  taken = taken or set_of(own)
   ids = call('LRANGE', ARRIVALS, '1', ${LOOKED_AT} + 2 * count)
   local runs = read_fields(RUNNING, ids)
   for k = 1, #ids do

@@ -72,7 +72,7 @@ local function purge_steps(ids)
 end
 local function settle_plain()
   local runs = call('HMGET', RUNNING, unpack(ARGV, at, at + plain_count - 1))
-  local ended, by_shard, steps, heavy, heavy_flags, heavy_count = {}, {}, {}, {}, {}, 0
+  local ended, ended_count, by_shard, steps, heavy, heavy_flags, heavy_count = {}, 0, {}, {}, {}, {}, 0
   for k = 1, plain_count do
     local id, run = ARGV[at + k - 1], runs[k]
     local flags = run and byte(run, 1)
@@ -80,12 +80,13 @@ local function settle_plain()
     local its_claim = ARGV[at + plain_count + k - 1]
     if not run or #run ~= #its_claim + 9 or find(run, its_claim, 10, true) ~= 10 then
       letters[k] = call('HEXISTS', shard_of(id), id) == 1 and 's' or 'g'
-    elseif has(flags, KIN) and not is_step and sub(call('HGET', shard_of(id), id .. 'k'), 1, 16) ~= NOBODY then
+    elseif flags >= KIN and not is_step and sub(call('HGET', shard_of(id), id .. 'k'), 1, 16) ~= NOBODY then
       -- Its settler did not know that a run waits for it.
       letters[k] = 'c'
     else
       letters[k] = 'a'
-      ended[#ended + 1] = id
+      ended_count = ended_count + 1
+      ended[ended_count] = id
       if is_step then note_ending(ARGV[endings_at + k - 1]) end
       if flags == 0 or flags == KIN then
         local burst = floor(byte(id, 6) / 32)
@@ -253,6 +254,19 @@ if limits then
   left = left - kept_back
 end
 local run_pairs, run_parts = {}, 0
+-- What entries of running jobs begin with, all but the last digit of their tokens: by lane and flags, for ten jobs at a
+-- time. A number put behind a text is made a text of its own first, by a way that knows fractions.
+local DIGITS, stamps = { '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }, {}
+local function stamp_of(lane, flags)
+  local own = stamps[lane]
+  if not own then own = {} stamps[lane] = own end
+  local stamp = own[flags]
+  if not stamp then
+    stamp = string.char(flags) .. lane.number .. now6 .. claim .. (token < 10 and '' or floor(token / 10))
+    own[flags] = stamp
+  end
+  return stamp
+end
 local function take(id, record, lane, read, known_kin)
   local flags = byte(record, 2)
   local extras, kin = read or '', ''
@@ -265,15 +279,10 @@ local function take(id, record, lane, read, known_kin)
       flags = flags - PROGRESS
     end
   end
-  give(id, record, kin .. extras, token)
-  local stamps = lane.stamps
-  if not stamps then stamps = {} lane.stamps = stamps end
-  local stamp = stamps[flags]
-  if not stamp then
-    stamp = string.char(flags) .. lane.number .. now6 .. claim
-    stamps[flags] = stamp
-  end
-  run_pairs[run_parts + 1], run_pairs[run_parts + 2] = id, stamp .. token
+  give(id, record, kin == '' and extras or kin .. extras, token)
+  local digit = token % 10
+  if digit == 0 then stamps = {} end
+  run_pairs[run_parts + 1], run_pairs[run_parts + 2] = id, stamp_of(lane, flags) .. DIGITS[digit + 1]
   run_parts = run_parts + 2
   if with_events then
     local attempts = extras ~= '' and cjson.decode(extras).a or 0

@@ -18,8 +18,9 @@ export const GATES: string = `
   local function gate_at(name) return gates[name] or gate_of(name, call('HGET', GATES, 'g' .. name)) end
   local names_of = {}
   -- The names of the gates in keys, where they are several. Of a single key, which is the usual case, no list is made.
+  local function are_several(keys) return find(keys, '\\1', find(keys, '\\1', 1, true) + 1, true) end
   local function several(keys)
-    if not find(keys, '\\1', find(keys, '\\1', 1, true) + 1, true) then return nil end
+    if not are_several(keys) then return nil end
     local names = names_of[keys]
     if not names then
       names = {}
@@ -78,20 +79,25 @@ export const GATES: string = `
     end
     return count
   end
-  -- Of groups that have one gate each, how many run there, and how many may; nil where anything else is to be remembered
-  -- of one, or it has no room.
+  -- Of groups that have one gate each, the fields of these, how many run there, and how many may; nil where anything else
+  -- is to be remembered of one, or it has no room.
   local function plain_counts(list_of_keys)
     local fields, most, counts, n = {}, {}, {}, #list_of_keys
+    -- What names of gates begin with, and what is allowed there: mostly of one limit, so it is looked up once.
+    local limit, bound
     for k = 1, n do
       local keys = list_of_keys[k]
-      local limit = match(keys, '^([^\\1]+)\\1[^\\1]+$')
-      local bound = limit and not gates[keys] and (bounds[limit] or UNBOUNDED)
-      if not bound or bound.rate then return nil end
+      if not limit or find(keys, limit, 1, true) ~= 1 then
+        limit = sub(keys, 1, find(keys, '\\1', 1, true))
+        bound = bounds[sub(limit, 1, -2)] or UNBOUNDED
+      end
+      if bound.rate or gates[keys] or find(keys, '\\1', #limit + 1, true) then return nil end
       fields[k], most[k] = 'g' .. keys, bound.concurrency or INFINITE
     end
     local values = read_fields(GATES, fields)
     for k = 1, n do
-      local count = plain_count(values[k])
+      local value = values[k]
+      local count = value and plain_count(value) or not value and 0
       if not count or count >= most[k] then
         -- Whoever goes on need not read them again.
         for at = 1, n do gate_of(list_of_keys[at], values[at]) end
@@ -99,7 +105,7 @@ export const GATES: string = `
       end
       counts[k] = count
     end
-    return counts, most
+    return fields, counts, most
   end
   -- Writes what changed; a gate that is shut until a time notes it, so that somebody looks again.
   local function save()

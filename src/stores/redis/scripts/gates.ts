@@ -18,7 +18,8 @@ import { GROUPS } from "./groups.ts";
  *   g  g<gate>    running (4 bytes), held until (6), opens at (6), 1 if groups may be parked (1), starts (4), and the
  *                 window of starts: time (6) and number (4) of each step
  *      r<group>   turn (6), and the gate where it is parked
- *      u<id>      of each job that runs under keys: `+` if it stands for new ones, else `-`, and its keys
+ *      u<id>      of each job that runs under keys: `+` if it stands for new ones, else `g` (`-` by older programs), and
+ *                 its keys: of a single key the text is the field of its gate then, and no other one is made
  *      c<lane>    where in the ring of a lane the next claim begins: behind the group that the last one took from
  *
  * How many run under a gate is the number of entries `u` that name it, and each of them goes in the same call as the
@@ -61,7 +62,7 @@ ${ARRIVALS}
 local function open_limits(text)
   local bounds, gates, dirty, freed, entered, trimmed, UNBOUNDED = {}, {}, {}, {}, {}, {}, {}
   local places, comers = {}, {}
-  local find, match, parse, INFINITE = string.find, string.match, struct.unpack, math.huge
+  local find, parse, INFINITE = string.find, struct.unpack, math.huge
   for name, concurrency, most, per in string.gmatch(text, '([^\\1\\n]+)\\1(%d*)\\1(%d*)\\1(%d*)\\n') do
     bounds[name] = { concurrency = tonumber(concurrency), rate = tonumber(most), per = tonumber(per) }
   end

@@ -68,30 +68,36 @@ export const GROUPS: string = `
     local first = call('ZRANGEBYLEX', TURNS, '(O' .. now6 .. '\\255', '[O\\255', 'LIMIT', 0, 1)[1]
     return first and struct.unpack('>I6', sub(first, 2, 7))
   end
-  -- Gates of which only a count is kept: it is written at once. Gives back what is to leave other gates.
+  -- Gates of which only a count is kept: it is written at once. Gives back the keys of what is to leave other gates.
+  -- left: of each a g and its keys, which is the field of a gate where there is one key.
   local function leave_plain(left, gone)
-    local names, fields, times, others, n = {}, {}, {}, {}, 0
+    local fields, times, others, n = {}, {}, {}, 0
+    local has_gates = next(gates) ~= nil
     for k = 1, #left do
-      local keys = left[k]
-      local before = times[keys]
-      if before then times[keys] = before + 1
-      elseif gates[keys] or several(keys) then others[#others + 1] = keys
+      local field = left[k]
+      local before = times[field]
+      if before then times[field] = before + 1
+      elseif has_gates and gates[sub(field, 2)] or are_several(field) then others[#others + 1] = sub(field, 2)
       else
         n = n + 1
-        names[n], fields[n], times[keys] = keys, 'g' .. keys, 1
+        fields[n], times[field] = field, 1
       end
     end
-    local values, write, written = read_fields(GATES, fields), {}, 0
+    local values, write, written, dropped = read_fields(GATES, fields), {}, 0, #gone
     for k = 1, n do
-      local value, name = values[k], names[k]
-      local count = plain_count(value)
+      local value, field = values[k], fields[k]
+      local count, less = plain_count(value), times[field]
       if not count then
+        local name = sub(field, 2)
         gate_of(name, value)
-        for _ = 1, times[name] do others[#others + 1] = name end
-      elseif count > times[name] then
-        write[written + 1], write[written + 2] = fields[k], plain_text(count - times[name])
+        for _ = 1, less do others[#others + 1] = name end
+      elseif count > less then
+        write[written + 1], write[written + 2] = field, plain_text(count - less)
         written = written + 2
-      elseif value then gone[#gone + 1] = fields[k] end
+      elseif value then
+        dropped = dropped + 1
+        gone[dropped] = field
+      end
     end
     in_parts('HSET', GATES, write)
     in_parts('HDEL', GATES, gone)
@@ -107,8 +113,13 @@ export const GROUPS: string = `
       local value = values[k]
       if value then
         n = n + 1
-        gone[n], left[n] = fields[k], sub(value, 2)
-        if byte(value) == 43 then standing[#standing + 1] = ids[k] end
+        gone[n] = fields[k]
+        if byte(value) == 103 then left[n] = value
+        else
+          -- One that stands for new ones, or that an older program started.
+          left[n] = 'g' .. sub(value, 2)
+          if byte(value) == 43 then standing[#standing + 1] = ids[k] end
+        end
       end
     end
     if n == 0 then return standing end

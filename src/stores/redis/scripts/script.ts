@@ -94,7 +94,10 @@ end
 -- The time in a record from which its job can run.
 local function due_of(record) return (struct.unpack('>I6', record, 12)) end
 -- Ids made in one burst share the low time byte's high bits, so a batch touches few shards.
-local function shard_of(id) return KEYS[${FIXED_KEYS + LIST_SLOTS + 1} + floor(byte(id, 6) / ${256 / RECORD_SHARDS})] end
+local function shard_of(id)
+  local low = byte(id, 6)
+  return KEYS[${FIXED_KEYS + LIST_SLOTS + 1} + (low - low % ${256 / RECORD_SHARDS}) / ${256 / RECORD_SHARDS}]
+end
 -- Bits of a record's second byte: what else is kept of the job.
 local EXTRAS, PROGRESS, LOGS, TAGS, EXPIRES, RESULT, CANCEL, KIN = 1, 2, 4, 8, 16, 32, 64, 128
 local function has(flags, bit) return flags % (bit * 2) >= bit end

@@ -69,20 +69,6 @@ const READING = `
       end
     end
   end
-  -- Reads the next stretch of the ring.
-  local function read_ring(cursor, want)
-    local members = call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want)
-    if #members < want and cursor.begun then
-      -- From the front of the ring again, up to where this claim began.
-      cursor.after, cursor.stop, cursor.begun = '[R' .. cursor.number, '[R' .. cursor.number .. cursor.begun, nil
-      for _, member in ipairs(call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want - #members)) do
-        members[#members + 1] = member
-      end
-    end
-    cursor.dry = #members < want
-    if members[1] then cursor.after = '(' .. members[#members] end
-    return members
-  end
   -- Reads more groups: their gates, and the first jobs of those that may start.
   local function load_more(cursor)
     local members = cursor.ahead or read_ring(cursor, math.max(${LEAST_GROUPS}, left))
@@ -130,7 +116,6 @@ const READING = `
 
 /** What a claim writes of the groups that it came to. */
 const PLACING = `
-  local out, put, fields, gone = {}, {}, {}, {}
   -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
   local function place(cursor, group, turn, shut)
     out[#out + 1] = group.entry
@@ -202,35 +187,8 @@ const PLACING = `
   end
 `;
 
-/** Within an exchange, after the parts of a claim: takes the lowest rank of what may start, until nothing may. */
-export const CLAIM_TURNS: string = `
-local look_at_once = false
-local function claim_turns()
-  local room_at, start = limits.room_at, limits.start
-  local under, passed, keyed, ids, taken, turns, expired = {}, 0, {}, {}, {}, 0, 0
-  local find = string.find
-  -- Whether jobs of several lanes are compared.
-  local are_compared = lanes[2] ~= nil
-${READING}${PLACING}
-  -- Jobs of a lane that fell due come under their keys.
-  local function promote(lane)
-    local most = math.max(${LEAST_PROMOTED}, left)
-    local due = call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. now6 .. '\\255', 'LIMIT', 0, most)
-    if not due[1] then return end
-    look_at_once = look_at_once or #due == most
-    local members = {}
-    for _, member in ipairs(due) do
-      local id = sub(member, 9)
-      local keys = limits.keys_of(id, shard_of(id))
-      if keys then
-        members[#members + 1], members[#members + 2] = '0', lane .. keys .. '\\0' .. sub(member, 3)
-        limits.enter(lane, keys)
-      end
-    end
-    limits.seat()
-    in_parts('ZADD', KEYED, members)
-    in_parts('ZREM', TIMED, due)
-  end
+/** What gives each group its turn, one job after the other. */
+const TAKING = `
   -- The job of a group whose turn it is; nil: it has none.
   local function job_of(cursor, group)
     while true do
@@ -269,14 +227,14 @@ ${READING}${PLACING}
     else
       for _, gate in ipairs(own) do start(gate, 1) end
     end
-    under[passed + 1], under[passed + 2] = 'u' .. id, (is_standing and '+' or '-') .. keys
+    under[passed + 1], under[passed + 2] = 'u' .. id, (is_standing and '+' or 'g') .. keys
     passed = passed + 2
   end
   local function take_turn(cursor, group)
     local id, extras = group.order, group.extras or ''
     turns = turns + 1
     keyed[#keyed + 1] = group.heads[group.at]
-    ids[turns], taken[id] = id, true
+    ids[turns] = id
     take(id, group.record, cursor.lane, extras)
     pass(id, group.keys, group.gates, find(extras, '"O":', 1, true))
     group.touched, group.record, group.at = true, 0, group.at + 1
@@ -284,26 +242,13 @@ ${READING}${PLACING}
     cursor.last = group
     cursor.served[#cursor.served + 1] = group
   end
-${STRETCH}  -- A suspect waits apart from its group: its gates are looked at here.
+  -- A suspect waits apart from its group: its gates are looked at here.
   local function take_suspect(job)
     local group = { keys = limits.keys_of(job.id, shard_of(job.id)) }
     limits.load_gates({ group.keys })
     if shut_gate(group) then return end
     if accept(job) then pass(job.id, group.keys, group.gates, true) end
   end
-  -- A cursor for the ring of each lane: groups that were read (queue, from first on), that had a turn (served), that had
-  -- one and nothing more (done), that were parked when they were to be read (unparked); where the ring is read next (after,
-  -- stop), and where it was begun, until it is read from its front; the last group that something was taken of.
-  local rings = {}
-  for _, lane in ipairs(lanes) do
-    if lane.slot == -1 then
-      if timed then promote(lane.number) end
-      local begun = call('HGET', GATES, 'c' .. lane.number) or nil
-      rings[#rings + 1] = { lane = lane, number = lane.number, begun = begun, queue = {}, first = 1, served = {}, done = {},
-        unparked = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
-    end
-  end
-  if not are_compared and rings[1] then take_stretch(rings[1]) end
   -- Where expired ones were in the way, there may be others behind them.
   for _ = 1, ${MAX_LOOKS} do
     local cursors = { unpack(rings) }
@@ -328,13 +273,76 @@ ${STRETCH}  -- A suspect waits apart from its group: its gates are looked at her
     if not put_away() or left == 0 then break end
   end
   for _, cursor in ipairs(rings) do close(cursor) end
+`;
+
+/** Within an exchange, after the parts of a claim: takes the lowest rank of what may start, until nothing may. */
+export const CLAIM_TURNS: string = `
+local look_at_once = false
+local function claim_turns()
+  local room_at, start = limits.room_at, limits.start
+  local under, passed, keyed, ids, turns, expired = {}, 0, {}, {}, 0, 0
+  -- Of entries of the ring: to be taken out, and to be put in; of the hash of gates: fields to be written, and to go.
+  local out, put, fields, gone = {}, {}, {}, {}
+  local find = string.find
+  -- Whether jobs of several lanes are compared.
+  local are_compared = lanes[2] ~= nil
+  -- Reads the next stretch of the ring.
+  local function read_ring(cursor, want)
+    local members = call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want)
+    if #members < want and cursor.begun then
+      -- From the front of the ring again, up to where this claim began.
+      cursor.after, cursor.stop, cursor.begun = '[R' .. cursor.number, '[R' .. cursor.number .. cursor.begun, nil
+      for _, member in ipairs(call('ZRANGEBYLEX', TURNS, cursor.after, cursor.stop, 'LIMIT', 0, want - #members)) do
+        members[#members + 1] = member
+      end
+    end
+    cursor.dry = #members < want
+    if members[1] then cursor.after = '(' .. members[#members] end
+    return members
+  end
+  -- Jobs of a lane that fell due come under their keys.
+  local function promote(lane)
+    local most = math.max(${LEAST_PROMOTED}, left)
+    local due = call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. now6 .. '\\255', 'LIMIT', 0, most)
+    if not due[1] then return end
+    look_at_once = look_at_once or #due == most
+    local members = {}
+    for _, member in ipairs(due) do
+      local id = sub(member, 9)
+      local keys = limits.keys_of(id, shard_of(id))
+      if keys then
+        members[#members + 1], members[#members + 2] = '0', lane .. keys .. '\\0' .. sub(member, 3)
+        limits.enter(lane, keys)
+      end
+    end
+    limits.seat()
+    in_parts('ZADD', KEYED, members)
+    in_parts('ZREM', TIMED, due)
+  end
+${STRETCH}  -- A cursor for the ring of each lane: groups that were read (queue, from first on), that had a turn (served), that had
+  -- one and nothing more (done), that were parked when they were to be read (unparked); where the ring is read next (after,
+  -- stop), and where it was begun, until it is read from its front; the last group that something was taken of.
+  local rings = {}
+  for _, lane in ipairs(lanes) do
+    if lane.slot == -1 then
+      if timed then promote(lane.number) end
+      local begun = call('HGET', GATES, 'c' .. lane.number) or nil
+      rings[#rings + 1] = { lane = lane, number = lane.number, begun = begun, queue = {}, first = 1, served = {}, done = {},
+        unparked = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
+    end
+  end
+  if are_compared or not rings[1] or not take_stretch(rings[1]) then
+    -- In a function of its own, so that a claim that was done by columns makes none of what is in it.
+    (function()
+${READING}${PLACING}${TAKING}    end)()
+  end
   in_parts('ZREM', KEYED, keyed)
   if turns > 0 then
+    tidy_arrivals(ids, turns)
     if call('ZRANGEBYLEX', INDEX, '[Bt', '(Bu', 'LIMIT', '0', '1')[1] then
       for k = 1, turns do ids[k] = 'Bt' .. ids[k] end
       in_parts('ZREM', INDEX, ids)
     end
-    tidy_arrivals(taken, turns)
   end
   in_parts('HSET', GATES, under)
   in_parts('ZREM', TURNS, out)
