@@ -9,6 +9,7 @@ import {
   outcomes,
 } from "../../src/testing/conformance/worker.ts";
 import { type World, withWorld } from "../../src/testing/conformance/world.ts";
+import { workerChannel } from "../../src/stores/redis/layout.ts";
 import { type RedisServer, startRedis } from "../servers/redis-server.ts";
 import { onRedisAt } from "./redis-harness.ts";
 
@@ -52,11 +53,27 @@ function claimOne(worker: StoreWorker): Promise<ClaimedJob> {
   return vi.waitFor(() => worker.claimOne(), { interval: 5, timeout: 30_000 });
 }
 
-/** Enqueues while nobody hears messages. */
-async function enqueueUnheard({ enqueue }: World): Promise<JobId> {
-  await server.client.call("CLIENT", "KILL", "TYPE", "pubsub");
-  const [id = ""] = await enqueue({});
-  return id;
+/** Enqueues while the message to a worker gets to the end of a connection that it does not read from. */
+async function enqueueUnheard({ enqueue }: World, { id: worker }: StoreWorker): Promise<JobId> {
+  const deaf = server.client.duplicate();
+  try {
+    const own = await deaf.client("ID");
+    await deaf.subscribe(workerChannel(worker));
+    await cutListeners(own);
+    const [id = ""] = await enqueue({});
+    return id;
+  } finally {
+    deaf.disconnect();
+  }
+}
+
+/** Cuts the connections that hear messages, except one. */
+async function cutListeners(except: number): Promise<void> {
+  const listed = String(await server.client.client("LIST", "TYPE", "PUBSUB"));
+  const ids = [...listed.matchAll(/\bid=(\d+)/g)].map(([, id]) => Number(id));
+  for (const id of ids) {
+    if (id !== except) await server.client.client("KILL", "ID", id);
+  }
 }
 
 test("a lone job is claimed for a worker that waits, as its next exchange tells", async () => {
@@ -94,12 +111,13 @@ test("each gets a token of its own, by which alone it is settled", async () => {
 test("where the message is lost the worker's exchanges tell of the job, which it gets once", async () => {
   await inWorld(async (world) => {
     const idle = await waiting(world);
-    const id = await enqueueUnheard(world);
+    const id = await enqueueUnheard(world, idle);
     const job = await claimOne(idle);
     expect(job.id).toBe(id);
     expect(await idle.claim()).toEqual([]);
     expect(await idle.settle(done, job)).toEqual(["succeeded"]);
-    // Handed over again, when the worker has said that it heard.
+    // Handed over again, when the worker has said that it heard, and listens.
+    await expect.poll(() => server.client.publish(workerChannel(idle.id), "")).toBe(1);
     const [next = ""] = await world.enqueue({});
     expect(await isHanded(world, idle)).toBe(true);
     expect((await claimOne(idle)).id).toBe(next);
@@ -109,7 +127,7 @@ test("where the message is lost the worker's exchanges tell of the job, which it
 test("one that its worker never hears of goes to others when the worker is dead", async () => {
   await inWorld(async (world) => {
     const idle = await waiting(world);
-    const id = await enqueueUnheard(world);
+    const id = await enqueueUnheard(world, idle);
     expect(await stateOf(world, id)).toBe("running");
     await world.advance(2 * idle.leaseDurationMs);
     await vi.waitFor(async () => {

@@ -166,7 +166,8 @@ async function missingOf(
   return scripts.filter((_, index) => ran[index] !== true).map(({ name }) => name);
 }
 
-async function isKnown(primaries: readonly RedisServer[], { sha }: Script): Promise<boolean> {
+async function isKnown(primaries: readonly RedisServer[], script: Script): Promise<boolean> {
+  const { sha } = script.at({ shiftMs: 0, isCluster: true });
   const found = await Promise.all(primaries.map((node) => node.client.script("EXISTS", sha)));
   return found.some((answer) => (answer as number[])[0] === 1);
 }

@@ -208,11 +208,11 @@ class RedisLink implements Link {
     keys: readonly string[],
     args: Arguments | undefined,
   ): Promise<readonly unknown[]> {
-    const timed = script.at(this.shiftMs());
+    const placed = script.at({ shiftMs: this.shiftMs(), isCluster: this.isCluster });
     const send = (form: "evalsha" | "eval"): Promise<readonly unknown[]> => {
       // The driver routes by the arguments, and sends what is written here.
-      const command = new this.#driver.Command(form, [timed.sha, "1", keys[0] ?? ""]);
-      const wire = wireOf(form, timed, keys, args);
+      const command = new this.#driver.Command(form, [placed.sha, "1", keys[0] ?? ""]);
+      const wire = wireOf(form, placed, keys, args);
       command.toWritable = (socket) => {
         this.#gathering.join(socket as Writable);
         return wire;

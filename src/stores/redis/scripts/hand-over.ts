@@ -41,10 +41,15 @@ local function hand_over()
   local token = 'h' .. string.format('${"%02x".repeat(NONCE_BYTES)}', byte(nonce, 1, ${NONCE_BYTES}))
   if call('HSETNX', META, 'H' .. worker, id .. token) == 0 then return end
   local record = 'L\\0\\0' .. lane .. now6 .. now6 .. input
+  call('ZREM', IDLE, idle[1])
+  local heard = call('PUBLISH', 'mr1|w|' .. worker, 'h' .. id .. now6 .. token .. pack('>I2', #META) .. META .. record)
+  if heard == 0 and COUNTS_ALL then
+    -- It died while it was idle: the job would wait until its lease is over.
+    call('HDEL', META, 'H' .. worker)
+    return
+  end
   call('HSET', shard, id, record)
   call('HSET', RUNNING, id, '\\0' .. lane .. now6 .. worker .. '\\0' .. token)
-  call('ZREM', IDLE, idle[1])
-  call('PUBLISH', 'mr1|w|' .. worker, 'h' .. id .. now6 .. token .. pack('>I2', #META) .. META .. record)
   call('HSET', META, 'n' .. nonce, now6 .. 'R')
   local gone = {}
   for at = 1, #arrived, ${NONCE_BYTES} do gone[#gone + 1] = 'n' .. sub(arrived, at, at + ${NONCE_BYTES - 1}) end

@@ -9,8 +9,15 @@ export interface Script {
   readonly source: string;
   readonly sha: string;
   readonly isRead: boolean;
-  /** The script by a clock that is so many milliseconds ahead of the server's, for tests. */
-  at(shiftMs: number): Script;
+  /** The script as it is for a place. */
+  at(place: Place): Script;
+}
+
+/** Where a script is called. */
+interface Place {
+  /** Milliseconds by which its clock is ahead of the server's, for tests. */
+  readonly shiftMs: number;
+  readonly isCluster: boolean;
 }
 
 /**
@@ -32,6 +39,15 @@ local server_now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now = server_now + 0
 `;
 
+/**
+ * Whether all who listen are counted by what a script publishes. A server of a Cluster counts those who listen at it, and
+ * passes the message on to the others.
+ */
+const AUDIENCE = `
+local COUNTS_ALL = true
+`;
+const AUDIENCE_OF_CLUSTER: string = AUDIENCE.replace("true", "false");
+
 /** Makes a script of its parts. */
 export function script(name: string, kind: ScriptKind, ...parts: readonly string[]): Script {
   return withSource(name, kind, FLAGS[kind] + bodyOf(parts));
@@ -50,15 +66,21 @@ export function bodyOf(parts: readonly string[]): string {
 }
 
 function withSource(name: string, kind: ScriptKind, source: string): Script {
+  let ofCluster: Script | undefined;
   const made: Script = {
     name,
     source,
     sha: createHash("sha1").update(source).digest("hex"),
     isRead: kind === "read",
-    at: (shiftMs) =>
-      shiftMs === 0
-        ? made
-        : withSource(name, kind, source.replaceAll(CLOCK, CLOCK.replace("+ 0", `+ ${shiftMs}`))),
+    at: ({ shiftMs, isCluster }) => {
+      if (shiftMs !== 0) {
+        const shifted = source.replaceAll(CLOCK, CLOCK.replace("+ 0", `+ ${shiftMs}`));
+        return withSource(name, kind, shifted).at({ shiftMs: 0, isCluster });
+      }
+      if (!isCluster) return made;
+      ofCluster ??= withSource(name, kind, source.replaceAll(AUDIENCE, AUDIENCE_OF_CLUSTER));
+      return ofCluster;
+    },
   };
   return made;
 }
@@ -75,7 +97,7 @@ local KEYED, TURNS, GATES = KEYS[${FIRST_LIMIT_KEY}], KEYS[${FIRST_LIMIT_KEY + 1
 local ARRIVALS = KEYS[${FIRST_LIMIT_KEY + 3}]
 -- What is made of gates where the room has any: gates.ts.
 local limits
-${CLOCK}
+${AUDIENCE}${CLOCK}
 local now6 = pack('>I6', now)
 -- The server compares texts as the locale that it was started in has it, where most bytes may count as nothing.
 local function precedes(left, right)
@@ -176,9 +198,9 @@ local function wake(lane, jobs)
     if not most[1] then return end
     local worker = sub(most[1], 3)
     call('ZREM', IDLE, most[1])
-    call('PUBLISH', 'mr1|w|' .. worker, 'w' .. lane .. META)
+    local heard = call('PUBLISH', 'mr1|w|' .. worker, 'w' .. lane .. META)
     -- One that left or died while it was idle stands here still, and takes none.
-    local lease = call('ZSCORE', TIMERS, 'l' .. worker)
+    local lease = (heard > 0 or not COUNTS_ALL) and call('ZSCORE', TIMERS, 'l' .. worker)
     if lease and tonumber(lease) > now then jobs = jobs - floor(most[2] - low) end
   end
 end
