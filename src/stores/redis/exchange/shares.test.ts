@@ -72,3 +72,29 @@ test("each room of which nothing is known is looked at every few milliseconds be
   nowMs += 5;
   expect(look(cold)).toHaveLength(2);
 });
+
+test("each room of which nothing is known is looked at, whoever's exchanges alternate", () => {
+  let nowMs = 0;
+  const sharing = createSharing(() => nowMs);
+  const [hot, other] = roomsWithWork(2) as [OpenRoom, OpenRoom];
+  const cold = Array.from({ length: 8 }, () => ({ isHot: false }) as OpenRoom);
+  const looked = new Set<OpenRoom>();
+  for (let exchange = 0; exchange < 4; exchange += 1) {
+    nowMs += 5;
+    for (const room of sharing.first([hot, ...cold], 10).keys()) looked.add(room);
+    sharing.first([other], 10);
+    sharing.first([other, hot], 10);
+    sharing.first([other], 10);
+  }
+  expect(looked).toEqual(new Set([hot, ...cold]));
+});
+
+test("where exchanges are rare no room goes without a look for seconds", () => {
+  let nowMs = 0;
+  const sharing = createSharing(() => nowMs);
+  const [hot] = roomsWithWork(1) as [OpenRoom];
+  const cold = Array.from({ length: 200 }, () => ({ isHot: false }) as OpenRoom);
+  sharing.first([hot, ...cold], 1);
+  nowMs += 2_000;
+  expect(sharing.first([hot, ...cold], 1).size).toBe(201);
+});

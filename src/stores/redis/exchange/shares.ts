@@ -13,6 +13,11 @@ const LOOKS = 2;
  * four was a look at the queue of their steps, in which nothing waits.
  */
 const LOOK_EVERY_MS = 5;
+/**
+ * A room is looked at after so long, however many others are due. Beside 200 queues a worker that ends a job a second
+ * came to each of them after a hundred seconds.
+ */
+const LONGEST_UNSEEN_MS = 1_000;
 
 /** Shares out what exchanges claim. */
 export interface Sharing {
@@ -24,7 +29,9 @@ export interface Sharing {
 
 /**
  * The first round asks rooms that are known to have something, as many as give each a good share, and looks at a few of
- * the others now and then, all in their turn. If they do not fill the capacity the next round asks the rest.
+ * the others now and then: those that were looked at longest ago, not those that the number of the exchange points at, by
+ * which one of several workers came to some of its rooms only. If they do not fill the capacity the next round asks the
+ * rest.
  *
  * The turn of a room that has something comes by what it was given before, not by the number of the exchange: of two
  * exchanges that alternate, one with nine free slots and one with the one that is left, each would come to every second
@@ -52,14 +59,7 @@ export function createSharing(monotonicMs: () => number): Sharing {
       for (const [index, room] of asked.entries()) {
         given.set(room, (starts[index] ?? 0) + (shares.get(room) ?? 0));
       }
-      const nowMs = monotonicMs();
-      const isDue = (room: OpenRoom): boolean =>
-        nowMs - (lookedAtMs.get(room) ?? Number.NEGATIVE_INFINITY) >= LOOK_EVERY_MS;
-      const cold = rooms.filter((room) => !room.isHot && isDue(room));
-      for (const room of inTurn(cold, LOOKS, turn)) {
-        lookedAtMs.set(room, nowMs);
-        shares.set(room, 0);
-      }
+      for (const room of roomsToLookAt(rooms, lookedAtMs, monotonicMs())) shares.set(room, 0);
       return shares;
     },
     others: (rooms, capacity) => shareEvenly(rooms, capacity, turn),
@@ -84,10 +84,25 @@ function leastOf<Value>(
   return least.map(({ value }) => value);
 }
 
-/** So many of a list, from where the turn is. */
-function inTurn<Value>(values: readonly Value[], count: number, turn: number): readonly Value[] {
-  const from = values.length === 0 ? 0 : (turn * count) % values.length;
-  return [...values.slice(from), ...values.slice(0, from)].slice(0, count);
+/** Which rooms of which nothing is known are looked at now, and notes it. */
+function roomsToLookAt(
+  rooms: readonly OpenRoom[],
+  lookedAtMs: WeakMap<OpenRoom, number>,
+  nowMs: number,
+): readonly OpenRoom[] {
+  const seenAt = (room: OpenRoom): number => {
+    const atMs = lookedAtMs.get(room);
+    if (atMs !== undefined) return atMs;
+    // Not all at once where a worker begins.
+    const asIfAtMs = nowMs - LOOK_EVERY_MS;
+    lookedAtMs.set(room, asIfAtMs);
+    return asIfAtMs;
+  };
+  const due = rooms.filter((room) => !room.isHot && nowMs - seenAt(room) >= LOOK_EVERY_MS);
+  const overdue = due.filter((room) => nowMs - seenAt(room) >= LONGEST_UNSEEN_MS);
+  const looked = overdue.length > LOOKS ? overdue : leastOf(due, LOOKS, seenAt);
+  for (const room of looked) lookedAtMs.set(room, nowMs);
+  return looked;
 }
 
 export function shareEvenly(
