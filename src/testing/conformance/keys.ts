@@ -84,6 +84,54 @@ const ofEachKey: readonly StoreCase[] = [
     },
   ),
   limited(
+    "those that a wider limit lets go take turns in one claim",
+    [{ name: "region", concurrency: 1, rate: null }],
+    async ({ store, enqueueMany, worker }) => {
+      await enqueueMany(1, { keys: keysOf("first", "eu") });
+      await enqueueMany(40, { keys: keysOf("many", "eu"), tags: ["many"] });
+      const few = ["a", "b", "c", "d", "e"];
+      for (const customer of few) {
+        await enqueueMany(1, { keys: keysOf(customer, "eu"), tags: [customer] });
+      }
+      const only = await worker();
+      assert.equal((await only.claim()).length, 1);
+      const bounds = { concurrency: 21, rate: null };
+      await store.setLimits({ queue: "mail", limits: [{ name: "region", bounds }], by: "ops" });
+      const started = (await only.claim()).flatMap(({ tags }) => tags);
+      assert.equal(started.length, 20);
+      assert.deepEqual(started.filter((customer) => customer !== "many").sort(), few);
+    },
+  ),
+  limited(
+    "nobody is passed over for those that one key let in before their turn",
+    [{ name: "region", concurrency: 1, rate: null }],
+    async ({ store, enqueueMany, worker }) => {
+      await enqueueMany(1, { keys: keysOf("first", "eu") });
+      const only = await worker();
+      await only.claimOne();
+      const turns = new Map<string, number>();
+      const others = ["a", "b", "c", "d", "e", "f", "g"];
+      for (const name of ["a", "b", "c", "d", "held0", "e", "f", "held1", "held2", "held3", "g"]) {
+        const isHeld = name.startsWith("held");
+        const keys = keysOf(name, "eu").slice(0, isHeld ? 2 : 1);
+        await enqueueMany(isHeld ? 1 : 5, { keys, tags: [name] });
+      }
+      const claim = async (capacity: number): Promise<void> => {
+        for (const { tags } of await only.claim({ capacity })) {
+          for (const name of tags) turns.set(name, (turns.get(name) ?? 0) + 1);
+        }
+      };
+      await claim(others.length);
+      const bounds = { concurrency: 9, rate: null };
+      await store.setLimits({ queue: "mail", limits: [{ name: "region", bounds }], by: "ops" });
+      for (let call = 0; call < 5; call += 1) {
+        await claim(3);
+        const had = others.map((name) => turns.get(name) ?? 0);
+        assert.ok(Math.max(...had) - Math.min(...had) <= 1, `${had.join(" ")} turns`);
+      }
+    },
+  ),
+  limited(
     "within a key jobs start in order of their rank",
     [ofCustomer({ concurrency: 1 })],
     async ({ enqueue, worker }) => {

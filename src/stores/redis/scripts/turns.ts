@@ -19,9 +19,9 @@ const READING = `
   local function group_of(entry, keys)
     -- All fields at once: a table that grows is made anew several times. Its gates; its first jobs (heads), the one whose
     -- turn it is among them (at), and whether there are no others (drained); of that one: id (order), rank, record (0: not
-    -- read), extras; whether this claim took one of it (touched).
+    -- read), extras; whether this claim took one of it (touched), and let it in before its turn (early).
     return { keys = keys, entry = entry, gates = false, heads = false, at = 0, drained = false, record = 0, extras = false,
-      touched = false, order = false, rank = 0 }
+      touched = false, early = false, order = false, rank = 0 }
   end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
@@ -143,7 +143,9 @@ const PLACING = `
     limits.load_gates({ keys })
     -- Where it is in the ring is read yet, maybe.
     cursor.unparked[keys] = true
-    table.insert(cursor.queue, cursor.first, group_of('R' .. cursor.number .. turn .. keys, keys))
+    local group = group_of('R' .. cursor.number .. turn .. keys, keys)
+    group.early = true
+    table.insert(cursor.queue, cursor.first, group)
   end
   -- Others that wait where a group stood are let go, if there is room left.
   local function pass_on(cursor, group, shut)
@@ -169,8 +171,7 @@ const PLACING = `
   -- behind it (putting it last took two commands of a sorted set and one of a hash, and a third of a claim's time). One
   -- that is parked is the last of those that wait where it does.
   local function close(cursor)
-    if not cursor.last then return end
-    fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, sub(cursor.last.entry, 4)
+    if cursor.last then fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, sub(cursor.last.entry, 4) end
     local touched, parked = {}, {}
     for k = cursor.first, #cursor.queue do touched[#touched + 1] = cursor.queue[k].touched and cursor.queue[k] or nil end
     for _, group in ipairs(cursor.served) do touched[#touched + 1] = group end
@@ -239,8 +240,11 @@ const TAKING = `
     pass(id, group.keys, group.gates, find(extras, '"O":', 1, true))
     group.touched, group.record, group.at = true, 0, group.at + 1
     cursor.first = cursor.first + 1
-    cursor.last = group
+    -- To go on behind one that was let in early would pass over those before it.
+    if not group.early then cursor.last = group end
     cursor.served[#cursor.served + 1] = group
+    -- Whom a wider limit, or time, let go stands for all who wait there: they take turns from here on.
+    pass_on(cursor, group)
   end
   -- A suspect waits apart from its group: its gates are looked at here.
   local function take_suspect(job)

@@ -124,6 +124,8 @@ export class Turns {
     this.#served.push(first);
     if (first.servedIn === null) this.#touched.push(first);
     first.servedIn = this.#round.no;
+    // Whom a wider limit, or time, let go stands for all who wait there: they take turns from here on.
+    this.#passOn(first.group, undefined);
     return first.group;
   }
 
