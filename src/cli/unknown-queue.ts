@@ -1,11 +1,13 @@
 // Queues that nothing knows: a name may be given before its first job comes, and may as well be a slip of the hand.
+import { nearNames } from "../core/near-names.ts";
 import type { Operations } from "../runtime/index.ts";
-import { nearNames } from "./near-names.ts";
 import { clean } from "./output.ts";
 
 /** Whether a queue is unknown, and what may have been meant. To be asked before it is made known. */
 export interface QueueLook {
   readonly isKnown: boolean;
+  /** Whether somebody paused or drained it. */
+  readonly isClosed: boolean;
   readonly near: readonly string[];
 }
 
@@ -25,14 +27,27 @@ export async function lookForQueue(
     ...types.map((type) => type.queue),
     ...workers.flatMap((worker) => worker.queues),
   ]);
-  return { isKnown: known.has(queue), near: nearNames(queue, known) };
+  const own = queues.find(({ name }) => name === queue);
+  const isClosed = own !== undefined && (own.paused !== null || own.draining !== null);
+  return { isKnown: known.has(queue), isClosed, near: nearNames(queue, known) };
 }
 
-/** Tells on standard error that what was done to a queue does nothing yet. `undo`: the command that takes it back. */
-export function warnOfUnknown(queue: string, { isKnown, near }: QueueLook, undo: string): void {
+/** What an unknown queue means to whoever named it, and the command that takes back what was done, if any. */
+export interface QueueWarning {
+  readonly means: string;
+  readonly undo?: string;
+}
+
+/** Tells on standard error that what was done to a queue does nothing yet. */
+export function warnOfUnknown(
+  queue: string,
+  { isKnown, near }: QueueLook,
+  { means, undo }: QueueWarning,
+): void {
   if (isKnown) return;
   const meant = near.length === 0 ? "" : ` Did you mean ${near.map(clean).join(" or ")}?`;
+  const back = undo === undefined ? "" : ` To take it back: millrace ${clean(undo)}`;
   console.error(
-    `no job, job type or worker has the queue ${clean(queue)}: this holds from when one does.${meant} To take it back: millrace ${clean(undo)}`,
+    `no job, job type or worker has the queue ${clean(queue)}: ${means}.${meant}${back}`,
   );
 }

@@ -2,6 +2,7 @@
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { LimitDeclaration } from "../core/flow.ts";
+import { nearNames } from "../core/near-names.ts";
 import { MASK, type Redactor, createRedactor } from "../core/redaction.ts";
 import type { TypeRecord } from "../core/store.ts";
 import { BATCH_LAUNCHER } from "./launchers/batch.ts";
@@ -66,8 +67,10 @@ export function createRegistry(): Registry {
 function unknownType(name: string, known: readonly string[]): MillraceError {
   const told = known.slice(0, MAX_TOLD_NAMES).join(", ");
   const more = known.length > MAX_TOLD_NAMES ? ` and ${known.length - MAX_TOLD_NAMES} more` : "";
+  const near = nearNames(name, known);
+  const meant = near.length === 0 ? "" : ` (did you mean ${near.join(" or ")}?)`;
   return new MillraceError("UNKNOWN_TYPE", {
-    message: `no job type is named ${JSON.stringify(name)}; known here: ${told === "" ? "none" : told}${more}`,
+    message: `no job type is named ${JSON.stringify(name)}${meant}; known here: ${told === "" ? "none" : told}${more}`,
     details: { type: name },
   });
 }

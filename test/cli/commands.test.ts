@@ -106,13 +106,23 @@ describe.each(WAYS)("against %s", (where) => {
     expect(dry.out).toMatch(/^2 would be rescheduled.*\nno index answers input: \d+ jobs/);
     expect((await ask("reschedule", "2h", ...chosen)).out).toBe("2 rescheduled\n");
     expect((await ask("prioritize", "10", "--tag", tag)).out).toBe("3 prioritized\n");
+    expect((await ask("requeue", "slep", ...chosen, "--dry-run")).err).toMatch(
+      /has the queue slep: nobody takes .* Did you mean Sleep\?/,
+    );
     expect((await ask("requeue", "slow", ...chosen)).out).toBe("2 moved\n");
+    expect((await ask("prioritize", "high", ...chosen)).err).toMatch(/"high"; expected a number/);
+    expect((await ask("reschedule", "soon", ...chosen)).err).toMatch(/"soon"; expected a time/);
     const list = await ask("jobs", "--queue", "slow", "--tag", tag, "--since", "1h", "--json");
     const { jobs }: { jobs: { id: string; priorityHeadStartMs: number }[] } = json(list.out);
     expect(jobs.map((job) => job.priorityHeadStartMs)).toEqual([600_000, 600_000]);
     const why = await ask("why", jobs[0]?.id ?? "");
     expect(why.out).toMatch(/^It is due in .*; none of 1 worker takes jobs of type Sleep/);
     expect((await ask("cancel", "--tag", tag)).out).toBe("3 cancelled\n");
+    const ended = await ask("cancel", "--tag", tag, "--state", "cancelled", "--dry-run");
+    expect(ended).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("cancel does nothing to jobs that are cancelled") as string,
+    });
     const again = await ask("cancel", "--tag", tag, "--dry-run");
     expect(again.out).toMatch(/^0 would be cancelled/);
     expect((await ask("dead", "list", "--tag", tag)).out).toBe("no jobs\n");
@@ -172,7 +182,8 @@ describe.each(WAYS)("against %s", (where) => {
   test("wrong input, type and id end with the codes of wrong usage", async () => {
     expect((await ask("enqueue", "Sleep", "{oops")).code).toBe(2);
     expect((await ask("enqueue", "Sleep", "{}")).err).toContain("INVALID_INPUT");
-    expect((await ask("enqueue", "Slep", "{}")).err).toContain("UNKNOWN_TYPE");
+    const unknown = await ask("enqueue", "Slep", "{}");
+    expect(unknown.err).toMatch(/"Slep" \(did you mean Sleep\?\); .*UNKNOWN_TYPE/);
     expect((await ask("job", "abc")).code).toBe(2);
     expect((await ask("jobs", "--state", "done")).code).toBe(2);
   });

@@ -49,7 +49,8 @@ describe.each(WAYS)("limits against %s", (where) => {
     const paused = await ask("pause", "slep");
     expect(paused).toMatchObject({ code: 0, out: "slep paused\n" });
     expect(paused.err).toMatch(/Did you mean Sleep\? .*millrace resume slep/);
-    await ask("resume", "slep");
+    expect((await ask("resume", "slep")).err).toBe("");
+    expect((await ask("resume", "slep")).err).toMatch(/nothing to resume\. Did you mean Sleep/);
   });
 
   test("that can't be read are refused", async () => {

@@ -54,9 +54,11 @@ export function registerResume(program: Command): void {
     .addHelpText("after", "\nExample:\n  $ millrace resume mail");
   withConnectionOptions(command).action(async (queue: string, options: ConnectionOptions) => {
     await using connection = await connect(options);
+    const look = await lookForQueue(connection.operations, queue);
     await connection.operations.resume(queue, { by: whoami() });
     if (options.json === true) printJson({ name: queue, paused: false });
     else print(`${queue} resumed`);
+    if (!look.isClosed) warnOfUnknown(queue, look, { means: "there was nothing to resume" });
   });
 }
 
@@ -80,6 +82,9 @@ function registerDoor(program: Command, door: DoorCommand): void {
     });
     if (options.json === true) printJson({ name: queue, ...door.state });
     else print(`${queue} ${door.done}`);
-    warnOfUnknown(queue, look, `resume ${queue}`);
+    warnOfUnknown(queue, look, {
+      means: "this holds from when one does",
+      undo: `resume ${queue}`,
+    });
   });
 }

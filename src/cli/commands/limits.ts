@@ -68,7 +68,10 @@ function registerSet(limits: Command): void {
     if (look.isKnown) warnOfNoEffect(records, queue, options);
     else {
       const name = options.name === undefined ? "" : ` --name ${options.name}`;
-      warnOfUnknown(queue, look, `limits reset ${queue}${name}`);
+      warnOfUnknown(queue, look, {
+        means: "this holds from when one does",
+        undo: `limits reset ${queue}${name}`,
+      });
     }
   });
 }

@@ -1,6 +1,6 @@
 // `millrace cancel`, `retry`, `remove`, `requeue`, `reschedule`, `prioritize` and `dead`: jobs by ids or by what they are.
 import { type Command, InvalidArgumentError } from "commander";
-import { type ChangeReply, type JobState, MillraceError } from "../../core/index.ts";
+import { type ChangeReply, type JobState, MillraceError, parseDuration } from "../../core/index.ts";
 import {
   type JobSelection,
   type Operations,
@@ -16,6 +16,7 @@ import { jobTable } from "../job-table.ts";
 import { print, printJson } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
+import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
 
 interface OrderOptions extends ConnectionOptions, SelectionOptions {
   readonly all?: boolean;
@@ -39,8 +40,8 @@ interface OrderCommand {
   readonly how?: readonly [name: string, description: string];
   readonly options?: (command: Command) => Command;
   readonly order: (options: OrderOptions, how: string) => Order;
-  /** States that are meant where none are said. */
-  readonly states?: readonly JobState[];
+  /** States of the jobs to which the order does something: they are meant where none are said. */
+  readonly states: readonly JobState[];
 }
 
 const CANCEL: OrderCommand = {
@@ -87,7 +88,7 @@ const RESCHEDULE: OrderCommand = {
   order: (_, time) =>
     /^\d{4}-/.test(time)
       ? { kind: "reschedule", runAt: time }
-      : { kind: "reschedule", delay: time },
+      : { kind: "reschedule", delay: readDuration("time", time, "a time (ISO 8601)") },
   states: ["scheduled", "ready"],
 };
 const PRIORITIZE: OrderCommand = {
@@ -98,10 +99,24 @@ const PRIORITIZE: OrderCommand = {
   how: ["<priority>", "a number, each step a minute of head start; or the head start itself (90s)"],
   order: (_, priority) => ({
     kind: "prioritize",
-    priority: /^-?\d+(\.\d+)?$/.test(priority) ? Number(priority) : { headStart: priority },
+    priority: /^-?\d+(\.\d+)?$/.test(priority)
+      ? Number(priority)
+      : { headStart: readDuration("priority", priority, "a number") },
   }),
   states: ["scheduled", "ready"],
 };
+
+/** A duration that stands where something else could stand as well. */
+function readDuration(what: string, text: string, orElse: string): string {
+  try {
+    parseDuration(text);
+    return text;
+  } catch {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `the ${what} is ${JSON.stringify(text)}; expected ${orElse}, or a duration such as "90s" or "1h30m"`,
+    });
+  }
+}
 
 /** Registers `cancel`, `retry`, `remove`, `requeue`, `reschedule` and `prioritize`. */
 export function registerOrders(program: Command): void {
@@ -193,8 +208,13 @@ function registerOrder(parent: Command, given: OrderCommand): void {
     const [ids, options] = args.slice(given.how === undefined ? 0 : 1) as [string[], OrderOptions];
     await using connection = await connect(options);
     const order = given.order(options, how);
-    if (ids.length > 0) await orderIds(connection.operations, { ids, order, given, options });
-    else await orderSelected(connection.operations, { order, given, options });
+    const { operations } = connection;
+    const look = order.kind === "move" ? await lookForQueue(operations, order.queue) : undefined;
+    if (ids.length > 0) await orderIds(operations, { ids, order, given, options });
+    else await orderSelected(operations, { order, given, options });
+    if (look !== undefined) {
+      warnOfUnknown(how, look, { means: "nobody takes what is moved to it until one does" });
+    }
   });
 }
 
@@ -254,8 +274,7 @@ async function orderSelected(
       message: `say which jobs: by ids, by options such as --type and --state, or --all`,
     });
   }
-  const states = given.states === undefined ? {} : { states: given.states };
-  const select: JobSelection = { ...states, ...said };
+  const select: JobSelection = { ...said, states: statesOf(given, said.states) };
   if (options.dryRun === true) return showDryRun(operations, { order, given, options }, select);
   let totals = { matched: 0, changed: 0, isDone: false };
   await untilStopped(async (signal, line) => {
@@ -269,6 +288,23 @@ async function orderSelected(
   const rest =
     matched === changed ? "" : `, ${matched - changed} not: their state does not allow it`;
   print(`${changed} ${given.done}${rest}${isDone ? "" : "; stopped before the end"}`);
+}
+
+/**
+ * The states that are meant: those that were said, but for the ones that the order does nothing to, which a dry run would
+ * count as if it did.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT` where none is left
+ */
+function statesOf(
+  { name, states }: OrderCommand,
+  said: readonly JobState[] = states,
+): readonly JobState[] {
+  const meant = said.filter((state) => states.includes(state));
+  if (meant.length > 0) return meant;
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `${name} does nothing to jobs that are ${said.join(" or ")}; say --state with ${states.join(", ")}, or leave it out`,
+  });
 }
 
 /** Does something step by step with a line of progress, until it is done or somebody presses Ctrl-C. */
