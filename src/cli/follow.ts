@@ -6,6 +6,7 @@ import {
   type JobState,
   MillraceError,
   isTerminal,
+  messageWithCauses,
 } from "../core/index.ts";
 import type { EventView, JobView, Operations } from "../runtime/index.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -115,7 +116,7 @@ function describeEvent(event: EventView): string | null {
     case "started":
       return `${at} started, attempt ${event.attempt ?? 1}, on ${event.worker ?? ""}`;
     case "retrying":
-      return `${at} attempt failed: ${clean(event.error?.message ?? "")}; again in ${event.delayMs ?? 0} ms`;
+      return `${at} attempt failed: ${clean(event.error === undefined ? "" : messageWithCauses(event.error))}; again in ${event.delayMs ?? 0} ms`;
     case "snoozed":
     case "readied":
       return `${at} ${event.kind}`;
@@ -128,7 +129,7 @@ function describeEnd(job: JobView): string {
   const detail =
     job.state === "succeeded"
       ? brief(job.result, 2_000)
-      : clean(job.error === null ? "" : job.error.message);
+      : clean(job.error === null ? "" : messageWithCauses(job.error));
   return `${paintState(job.state)}${detail === "" ? "" : `: ${detail}`}`;
 }
 

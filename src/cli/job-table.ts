@@ -1,4 +1,5 @@
 // Jobs as a table, for every command that lists some.
+import { messageWithCauses } from "../core/index.ts";
 import type { JobView } from "../runtime/index.ts";
 import { brief, clean, paintState, relativeTime, table, widthOf } from "./output.ts";
 
@@ -35,7 +36,7 @@ export function jobTable(
 
 /** The one thing worth knowing of a job in a list. */
 function detailOf(job: JobView): unknown {
-  if (job.error !== null) return job.error.message;
+  if (job.error !== null) return messageWithCauses(job.error);
   if (job.state === "running") return job.progress;
   if (job.state === "succeeded") return job.result;
   return job.input;

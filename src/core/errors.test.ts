@@ -9,6 +9,7 @@ import {
   MAX_ERROR_STACK_LENGTH,
   MillraceError,
   isMillraceError,
+  messageWithCauses,
   toErrorRecord,
 } from "./errors.ts";
 
@@ -38,6 +39,15 @@ describe("MillraceError", () => {
     expect(isMillraceError(new Error("TOO_LARGE"))).toBe(false);
     expect(isMillraceError(null)).toBe(false);
   });
+});
+
+test("an error is told in a line with what led to it, each once", () => {
+  const refused = new Error("connect ECONNREFUSED 127.0.0.1:9");
+  const failed = new TypeError("fetch failed", { cause: refused });
+  const thrown = new Error("no page: fetch failed", { cause: failed });
+  expect(messageWithCauses(toErrorRecord(thrown))).toBe(
+    "no page: fetch failed: connect ECONNREFUSED 127.0.0.1:9",
+  );
 });
 
 describe("toErrorRecord", () => {

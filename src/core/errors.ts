@@ -128,6 +128,16 @@ function describeError(thrown: unknown, causesLeft: number, stackLength: number)
   }
 }
 
+/** An error's message and those of what led to it, in a line: `fetch failed: connect ECONNREFUSED 127.0.0.1:80`. */
+export function messageWithCauses(error: ErrorRecord): string {
+  let told = error.message;
+  for (let { cause } = error; cause !== undefined; { cause } = cause) {
+    // Many errors tell their cause's message themselves.
+    if (!told.includes(cause.message)) told += `: ${cause.message}`;
+  }
+  return told;
+}
+
 function describe(thrown: unknown): string {
   if (typeof thrown === "string") return thrown;
   if (typeof thrown !== "object" || thrown === null) return String(thrown);

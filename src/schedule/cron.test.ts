@@ -77,6 +77,11 @@ describe("what is refused", () => {
     );
   });
 
+  test("too few or too many fields, counted", () => {
+    expect(() => parseCron("* * *")).toThrow(/expected five fields .* or six .*: it has 3$/);
+    expect(() => parseCron("* * * * * * *")).toThrow(/: it has 7$/);
+  });
+
   test("a text longer than any expression, without quoting it", () => {
     expect(() => parseCron("1,".repeat(MAX_CRON_LENGTH))).toThrow(/1024 characters long/);
   });

@@ -85,7 +85,10 @@ function readPattern(text: string): CronPattern {
   try {
     return new CronPattern(text, undefined, { mode: "5-or-6-parts" });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message.replace(/^CronPattern: /, "") : "";
+    const fields = text.match(/\S+/g)?.length ?? 0;
+    const isMiscounted = (fields < 5 || fields > 6) && !text.startsWith("@");
+    const told = cause instanceof Error ? cause.message.replace(/^CronPattern: /, "") : "";
+    const why = isMiscounted ? `it has ${fields}` : told;
     throw new MillraceError("INVALID_SCHEDULE", {
       message: `cron is ${JSON.stringify(text)}; expected five fields (minute, hour, day, month, weekday) or six (second first): ${why}`,
       cause,

@@ -22,6 +22,8 @@ describe.each(WAYS)("against %s", (where) => {
   test("pause says by whom and why, resume and show what follows", async () => {
     const paused = await ask("schedule", "pause", name, "--reason", "holidays");
     expect(paused.out).toMatch(/paused\s+by .*: holidays/);
+    expect(paused.out).toMatch(/next\s+none until it is resumed/);
+    expect((await ask("schedules")).out).toMatch(new RegExp(`${name}\\s+Sleep\\s+paused\\s+0`));
     expect((await ask("schedule", "resume", name)).out).toMatch(/active/);
     const shown = await ask("schedule", "show", name, "--json");
     expect(JSON.parse(shown.out)).toMatchObject({
@@ -58,6 +60,14 @@ describe.each(WAYS)("against %s", (where) => {
         err: expect.stringContaining(name) as string,
       });
     }
+  });
+
+  test("dates that are past are kept as over, with a word that it never fires", async () => {
+    const past = ["--type", "Sleep", "--date", "2020-01-01T00:00:00Z"];
+    const put = await ask("schedule", "put", name, INPUT, ...past);
+    expect(put).toMatchObject({ code: 0, out: expect.stringMatching(/over/) as string });
+    expect(put.err).toContain("will never fire");
+    await ask("schedule", "remove", name);
   });
 
   test("an expression that can never fire is told as wrong usage", async () => {

@@ -1,6 +1,6 @@
 // `millrace jobs` and `millrace job ID`: look at jobs.
 import { type Command, InvalidArgumentError } from "commander";
-import { type ErrorRecord, MAX_PAGE, MillraceError } from "../../core/index.ts";
+import { type ErrorRecord, MAX_PAGE, MillraceError, messageWithCauses } from "../../core/index.ts";
 import type { JobView, Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { findJobs, printFound } from "../find-jobs.ts";
@@ -76,6 +76,7 @@ export function registerJob(program: Command): void {
 async function showLogs(operations: Operations, id: string, isJson: boolean): Promise<void> {
   const lines = await operations.logs(id);
   if (isJson) return printJson(lines);
+  if (lines.length === 0) console.error("no log line of it is kept");
   for (const { atMs, level, message } of lines) {
     print(`${new Date(atMs).toISOString()} ${level.padEnd(5)} ${clean(message)}`);
   }
@@ -136,7 +137,7 @@ function describeJob(job: JobView, nowMs: number): readonly string[] {
       .map(([name, value]) => `${paint("bold", name.padEnd(width))}  ${value}`),
     ...job.attempts.map(
       (attempt) =>
-        `${paint("bold", "attempt".padEnd(width))}  ${attempt.attempt} ${attempt.outcome} ${relativeTime(attempt.endedAt, nowMs)} on ${clean(attempt.worker)}${attempt.error === null ? "" : `: ${brief(attempt.error.message, 200)}`}`,
+        `${paint("bold", "attempt".padEnd(width))}  ${attempt.attempt} ${attempt.outcome} ${relativeTime(attempt.endedAt, nowMs)} on ${clean(attempt.worker)}${attempt.error === null ? "" : `: ${brief(messageWithCauses(attempt.error), 200)}`}`,
     ),
   ];
 }

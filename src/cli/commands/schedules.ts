@@ -109,7 +109,11 @@ Examples:
     async (name: string, input: string | undefined, options: ConnectionOptions & ScheduleFlags) => {
       const wanted = readPut(name, await readInput(input), options);
       await using connection = await connect(options, { mayCreate: true });
-      tell(await connection.operations.schedules.put(wanted), options);
+      const kept = await connection.operations.schedules.put(wanted);
+      tell(kept, options);
+      if (kept.state === "over" && kept.last === null) {
+        console.error(`${clean(name)} will never fire: none of its times is still to come`);
+      }
     },
   );
 }
@@ -204,7 +208,7 @@ function tableOf(schedules: readonly ScheduleView[]): readonly string[] {
       clean(schedule.name),
       clean(schedule.type),
       paintState(schedule),
-      relativeTime(schedule.next?.fireAt ?? null, nowMs),
+      schedule.paused === null ? relativeTime(schedule.next?.fireAt ?? null, nowMs) : "",
       relativeTime(schedule.last?.firedAt ?? null, nowMs),
       schedule.enqueuedTicks,
       brief(schedule.description, MAX_DESCRIPTION),
@@ -224,7 +228,7 @@ function tell(schedule: ScheduleView, { json }: ConnectionOptions): void {
     `  when     ${clean(schedule.description)}`,
     `  job      ${clean(schedule.type)} in ${clean(schedule.queue)}  ${brief(schedule.input, MAX_DESCRIPTION)}`,
     `  rules    missed: ${typeof schedule.missed === "object" ? `all, up to ${schedule.missed.all}` : schedule.missed}, overlap: ${schedule.overlap}`,
-    `  next     ${next === null ? "none" : next.fireAt}`,
+    `  next     ${next === null ? "none" : paused === null ? next.fireAt : "none until it is resumed"}`,
     `  last     ${last === null ? "none" : `${last.firedAt}, job ${last.jobId}`}`,
     `  ticks    ${schedule.enqueuedTicks} enqueued, ${schedule.skippedTicks} skipped, ${schedule.missedTicks} missed`,
     ...(paused === null

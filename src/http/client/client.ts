@@ -9,6 +9,7 @@ import {
   isMillraceError,
   isTerminal,
   parseDuration,
+  messageWithCauses,
 } from "../../core/index.ts";
 import type {
   EnqueueEntry,
@@ -146,7 +147,7 @@ async function resultOf(
   if (job === null) throw new MillraceError("JOB_REMOVED", { details: { jobId: id } });
   if (job.state === "succeeded") return job.result;
   throw new MillraceError(job.state === "cancelled" ? "JOB_CANCELLED" : "JOB_FAILED", {
-    message: `job ${id} ${job.state}${job.error === null ? "" : `: ${job.error.message}`}`,
+    message: `job ${id} ${job.state}${job.error === null ? "" : `: ${messageWithCauses(job.error)}`}`,
     cause: job.error satisfies ErrorRecord | null,
     details: { jobId: id, type: job.type },
   });

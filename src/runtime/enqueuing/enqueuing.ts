@@ -1,7 +1,7 @@
 // Enqueuing: checks, ids, group commit and receipts.
 import { randomBytes } from "node:crypto";
 import type { AnyJobType } from "../../core/define-job.ts";
-import { MillraceError } from "../../core/errors.ts";
+import { MillraceError, messageWithCauses } from "../../core/errors.ts";
 import { createIdMaker } from "../../core/ids.ts";
 import { MAX_ENQUEUE_BATCH } from "../../core/limits.ts";
 import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
@@ -160,7 +160,7 @@ async function outputOf(jobId: string, ending: Ending, values: LargeValues): Pro
       return JSON.parse(await values.read(jobId, ending.result)) as unknown;
     case "failed":
       throw new MillraceError("JOB_FAILED", {
-        message: `job ${jobId} failed: ${ending.error.message}`,
+        message: `job ${jobId} failed: ${messageWithCauses(ending.error)}`,
         cause: Object.assign(new Error(ending.error.message), ending.error),
         details: { ...details, error: ending.error },
       });
