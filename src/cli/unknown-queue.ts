@@ -1,4 +1,4 @@
-// Queues that nothing knows: a name may be given before its first job comes, and may as well be a slip of the hand.
+// Queues and job types that nothing knows: a name may be given before its first job comes, and may as well be a slip of the hand.
 import { nearNames } from "../core/near-names.ts";
 import type { Operations } from "../runtime/index.ts";
 import { clean } from "./output.ts";
@@ -45,9 +45,30 @@ export function warnOfUnknown(
   { means, undo }: QueueWarning,
 ): void {
   if (isKnown) return;
-  const meant = near.length === 0 ? "" : ` Did you mean ${near.map(clean).join(" or ")}?`;
   const back = undo === undefined ? "" : ` To take it back: millrace ${clean(undo)}`;
   console.error(
-    `no job, job type or worker has the queue ${clean(queue)}: ${means}.${meant}${back}`,
+    `no job, job type or worker has the queue ${clean(queue)}: ${means}.${meant(near)}${back}`,
   );
+}
+
+/** Tells on standard error, where nothing was found, of a job type or queue that there is none of its name. */
+export async function warnOfNothing(
+  operations: Pick<Operations, "queues" | "types" | "workers">,
+  { type, queue }: { readonly type?: string; readonly queue?: string },
+): Promise<void> {
+  if (type !== undefined) {
+    const names = (await operations.types()).map(({ name }) => name);
+    if (!names.includes(type)) {
+      console.error(`no job type is named ${clean(type)}.${meant(nearNames(type, names))}`);
+    }
+  }
+  if (queue === undefined) return;
+  const { isKnown, near } = await lookForQueue(operations, queue);
+  if (!isKnown) {
+    console.error(`no job, job type or worker has the queue ${clean(queue)}.${meant(near)}`);
+  }
+}
+
+function meant(near: readonly string[]): string {
+  return near.length === 0 ? "" : ` Did you mean ${near.map(clean).join(" or ")}?`;
 }

@@ -126,6 +126,12 @@ describe.each(WAYS)("against %s", (where) => {
     const again = await ask("cancel", "--tag", tag, "--dry-run");
     expect(again.out).toMatch(/^0 would be cancelled/);
     expect((await ask("dead", "list", "--tag", tag)).out).toBe("no jobs\n");
+    const slip = await ask("retry", "--type", "Slep", "--dry-run");
+    expect(slip).toMatchObject({
+      out: expect.stringMatching(/^0 would be/) as string,
+      err: "no job type is named Slep. Did you mean Sleep?\n",
+    });
+    expect((await ask("jobs", "--queue", "Slep")).err).toMatch(/queue Slep\. Did you mean Sleep/);
     const bare = await ask("remove");
     expect(bare).toMatchObject({ code: 2, err: expect.stringContaining("--all") as string });
     const removed = await ask("remove", "--tag", tag, "--json");

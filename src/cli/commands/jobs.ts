@@ -6,6 +6,7 @@ import { type ConnectionOptions, connect, withConnectionOptions } from "../conne
 import { findJobs, printFound } from "../find-jobs.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
 import { brief, clean, paint, paintState, print, printJson, relativeTime } from "../output.ts";
+import { warnOfNothing } from "../unknown-queue.ts";
 
 interface JobsOptions extends ConnectionOptions, SelectionOptions {
   readonly limit: number;
@@ -29,13 +30,15 @@ export function registerJobs(program: Command): void {
   withConnectionOptions(withSelectionOptions(command)).action(async (options: JobsOptions) => {
     await using connection = await connect(options);
     const { limit, cursor } = options;
+    const selection = selectionOf(options);
     const page = await findJobs(connection.operations, {
-      ...selectionOf(options),
+      ...selection,
       limit,
       ...(cursor === undefined ? {} : { cursor }),
     });
     if (options.json === true) return printJson(page);
     printFound(page, limit);
+    if (page.jobs.length === 0) await warnOfNothing(connection.operations, selection);
     if (page.cursor !== undefined) print("", `more: --cursor ${page.cursor}`);
   });
 }

@@ -16,7 +16,7 @@ import { jobTable } from "../job-table.ts";
 import { print, printJson } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
-import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
+import { lookForQueue, warnOfNothing, warnOfUnknown } from "../unknown-queue.ts";
 
 interface OrderOptions extends ConnectionOptions, SelectionOptions {
   readonly all?: boolean;
@@ -140,6 +140,7 @@ export function registerDead(program: Command): void {
       const page = await findJobs(connection.operations, { ...selection, limit });
       if (options.json === true) return printJson(page);
       printFound(page, limit);
+      if (page.jobs.length === 0) await warnOfNothing(connection.operations, selection);
       if (page.cursor !== undefined) print("", "there are more: --limit, or a narrower selection");
     },
   );
@@ -284,6 +285,7 @@ async function orderSelected(
   });
   const { matched, changed, isDone } = totals;
   if (!isDone) process.exitCode = EXIT_CODES.interrupted;
+  if (matched === 0) await warnOfNothing(operations, said);
   if (options.json === true) return printJson({ matched, changed, isDone });
   const rest =
     matched === changed ? "" : `, ${matched - changed} not: their state does not allow it`;
@@ -346,6 +348,7 @@ async function showDryRun(
   const isDone = after?.cursor === undefined;
   if (!isDone) process.exitCode = EXIT_CODES.interrupted;
   const { sample = [], unindexed = [] } = first ?? {};
+  if (counted.matched === 0) await warnOfNothing(operations, select);
   if (options.json === true) return printJson({ ...counted, isDone, unindexed, sample });
   const { matched, examined } = counted;
   const known = isDone ? `${matched}` : `stopped before the end: ${matched} at least`;

@@ -39,7 +39,11 @@ Examples:
       ...(type === undefined ? {} : { type }),
     });
     if (options.json === true) return printJson(figures);
-    print(...(figures.length === 0 ? ["no figures yet"] : table(HEAD, figures.map(toRow))));
+    print(
+      ...(figures.length === 0
+        ? ["no figures: a minute shows up when it is over"]
+        : table(HEAD, figures.map(toRow))),
+    );
   });
 }
 
