@@ -59,7 +59,13 @@ export type ScheduleChange =
       readonly reason: string;
     }
   /** `next`: the first tick from now on, so that ticks during a pause are not made good. */
-  | { readonly kind: "resume"; readonly name: string; readonly next: Tick | null }
+  | {
+      readonly kind: "resume";
+      readonly name: string;
+      readonly next: Tick | null;
+      /** What `next` was made of: where another is kept by now, nothing is changed. */
+      readonly spec?: string;
+    }
   | { readonly kind: "remove"; readonly name: string };
 
 /** What a change made: the record after it, or before its removal; `null` where there is none of that name. */
@@ -101,6 +107,8 @@ export interface TickCommand {
   readonly name: string;
   /** As it was read. */
   readonly revision: number;
+  /** As it was read: one that was removed and put again counts its revisions anew. */
+  readonly createdAtMs?: number;
   /** Due time of its next tick, as it was read. */
   readonly dueAtMs: number;
   /** Ticks to fire, in order: their due times and the ids of their jobs. */

@@ -95,6 +95,13 @@ describe("a tick", () => {
     }
   });
 
+  test("is refused where the schedule was removed and put again since it was read", () => {
+    const anew = putSchedule(null, wanted, 700);
+    const asRead = { ...command, createdAtMs: kept.createdAtMs };
+    expect(tickSchedule(anew, asRead, idle).kind).toBe("rejected");
+    expect(tickSchedule(kept, asRead, idle).kind).toBe("changed");
+  });
+
   test("that may not overlap is left out while the last one's job is active, and the schedule moves on", () => {
     const alone = { ...command, isSkippedWhileActive: true, missed: 3 };
     const transition = tickSchedule(kept, alone, { isLastActive: true, nowMs: 1_010 });
@@ -123,11 +130,11 @@ describe("a pause", () => {
 
   test("of a paused schedule, and a resume of one that runs, change nothing", () => {
     expect(pauseSchedule(paused, { by: "else", reason: "" }, 700)).toBe(paused);
-    expect(resumeSchedule(kept, tickAt(9_000), 700)).toBe(kept);
+    expect(resumeSchedule(kept, { next: tickAt(9_000) }, 700)).toBe(kept);
   });
 
   test("ends with the next tick from then on: those in between are not made good", () => {
-    expect(resumeSchedule(paused, tickAt(8_000), 7_500)).toMatchObject({
+    expect(resumeSchedule(paused, { next: tickAt(8_000) }, 7_500)).toMatchObject({
       paused: null,
       next: tickAt(8_000),
       missed: 0,

@@ -66,13 +66,16 @@ export function pauseSchedule(
   return { ...known, paused, revision: known.revision + 1, changedAtMs: nowMs };
 }
 
-/** Resumes a schedule with its next tick from now on; the very record where it is not paused. */
+/**
+ * Resumes a schedule with its next tick from now on; the very record where it is not paused, or where that tick is of
+ * another rhythm.
+ */
 export function resumeSchedule(
   known: ScheduleRecord,
-  next: Tick | null,
+  { next, spec = known.spec }: { readonly next: Tick | null; readonly spec?: string },
   nowMs: number,
 ): ScheduleRecord {
-  if (known.paused === null) return known;
+  if (known.paused === null || known.spec !== spec) return known;
   return { ...known, paused: null, next, revision: known.revision + 1, changedAtMs: nowMs };
 }
 
@@ -93,7 +96,7 @@ export function changeSchedule(
     case "pause":
       return pauseSchedule(known, change, nowMs);
     case "resume":
-      return resumeSchedule(known, change.next, nowMs);
+      return resumeSchedule(known, change, nowMs);
     case "remove":
       return null;
   }
@@ -129,6 +132,7 @@ export function tickSchedule(
   const isAsRead =
     known.paused === null &&
     known.revision === command.revision &&
+    known.createdAtMs === (command.createdAtMs ?? known.createdAtMs) &&
     known.next?.dueAtMs === command.dueAtMs;
   if (!isAsRead) return { kind: "rejected", why: "stale" };
   const isSkipped = command.isSkippedWhileActive && now.isLastActive;

@@ -201,6 +201,7 @@ function commandOf({ schedule, plan, spec }: Planned): TickCommand {
   return {
     name: schedule.name,
     revision: schedule.revision,
+    createdAtMs: schedule.createdAtMs,
     dueAtMs: schedule.next?.dueAtMs ?? 0,
     fire: plan.fire.map(({ dueAtMs }) => ({
       id: tickJobId(schedule.name, dueAtMs, schedule.job.queue),

@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000;
 let clock: TestClock;
 let store: Store;
 let mill: Millrace | undefined;
+/** Other processes, as it were. */
+const beside: Millrace[] = [];
 
 beforeEach(async () => {
   clock = createTestClock();
@@ -21,6 +23,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  for (const each of beside.splice(0)) await each.close();
   await mill?.close();
   await store.close();
 });
@@ -301,4 +304,64 @@ test("starting and stopping at once, again and again, leaves nothing behind", as
     async () => expect((await mill?.schedules.get("fine"))?.enqueuedTicks).toBe(1),
     30_000,
   );
+});
+
+/** A store with which something else happens just before one of its calls, once. */
+const interrupted = (call: "changeSchedules" | "tick", meanwhile: () => Promise<void>): Store => {
+  let isOver = false;
+  return new Proxy(store, {
+    get: (target, key) => {
+      const method: unknown = Reflect.get(target, key);
+      if (typeof method !== "function") return method;
+      return async (...args: unknown[]): Promise<unknown> => {
+        if (key === call && !isOver) {
+          isOver = true;
+          await meanwhile();
+        }
+        return Reflect.apply(method, target, args);
+      };
+    },
+  });
+};
+
+describe("while another process changes it", () => {
+  const report = defineJob({ name: "report", run: () => undefined });
+  const other = defineJob({ name: "other", run: () => undefined });
+
+  test("a schedule that is resumed fires by the rhythm that it has by then", async () => {
+    const operator = await open({ jobs: [report] });
+    await operator.schedules.put({ name: "s", type: report, every: "100d" });
+    await operator.schedules.pause("s");
+    const second = await openMillrace({
+      store: interrupted("changeSchedules", async () => {
+        await operator.schedules.put({ name: "s", type: report, every: "1h" });
+      }),
+      jobs: [report],
+      logger: false,
+    });
+    beside.push(second);
+    const { next } = await second.schedules.resume("s");
+    const nowMs = (await store.schedules({ kind: "named", names: [] })).nowMs;
+    expect(Date.parse(next?.dueAt ?? "") - nowMs).toBeLessThanOrEqual(HOUR_MS);
+  });
+
+  test("a schedule that was removed and put again is not fired by what was read of the first", async () => {
+    const operator = await open({ jobs: [report, other] });
+    await operator.schedules.put({ name: "s", type: report, every: "1h" });
+    const worker = await openMillrace({
+      store: interrupted("tick", async () => {
+        await operator.schedules.remove("s");
+        clock.advance(-HOUR_MS);
+        await operator.schedules.put({ name: "s", type: other, every: "1h" });
+        clock.advance(HOUR_MS);
+      }),
+      jobs: [report, other],
+      logger: false,
+    });
+    beside.push(worker);
+    await worker.start();
+    await passTime(HOUR_MS);
+    const { jobs } = await store.list({ filter: {}, limit: 10 });
+    expect(jobs.map((job) => [job.type, tickOf(job)?.schedule])).toEqual([["other", "s"]]);
+  });
 });

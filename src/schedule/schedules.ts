@@ -97,8 +97,15 @@ function createChanges(
     pause: async (name, { by = "unknown", reason = "" } = {}) =>
       changeKnown({ kind: "pause", name, by, reason }),
     resume: async (name) => {
-      const { spec, nowMs } = specOf(await find(parts, name));
-      return changeKnown({ kind: "resume", name, next: createTimetable(spec).next(nowMs) });
+      for (;;) {
+        const found = await find(parts, name);
+        const { spec, nowMs } = specOf(found);
+        const next = createTimetable(spec).next(nowMs);
+        const record = await change({ kind: "resume", name, next, spec: found.record.spec });
+        if (record === null) throw notFound(name);
+        // Still paused: it was put with another rhythm meanwhile.
+        if (record.paused === null || record.spec === found.record.spec) return view(parts, record);
+      }
     },
     run: async (name) => {
       const { job } = (await find(parts, name)).record;
