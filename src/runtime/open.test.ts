@@ -269,6 +269,16 @@ describe("stopping", () => {
   });
 });
 
+test("what is no job type is refused by its name, in a list and at an enqueue", async () => {
+  const refused = { code: "INVALID_ARGUMENT", message: expect.stringContaining("defineJob") };
+  const unmade = { name: "unmade", run: () => 1 } as unknown as AnyJobType;
+  await expect(open([unmade])).rejects.toMatchObject(refused);
+  await expect(open([undefined as unknown as AnyJobType])).rejects.toMatchObject(refused);
+  const mill = await open([]);
+  await expect(mill.enqueue(unmade, {})).rejects.toMatchObject(refused);
+  await expect(mill.enqueue("unmade" as unknown as AnyJobType, {})).rejects.toThrow(/"unmade"/);
+});
+
 describe("what is shown", () => {
   const card = "4111-1111-1111-1111";
   const charge = defineJob({

@@ -15,7 +15,7 @@ import { type Logger, createLogger, silentLogger } from "./logging/logger.ts";
 import type { Millrace, MillraceOptions } from "./millrace.ts";
 import { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
 import { createOperations, learnTypes } from "./operations/operations.ts";
-import { type Registry, createRegistry, describeType } from "./registry.ts";
+import { type Registry, createRegistry, describeType, requireJobType } from "./registry.ts";
 import { type RemoteWork, type RemoteWorkParts, createRemoteWork } from "./remote/index.ts";
 import { Results } from "./enqueuing/results.ts";
 import type { Room, RoomParts, Rooms } from "./room.ts";
@@ -81,6 +81,7 @@ async function assemble<Calls extends object>(
     runs: () => runs,
   });
   const register = async (...types: readonly AnyJobType[]): Promise<void> => {
+    for (const type of types) requireJobType(type);
     for (const room of rooms) room.register(types);
     for (const type of types) registry.add(type);
     await makeKnown(store, types);

@@ -10,7 +10,7 @@ import { jsonSchemaOf } from "./validation.ts";
 
 /** Job types by name. */
 export interface Registry {
-  /** @throws MillraceError `DUPLICATE_TYPE` when another type has the name */
+  /** @throws MillraceError `DUPLICATE_TYPE` when another type has the name, `INVALID_ARGUMENT` for what is no job type */
   add(type: AnyJobType): void;
   /** Puts a type in the place of one of the same name. */
   replace(type: AnyJobType): void;
@@ -36,6 +36,7 @@ export function createRegistry(): Registry {
   const learned = new Map<string, Redactor>();
   return {
     add: (type) => {
+      requireJobType(type);
       const known = types.get(type.name);
       if (known !== undefined && known !== type) {
         throw new MillraceError("DUPLICATE_TYPE", {
@@ -62,6 +63,21 @@ export function createRegistry(): Registry {
     isKnown: (name) => types.has(name) || learned.has(name),
     redactorOf: (name) => types.get(name)?.redact ?? learned.get(name) ?? maskAll,
   };
+}
+
+/**
+ * Refuses what is no job type: whoever has no type checker may pass a name, or the object meant for `defineJob`.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+export function requireJobType(type: unknown): void {
+  const { name, queue } = (type ?? {}) as { readonly name?: unknown; readonly queue?: unknown };
+  if (typeof name === "string" && typeof queue === "string") return;
+  const told =
+    typeof type === "string" ? JSON.stringify(type) : typeof name === "string" ? name : typeof type;
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `${told} is no job type; expected what defineJob or defineWorkflow gives`,
+  });
 }
 
 function unknownType(name: string, known: readonly string[]): MillraceError {
