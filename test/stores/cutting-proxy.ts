@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
 import type { Script } from "../../src/stores/redis/scripts/script.ts";
+import { hashesOf } from "../servers/scripts.ts";
 
 export interface Cut {
   /** Calls of these scripts are counted. */
@@ -101,7 +102,8 @@ class Network {
   #count(data: Buffer): void {
     const text = data.toString("latin1");
     // The hash comes once in a call.
-    for (const { sha } of this.#cut.scripts) this.#calls += text.split(sha).length - 1;
+    for (const hash of this.#cut.scripts.flatMap(hashesOf))
+      this.#calls += text.split(hash).length - 1;
     this.hasCut = this.#calls >= this.#cut.at;
   }
 

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import type { Script } from "../../src/stores/redis/scripts/script.ts";
+import { hashesOf } from "../servers/scripts.ts";
 
 /** Which call is kept waiting. */
 export interface Hold {
@@ -112,7 +113,7 @@ export class HoldingProxy implements AsyncDisposable {
     const text = bytes.toString("latin1");
     // The hash comes once in a call.
     let calls = 0;
-    for (const { sha } of holding.scripts) calls += text.split(sha).length - 1;
+    for (const hash of holding.scripts.flatMap(hashesOf)) calls += text.split(hash).length - 1;
     holding.left -= calls;
     return calls > 0 && holding.left <= 0 ? holding : null;
   }

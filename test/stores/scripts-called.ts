@@ -2,6 +2,7 @@
 // which rows it keeps of runs.
 import type { Script } from "../../src/stores/redis/scripts/script.ts";
 import type { RedisServer } from "../servers/redis-server.ts";
+import { hashesOf } from "../servers/scripts.ts";
 
 /** Names of those of some scripts that were called since it was last asked, the latest first. */
 export async function calledOf(
@@ -17,7 +18,9 @@ export async function calledOf(
   await client.call("SLOWLOG", "RESET");
   return entries
     .flatMap(([, , , [command = "", sha]]) =>
-      /^evalsha$/i.test(command) ? scripts.filter((each) => each.sha === sha) : [],
+      /^evalsha$/i.test(command)
+        ? scripts.filter((each) => hashesOf(each).includes(sha ?? ""))
+        : [],
     )
     .map(({ name }) => name);
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Millrace, defineJob, fatal, openMillrace, retryAfter } from "millrace";
 import type { RedisServer } from "../../servers/redis-server.ts";
 import type { Script } from "../../../src/stores/redis/scripts/script.ts";
-import { allScripts } from "../../servers/scripts.ts";
+import { allScripts, hashesOf } from "../../servers/scripts.ts";
 import { until } from "../harness/place.ts";
 import type { Scenario } from "../harness/scenario.ts";
 import { MortalCluster } from "./cluster.ts";
@@ -167,7 +167,7 @@ async function missingOf(
 }
 
 async function isKnown(primaries: readonly RedisServer[], script: Script): Promise<boolean> {
-  const { sha } = script.at({ shiftMs: 0, isCluster: true });
-  const found = await Promise.all(primaries.map((node) => node.client.script("EXISTS", sha)));
-  return found.some((answer) => (answer as number[])[0] === 1);
+  const hashes = hashesOf(script);
+  const found = await Promise.all(primaries.map((node) => node.client.script("EXISTS", ...hashes)));
+  return found.some((answer) => (answer as number[]).includes(1));
 }
