@@ -39,6 +39,9 @@ export type Begun =
       readonly untilMs: number | null;
     };
 
+/** The function is told what steps came to. */
+export type Answer = Exclude<Told, { kind: "stop" }>;
+
 /** The function is told something. */
 export type Told =
   /** Jobs ended (their facts say how), or sleeps are over. Several at once where they are inputs of a fan-out. */
@@ -143,6 +146,11 @@ function setJob(items: readonly Item[], step: number, jobId: JobId | null): void
 /** Whether an item says that a step begins. */
 export function isBegun(item: Item): item is Begun {
   return ["job", "local", "sleep", "signal"].includes(item.kind);
+}
+
+/** Whether an item says what a step came to. */
+export function isAnswer(item: Item): item is Answer {
+  return item.kind === "got" || item.kind === "did" || item.kind === "took";
 }
 
 /**

@@ -1,7 +1,7 @@
 // Tells a function again what its record says that it was told.
 import type { Answering } from "../steps/answering.ts";
 import type { LocalEnd, Operation } from "../steps/operation.ts";
-import type { Told } from "./record.ts";
+import type { Answer } from "./record.ts";
 import type { Script } from "./script.ts";
 
 /** What is told again of. */
@@ -13,7 +13,7 @@ export interface Retold {
 }
 
 /** Tells an item that the script gave as its next. */
-export function retell(retold: Retold, item: Exclude<Told, { kind: "stop" }>): void {
+export function retell(retold: Retold, item: Answer): void {
   const { operations, answering } = retold;
   if (item.kind === "got") {
     for (const step of item.steps) answering.answer(operations[step - 1], null);

@@ -13,7 +13,7 @@ import { Inbox, type Portion, isLocalEnd } from "./inbox.ts";
 import { OneTimer } from "./one-timer.ts";
 import { type Draft, type LocalEnd, type Operation, Scope } from "../steps/operation.ts";
 import { Answering } from "../steps/answering.ts";
-import type { Item } from "../record/record.ts";
+import { type Item, isAnswer } from "../record/record.ts";
 import { retell } from "../record/retelling.ts";
 import { Script } from "../record/script.ts";
 import { type StopItem, Stopping } from "./stopping.ts";
@@ -291,9 +291,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     if (item === null) return this.#watchStall();
     this.ask();
     if (item.kind === "stop") this.#applyStop(item);
-    else if (item.kind === "got" || item.kind === "did" || item.kind === "took") {
-      retell(this, item);
-    }
+    else if (isAnswer(item)) retell(this, item);
   }
 
   /** All that the record says was told again: what was under way then goes on. */
