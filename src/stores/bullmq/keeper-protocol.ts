@@ -27,7 +27,8 @@ export type KeeperRequest =
       readonly worker: string;
       readonly leaseMs: number;
       readonly description: string;
-      readonly pulse: SharedArrayBuffer;
+      /** See heartbeat.ts. */
+      readonly heartbeat: SharedArrayBuffer;
       readonly call: number;
     }
   | {
@@ -63,14 +64,6 @@ export type KeeperNotice =
       readonly worker: string;
       readonly reason: string;
     };
-
-/** Places in a worker's pulse: when the deadline of what it runs ends, 0 for none. */
-export const PULSE_DEADLINE = 0;
-
-/** Monotonic time that all threads of a process read alike, in milliseconds. */
-export function sharedNowMs(): bigint {
-  return process.hrtime.bigint() / 1_000_000n;
-}
 
 /** Writes that begin or renew a lease. */
 export function leaseCommands(

@@ -1,15 +1,14 @@
 // The keeper: a thread that renews leases and BullMQ's locks, so that a handler that blocks the loop does not lose them.
 import { parentPort } from "node:worker_threads";
 import { clockReader } from "../clock.ts";
+import { watchHeartbeat } from "../heartbeat.ts";
 import { loadDriver } from "./driver.ts";
 import {
   type KeeperData,
   type KeeperNotice,
   type KeeperRequest,
   type KeptJob,
-  PULSE_DEADLINE,
   leaseCommands,
-  sharedNowMs,
 } from "./keeper-protocol.ts";
 import { type Keys, keysOf } from "./keys.ts";
 import { type Link, openLink } from "./link.ts";
@@ -19,6 +18,8 @@ const RENEWALS = 3;
 /** How often deadlines of silent loops are looked at, at most and at least. */
 const LONGEST_TICK_MS = 250;
 const SHORTEST_TICK_MS = 10;
+/** Looks at a loop that must find it late: half a second for a process that was stopped as a whole to speak first. */
+const LATE_LOOKS = 3;
 
 interface KeptStore {
   readonly number: number;
@@ -35,7 +36,7 @@ interface Kept {
   readonly worker: string;
   readonly leaseMs: number;
   description: string;
-  readonly pulse: BigInt64Array;
+  readonly isSilent: () => boolean;
   /** By token. */
   readonly jobs: Map<string, KeptJob>;
   nextRenewalMs: number;
@@ -119,7 +120,7 @@ async function attach(
     worker,
     leaseMs,
     description,
-    pulse: new BigInt64Array(request.pulse),
+    isSilent: watchHeartbeat(request.heartbeat, LATE_LOOKS),
     jobs: new Map(),
     nextRenewalMs: performance.now() + leaseMs / RENEWALS,
     isRenewing: false,
@@ -135,8 +136,7 @@ function forget(kept: Kept): void {
 }
 
 function tick(kept: Kept): void {
-  const deadlineMs = Atomics.load(kept.pulse, PULSE_DEADLINE);
-  if (deadlineMs > 0n && sharedNowMs() > deadlineMs) {
+  if (kept.isSilent()) {
     void letGo(kept);
     return;
   }

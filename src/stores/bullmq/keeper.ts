@@ -1,13 +1,7 @@
 // The store's side of the keeper thread.
+import { type Heartbeat, createHeartbeat } from "../heartbeat.ts";
 import { SharedThread } from "../shared-thread.ts";
-import {
-  type KeeperData,
-  type KeeperNotice,
-  type KeeperRequest,
-  type KeptJob,
-  PULSE_DEADLINE,
-  sharedNowMs,
-} from "./keeper-protocol.ts";
+import type { KeeperData, KeeperNotice, KeeperRequest, KeptJob } from "./keeper-protocol.ts";
 
 /** Keeps the leases of a store's workers. */
 export interface Keeper {
@@ -15,7 +9,7 @@ export interface Keeper {
     readonly id: string;
     readonly leaseMs: number;
     readonly description: string;
-  }): Promise<(deadlineInMs: number | null) => void>;
+  }): Promise<Heartbeat>;
   describe(worker: string, description: string): void;
   hold(worker: string, jobs: readonly KeptJob[]): void;
   drop(worker: string, tokens: readonly string[]): void;
@@ -45,14 +39,11 @@ export function createKeeper(
   const { store } = thread;
   return {
     attach: async ({ id: worker, leaseMs, description }) => {
-      const pulse = new SharedArrayBuffer(8);
-      const base = { kind: "attach", store, worker, leaseMs, description, pulse } as const;
+      const own = createHeartbeat();
+      const heartbeat = own.buffer;
+      const base = { kind: "attach", store, worker, leaseMs, description, heartbeat } as const;
       await thread.ask((call) => ({ ...base, call }));
-      const places = new BigInt64Array(pulse);
-      return (deadlineInMs) => {
-        const inMs = deadlineInMs === null ? null : BigInt(Math.ceil(deadlineInMs));
-        Atomics.store(places, PULSE_DEADLINE, inMs === null ? 0n : sharedNowMs() + inMs);
-      };
+      return own;
     },
     describe: (worker, description) =>
       thread.send({ kind: "describe", store, worker, description }),

@@ -78,12 +78,16 @@ class BullmqWorkers implements Workers {
     const leaseMs = Math.max(SHORTEST_LEASE_MS, Math.round(leaseDurationMs));
     const attachedAtMs = Date.now();
     const describe = (now: WorkerDescription): string => JSON.stringify({ ...now, attachedAtMs });
-    const beat = await keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
+    const heartbeat = await keeper.attach({
+      id: worker.id,
+      leaseMs,
+      description: describe(worker),
+    });
     const state: Attached = { description: worker, listener, leaseMs };
     this.#attached.set(worker.id, state);
     let closing: Promise<void> | null = null;
     return {
-      heartbeat: ({ deadlineInMs }) => beat(deadlineInMs),
+      heartbeat: ({ deadlineInMs }) => heartbeat.beat(deadlineInMs),
       update: async ({ worker: changed }) => {
         await registerQueues(this.#context, changed.queues);
         state.description = changed;

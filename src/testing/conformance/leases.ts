@@ -7,6 +7,8 @@ import { HOUR_MS, assertFields, assertNear, eventually } from "./world.ts";
 const STALE = { accepted: false, why: "stale" } as const;
 /** Renewed by the store itself while a case runs. */
 const SHORT_LEASE_MS = 600;
+/** How often workers beat: twice a second. */
+const BEAT_MS = 500;
 
 export const leasesTopic: Topic = {
   name: "leases",
@@ -149,6 +151,27 @@ export const leasesTopic: Topic = {
         }, "the job should be given to others");
         await eventually(() => hung.losses.length > 0, "the worker should be told");
         assert.deepEqual(await hung.trySettle(outcomes.succeeded(), claimed), [STALE]);
+      },
+    },
+    {
+      name: "are kept when what has a deadline ends just then, and the caller's next beat says so",
+      async run({ worker, store, sweep }) {
+        const { attachment, losses } = await worker({ leaseDurationMs: SHORT_LEASE_MS });
+        const isRenewedTo = async (untilMs: number): Promise<boolean> =>
+          ((await store.workers())[0]?.leaseUntilMs ?? 0) >= untilMs;
+        const until = (await store.workers())[0]?.leaseUntilMs ?? 0;
+        attachment.heartbeat({ deadlineInMs: 50 });
+        await eventually(
+          () => isRenewedTo(until + BEAT_MS),
+          "the lease should go on between two beats",
+        );
+        attachment.heartbeat({ deadlineInMs: null });
+        await eventually(
+          () => isRenewedTo(until + BEAT_MS + SHORT_LEASE_MS),
+          "the lease should go on after the second beat",
+        );
+        assert.deepEqual((await sweep()).deadWorkers, []);
+        assert.deepEqual(losses, []);
       },
     },
     {

@@ -22,7 +22,8 @@ export type KeeperRequest =
       /** JSON, for the directory. */
       readonly description: string;
       /** Two 64-bit numbers: when the loop was last heard of, and until when it must be heard again (0: no matter). */
-      readonly pulse: SharedArrayBuffer;
+      /** See heartbeat.ts. */
+      readonly heartbeat: SharedArrayBuffer;
     }
   | {
       readonly kind: "describe";
@@ -61,12 +62,3 @@ export type KeeperNotice =
       readonly room: string;
       readonly requests: readonly { readonly id: Uint8Array; readonly reason: string }[];
     };
-
-/** Places in the pulse. */
-export const PULSE_BEAT = 0;
-export const PULSE_DEADLINE = 1;
-
-/** Monotonic time that all threads of a process read alike, in milliseconds. */
-export function sharedNowMs(): bigint {
-  return process.hrtime.bigint() / 1_000_000n;
-}

@@ -1,12 +1,7 @@
 // The keeper: a thread that renews workers' leases, so that a handler that blocks the loop does not lose them.
 import { parentPort } from "node:worker_threads";
-import {
-  type KeeperData,
-  type KeeperNotice,
-  type KeeperRequest,
-  PULSE_DEADLINE,
-  sharedNowMs,
-} from "./keeper-protocol.ts";
+import { watchHeartbeat } from "../../heartbeat.ts";
+import type { KeeperData, KeeperNotice, KeeperRequest } from "./keeper-protocol.ts";
 import { type Link, openLink } from "../link/link.ts";
 import { END_LEASE, RENEW_LEASE } from "../scripts/upkeep.ts";
 import { JOIN_DIRECTORY, LEAVE_DIRECTORY } from "../scripts/workers.ts";
@@ -17,6 +12,8 @@ const RENEWALS = 3;
 /** How often deadlines of silent loops are looked at, at most and at least. */
 const LONGEST_TICK_MS = 250;
 const SHORTEST_TICK_MS = 10;
+/** Looks at a loop that must find it late: half a second for a process that was stopped as a whole to speak first. */
+const LATE_LOOKS = 3;
 /** How long a worker that was let go is remembered as gone, so that it can't come back under its old claims. */
 const REMEMBER_GONE_MS = 3_600_000;
 const CALL_DEADLINE_MS = 10_000;
@@ -34,7 +31,7 @@ interface Kept {
   readonly worker: string;
   readonly leaseMs: number;
   description: string;
-  readonly pulse: BigInt64Array;
+  readonly isSilent: () => boolean;
   readonly rooms: Map<string, readonly string[]>;
   nextRenewalMs: number;
   /** What is being renewed: the directory, or a room by its first key. */
@@ -97,7 +94,7 @@ function attach(store: KeptStore, request: Extract<KeeperRequest, { kind: "attac
     worker: request.worker,
     leaseMs: request.leaseMs,
     description: request.description,
-    pulse: new BigInt64Array(request.pulse),
+    isSilent: watchHeartbeat(request.heartbeat, LATE_LOOKS),
     rooms: new Map(),
     nextRenewalMs: performance.now() + request.leaseMs / RENEWALS,
     underWay: new Set(),
@@ -145,8 +142,7 @@ function isKept({ store, worker }: Kept): boolean {
 
 function tick(entry: Kept): void {
   const nowMs = performance.now();
-  const deadlineMs = Atomics.load(entry.pulse, PULSE_DEADLINE);
-  if (deadlineMs > 0n && sharedNowMs() > deadlineMs) {
+  if (entry.isSilent()) {
     letGo(entry);
     return;
   }

@@ -1,13 +1,7 @@
 // The store's side of the keeper thread. All stores of a process share one: a thread costs 10 MB and 50 ms to start.
+import { type Heartbeat, createHeartbeat } from "../../heartbeat.ts";
 import { SharedThread } from "../../shared-thread.ts";
-import {
-  type KeeperData,
-  type KeeperNotice,
-  type KeeperRequest,
-  PULSE_BEAT,
-  PULSE_DEADLINE,
-  sharedNowMs,
-} from "./keeper-protocol.ts";
+import type { KeeperData, KeeperNotice, KeeperRequest } from "./keeper-protocol.ts";
 
 /** Keeps the leases of one store's workers. */
 export interface Keeper {
@@ -15,17 +9,12 @@ export interface Keeper {
     readonly id: string;
     readonly leaseMs: number;
     readonly description: string;
-  }): Promise<Pulse>;
+  }): Promise<Heartbeat>;
   describe(worker: string, description: string): void;
   join(worker: string, keys: readonly string[]): void;
   /** Resolves when no renewal of this worker will be sent any more. */
   detach(worker: string): Promise<void>;
   close(): Promise<void>;
-}
-
-/** A worker's sign of life. */
-interface Pulse {
-  beat(deadlineInMs: number | null): void;
 }
 
 /** What the keeper tells. */
@@ -54,27 +43,16 @@ export function createKeeper(data: KeeperData, listener: KeeperListener): Keeper
   const { store } = thread;
   return {
     attach: async ({ id: worker, leaseMs, description }) => {
-      const memory = new SharedArrayBuffer(16);
-      const base = { kind: "attach", store, worker, leaseMs, description, pulse: memory } as const;
+      const own = createHeartbeat();
+      const heartbeat = own.buffer;
+      const base = { kind: "attach", store, worker, leaseMs, description, heartbeat } as const;
       await thread.ask((call) => ({ ...base, call }));
-      return pulseOf(memory);
+      return own;
     },
     describe: (worker, description) =>
       thread.send({ kind: "describe", store, worker, description }),
     join: (worker, keys) => thread.send({ kind: "join", store, worker, keys }),
     detach: (worker) => thread.tell((call) => ({ kind: "detach", store, worker, call })),
     close: () => thread.close((call) => ({ kind: "close", store, call })),
-  };
-}
-
-function pulseOf(memory: SharedArrayBuffer): Pulse {
-  const pulse = new BigInt64Array(memory);
-  return {
-    beat: (deadlineInMs) => {
-      const nowMs = sharedNowMs();
-      Atomics.store(pulse, PULSE_BEAT, nowMs);
-      const deadlineMs = deadlineInMs === null ? 0n : nowMs + BigInt(Math.ceil(deadlineInMs));
-      Atomics.store(pulse, PULSE_DEADLINE, deadlineMs);
-    },
   };
 }

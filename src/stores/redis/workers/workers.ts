@@ -156,11 +156,11 @@ async function attach(
   );
   const attachedAtMs = await storeNowMs(insides.context);
   const describe = (now: WorkerDescription): string => JSON.stringify({ ...now, attachedAtMs });
-  const pulse = await keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
+  const heartbeat = await keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
   attached.set(worker.id, state);
   let closing: Promise<void> | null = null;
   return {
-    heartbeat: ({ deadlineInMs }) => pulse.beat(deadlineInMs),
+    heartbeat: ({ deadlineInMs }) => heartbeat.beat(deadlineInMs),
     update: async ({ worker: changed }) => {
       keeper.describe(worker.id, describe(changed));
     },

@@ -3,7 +3,7 @@ import type { ClaimRequest } from "../../../core/store.ts";
 import type { Context } from "../context.ts";
 import { dropNews, newsFor } from "../runs/facts.ts";
 import { hasWork, openLanes } from "../exchange.ts";
-import { monotonicMs, watchHeartbeat } from "./heartbeat.ts";
+import { monotonicMs, watchHeartbeat } from "../../heartbeat.ts";
 import { attach, cancelRequests, letGo, renew } from "../leases.ts";
 import type { Lane } from "../lanes.ts";
 import type { Attach, Notice } from "./messages.ts";
@@ -29,6 +29,9 @@ interface Attachment {
   heard: { readonly run: string; readonly key: string }[];
 }
 
+/** Looks at a loop, a few milliseconds apart, that must find it late. */
+const LATE_LOOKS = 10;
+
 /** The attachments of one store object. Methods that write are called inside a transaction. */
 export class Attachments {
   readonly #byKey = new Map<number, Attachment>();
@@ -52,7 +55,7 @@ export class Attachments {
         workerNo,
         worker: worker.id,
         leaseDurationMs,
-        isSilent: watchHeartbeat(heartbeat),
+        isSilent: watchHeartbeat(heartbeat, LATE_LOOKS),
         renewedAtMs,
         isLate: false,
         hunger: null,

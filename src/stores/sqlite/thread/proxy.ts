@@ -21,7 +21,7 @@ import { CAPABILITIES } from "../../../core/store-description.ts";
 import { type Channel, openLocalChannel, openThreadChannel } from "./channel.ts";
 import { check } from "../../checks.ts";
 import { fromPlainError } from "./faults.ts";
-import { createHeartbeat, monotonicMs } from "./heartbeat.ts";
+import { createHeartbeat } from "../../heartbeat.ts";
 import { LEAVE_LOCK_MS } from "./lock-waits.ts";
 import { packRequest, unpackEnqueue, unpackExchange } from "./wire.ts";
 import type { Call, EngineOptions, FromEngine, Method, Methods, Notice } from "./messages.ts";
@@ -189,7 +189,7 @@ async function attachWorker(
   }
   let closed: Promise<void> | undefined;
   return {
-    heartbeat: ({ deadlineInMs }) => heartbeat.beat(monotonicMs(), deadlineInMs),
+    heartbeat: ({ deadlineInMs }) => heartbeat.beat(deadlineInMs),
     update: async (request) => {
       await caller.call("update", { key, worker: request.worker });
     },
