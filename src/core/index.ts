@@ -11,6 +11,7 @@ export * from "./flow-options.ts";
 export * from "./ids.ts";
 export * from "./job.ts";
 export * from "./limits.ts";
+export * from "./listed-queues.ts";
 export * from "./matching.ts";
 export * from "./orders.ts";
 export * from "./outcomes.ts";

@@ -70,7 +70,11 @@ export interface Store {
   /** What a store alone knows of why jobs wait, in the order of the ids; `null` for one that is not ready. */
   places(request: { readonly ids: readonly JobId[] }): Promise<readonly (JobPlace | null)[]>;
 
-  /** Every queue with its counts. */
+  /**
+   * The queues with their counts, by name: those with jobs, those of a job type or of a worker that holds a lease, and
+   * those that are paused, take nothing new in, or have a limit that was set. `namedQueues` and `isListedQueue`
+   * tell which.
+   */
   queues(): Promise<readonly QueueRecord[]>;
   /** Opens or closes a queue's two doors: paused, nothing of it is claimed; draining, nothing new is taken in. */
   setPaused(request: SetPaused): Promise<void>;

@@ -244,6 +244,7 @@ export interface Operations extends OrderOperations, LimitOperations {
   ): Promise<readonly ChangeReply[]>;
   retry(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
   remove(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
+  /** The queues that have jobs, a job type, a worker, a closed door or a limit set, with their counts. */
   queues(): Promise<readonly QueueRecord[]>;
   pause(queue: string, options?: { readonly by?: string; readonly reason?: string }): Promise<void>;
   /** Ends a pause, and a drain. */

@@ -14,6 +14,8 @@ const CAPABILITIES: readonly Capability[] = [
 
 /** What BullMQ does otherwise, by case. */
 const SKIPPED: Readonly<Record<string, string>> = {
+  "are listed while jobs or a pause are kept of them, and no longer":
+    "for BullMQ a queue exists for good once it had a job or a pause, and may be another program's",
   "put a job among the others by when it was due":
     "BullMQ puts a delayed job behind those that wait when its time has come",
   "of many jobs does not hide those behind them, and is swept in bounded steps":

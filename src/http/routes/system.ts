@@ -19,9 +19,15 @@ import {
 /** The routes around the jobs. */
 export function systemRoutes(operations: Operations): readonly Route[] {
   return [
-    listing("/v1/queues", "listQueues", "Every queue with its counts.", queueList, async () => ({
-      queues: await operations.queues(),
-    })),
+    listing(
+      "/v1/queues",
+      "listQueues",
+      "The queues that have jobs, a job type, a worker, a closed door or a limit, with their counts.",
+      queueList,
+      async () => ({
+        queues: await operations.queues(),
+      }),
+    ),
     pauseRoute(operations),
     resumeRoute(operations),
     listing(

@@ -7,7 +7,7 @@ import { name, named } from "./schemas.ts";
 const closedDoor = z.object({ by: z.string(), reason: z.string(), atMs: z.number() });
 export const queueList: z.ZodType = named(
   "Queues",
-  "Every queue with its counts.",
+  "Queues with their counts.",
   z.object({
     queues: z.array(
       z.object({

@@ -1,19 +1,27 @@
 // Queues with their counts and pauses, and the types that were made known.
 import type { QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
+import { namedQueues } from "../../core/listed-queues.ts";
 import { refuseDraining } from "../../core/without-orders.ts";
 import { checkType } from "./abilities.ts";
 import { type Context, queueNames } from "./context.ts";
 import type { Sent } from "./link.ts";
 import { readUnbounded, writeUnbounded } from "./records.ts";
 import { registerQueues } from "./registry.ts";
+import { describeWorkers } from "./workers.ts";
 
 const READS = 11;
 
-/** Every queue with its counts. */
+/** The queues with their counts. */
 export async function listQueues(context: Context): Promise<readonly QueueRecord[]> {
   const { link } = context;
   const { keys } = link;
-  const names = await queueNames(context);
+  const [known, types, workers] = await Promise.all([
+    queueNames(context),
+    listTypes(context),
+    describeWorkers(context),
+  ]);
+  const named = namedQueues({ types, workers });
+  const names = [...new Set([...known, ...named])].sort();
   const replies = await link.read(
     names.flatMap((queue): Sent[] => [
       ["LLEN", keys.bull(queue, "wait")],
@@ -33,8 +41,8 @@ export async function listQueues(context: Context): Promise<readonly QueueRecord
   return names.flatMap((queue, index) => {
     const read = replies.slice(index * READS, (index + 1) * READS);
     const meta = read[8] as readonly string[];
-    // A queue exists for BullMQ once it has one of these keys; for Bull 4, the second.
-    return meta.length === 0 && read[10] === 0
+    // A queue exists for BullMQ once it has one of these keys; for Bull 4, the second. It may be another program's.
+    return meta.length === 0 && read[10] === 0 && !named.has(queue)
       ? []
       : [recordOf(queue, read.slice(0, 8).map(Number), meta, read[9])];
   });

@@ -239,25 +239,22 @@ async function countRunning(context: Context): Promise<ReadonlyMap<string, numbe
 }
 
 async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
-  const { link } = context;
-  const [flat, running] = await Promise.all([
-    link.read([["ZRANGE", link.keys.leases, 0, -1, "WITHSCORES"]]),
-    countRunning(context),
-  ]);
-  const leases = flat[0] as readonly string[];
+  const [workers, running] = await Promise.all([describeWorkers(context), countRunning(context)]);
+  return workers.map((worker) => ({ ...worker, running: running.get(worker.id) ?? 0 }));
+}
+
+/** What the workers that hold a lease said of themselves, and how long their leases are. */
+export async function describeWorkers({
+  link,
+}: Pick<Context, "link">): Promise<readonly Omit<WorkerRecord, "running">[]> {
+  const [flat] = await link.read([["ZRANGE", link.keys.leases, 0, -1, "WITHSCORES"]]);
+  const leases = flat as readonly string[];
   const ids = leases.filter((_, index) => index % 2 === 0);
   if (ids.length === 0) return [];
   const [texts] = await link.read([["HMGET", link.keys.workers, ...ids]]);
-  return (texts as readonly (string | null)[]).flatMap((text, index): WorkerRecord[] => {
+  return (texts as readonly (string | null)[]).flatMap((text, index) => {
     if (text === null) return [];
     const description = JSON.parse(text) as WorkerDescription & { attachedAtMs: number };
-    const id = ids[index] ?? "";
-    return [
-      {
-        ...description,
-        leaseUntilMs: Number(leases[index * 2 + 1]),
-        running: running.get(id) ?? 0,
-      },
-    ];
+    return [{ ...description, leaseUntilMs: Number(leases[index * 2 + 1]) }];
   });
 }

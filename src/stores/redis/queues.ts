@@ -1,6 +1,7 @@
 // Queues with their counts, and job types.
 import { MillraceError } from "../../core/errors.ts";
 import type { JobLogLine } from "../../core/job.ts";
+import { isListedQueue, namedQueues } from "../../core/listed-queues.ts";
 import type {
   ClosedDoor,
   LogsRequest,
@@ -13,16 +14,25 @@ import { type Directory, layoutKeyOf } from "./layout.ts";
 import type { Link } from "./link/link.ts";
 import { outcomesOf } from "./exchange/patience.ts";
 import { readRetention, writeRetention } from "./records.ts";
-import { checkTypeLimits, noteTypes } from "./flow/limits.ts";
+import { checkTypeLimits, noteTypes, readLimitTable } from "./flow/limits.ts";
 import { MOVE_DOORS } from "./scripts/doors.ts";
 import { COUNT_JOBS, READ_LOGS } from "./scripts/read.ts";
 import { PUT_FIELDS } from "./scripts/settings.ts";
 import { Arguments } from "./link/wire.ts";
+import { describeWorkers } from "./workers/workers.ts";
 
-/** Every queue with its counts. */
+/** The queues with their counts. */
 export async function listQueues(context: Context): Promise<readonly QueueRecord[]> {
-  const names = [...(await context.rooms.queues())].sort((a, b) => (a < b ? -1 : 1));
-  return Promise.all(names.map((name) => countQueue(context, name)));
+  const [known, limits, workers] = await Promise.all([
+    context.rooms.queues(),
+    readLimitTable(context),
+    describeWorkers(context),
+  ]);
+  const types = (await context.types.readAnew()).values();
+  const named = namedQueues({ types, workers, limits });
+  const names = [...new Set([...known, ...named])].sort((a, b) => (a < b ? -1 : 1));
+  const queues = await Promise.all(names.map((name) => countQueue(context, name)));
+  return queues.filter((queue) => isListedQueue(queue, named));
 }
 
 async function countQueue(context: Context, name: string): Promise<QueueRecord> {

@@ -106,6 +106,13 @@ export function workers(context: Context): WorkerRecord[] {
   }));
 }
 
+/** What the workers that hold a lease said of themselves. */
+export function workerDescriptions({ connection, namespace }: Context): WorkerDescription[] {
+  return connection
+    .all("SELECT description FROM workers WHERE namespace = ? AND died_with IS NULL", namespace)
+    .map(([description]) => JSON.parse(String(description)) as WorkerDescription);
+}
+
 /** What was taken back from dead workers in one step. */
 export interface TakenBack {
   readonly deadWorkers: string[];

@@ -1,11 +1,13 @@
 // Queues and job types: counts, pauses, and what was made known.
 import { JOB_STATES, type JobState } from "../../core/job.ts";
+import { isListedQueue, namedQueues } from "../../core/listed-queues.ts";
 import type { ClosedDoor, QueueRecord, SetPaused, TypeRecord } from "../../core/store.ts";
 import type { Row } from "./thread/connection.ts";
 import { type Context, bumpRevision, encodeType } from "./context.ts";
 import { openGates } from "./flow/limits.ts";
+import { workerDescriptions } from "./leases.ts";
 
-/** Every queue that ever had a job, or was paused, with its counts. */
+/** The queues with their counts. */
 export function queues(context: Context): QueueRecord[] {
   const { connection, namespace } = context;
   const counts = new Map<string, Record<JobState, number>>();
@@ -33,9 +35,16 @@ export function queues(context: Context): QueueRecord[] {
     countsOf(String(name));
     doors.set(String(name), { paused: readDoor(paused), draining: readDoor(draining) });
   }
+  const named = namedQueues({
+    types: context.types.values(),
+    workers: workerDescriptions(context),
+    limits: context.limits.table,
+  });
+  for (const name of named) countsOf(name);
   return [...counts]
     .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, own]) => ({ name, ...(doors.get(name) ?? OPEN), counts: own }));
+    .map(([name, own]) => ({ name, ...(doors.get(name) ?? OPEN), counts: own }))
+    .filter((queue) => isListedQueue(queue, named));
 }
 
 const OPEN: Pick<QueueRecord, "paused" | "draining"> = { paused: null, draining: null };

@@ -1,9 +1,13 @@
 // Queues: their exact counts, and their pauses.
 import assert from "node:assert/strict";
 import type { JobState } from "../../core/job.ts";
+import type { SetLimits } from "../../core/flow.ts";
 import type { Topic } from "./harness.ts";
 import { REMOVE_AT_ONCE, offerOf, outcomes } from "./worker.ts";
 import { HOUR_MS, type World, assertNear, eventually } from "./world.ts";
+
+const namesOf = async ({ store }: World): Promise<readonly string[]> =>
+  (await store.queues()).map(({ name }) => name);
 
 const NONE: Readonly<Record<JobState, number>> = {
   scheduled: 0,
@@ -80,6 +84,73 @@ export const queuesTopic: Topic = {
           ]),
         );
         assert.ok(queues.every(({ paused }) => paused === null));
+      },
+    },
+    {
+      name: "are listed without a job where a job type or a worker has them, by name",
+      async run(world) {
+        const { store, putType, worker } = world;
+        const first = await worker({ offers: [offerOf("zeta", "mail"), offerOf("letters")] });
+        const second = await worker({ offers: [offerOf("zeta", "mail")] });
+        await putType({ name: "mail", queue: "letters" });
+        await putType({ name: "alone" });
+        const queues = await store.queues();
+        assert.deepEqual(
+          queues.map(({ name, counts, paused }) => ({ name, counts, paused })),
+          ["alone", "letters", "zeta"].map((name) => ({ name, counts: NONE, paused: null })),
+        );
+        const updated = { ...second.description, queues: ["eta"] };
+        await second.attachment.update({ worker: updated });
+        await eventually(
+          async () => (await namesOf(world)).includes("eta"),
+          "the queue that a worker serves from now on should be listed",
+        );
+        await first.attachment.close();
+        assert.deepEqual(await namesOf(world), ["alone", "eta", "letters"]);
+      },
+    },
+    {
+      name: "are listed while jobs or a pause are kept of them, and no longer",
+      async run(world) {
+        const { store, enqueue } = world;
+        const [id = ""] = await enqueue({ queue: "jobs" });
+        const door = { queue: "doors", by: "ops", reason: "r" };
+        await store.setPaused({ ...door, paused: true });
+        assert.deepEqual(await namesOf(world), ["doors", "jobs"]);
+        await store.cancel({ ids: [id], reason: "r" });
+        await store.setPaused({ ...door, paused: false });
+        assert.deepEqual(await namesOf(world), ["jobs"]);
+        await store.remove({ ids: [id] });
+        assert.deepEqual(await namesOf(world), []);
+        await store.setPaused({ ...door, paused: true });
+        await enqueue({ queue: "jobs" });
+        assert.deepEqual(await namesOf(world), ["doors", "jobs"]);
+      },
+    },
+    {
+      name: "are listed while they take nothing new in, and no longer",
+      needs: ["drain"],
+      async run(world) {
+        const door = { queue: "doors", by: "ops", reason: "r" };
+        await world.store.setPaused({ ...door, draining: true });
+        assert.deepEqual(await namesOf(world), ["doors"]);
+        await world.store.setPaused({ ...door, draining: false });
+        assert.deepEqual(await namesOf(world), []);
+      },
+    },
+    {
+      name: "are listed while a limit of them is set, and no longer",
+      needs: ["limits"],
+      async run(world) {
+        const bounds = { concurrency: 2, rate: null };
+        const setLimits = async (limits: SetLimits["limits"]): Promise<void> =>
+          world.store.setLimits({ queue: "slip", limits, by: "ops" });
+        await setLimits([{ name: "queue", bounds }]);
+        await setLimits([{ name: "customer", bounds }]);
+        await setLimits([{ name: "queue", bounds: null }]);
+        assert.deepEqual(await namesOf(world), ["slip"]);
+        await setLimits([{ name: "customer", bounds: null }]);
+        assert.deepEqual(await namesOf(world), []);
       },
     },
     {

@@ -55,6 +55,11 @@ async function readTable(context: Context): Promise<ReadTable> {
   return { version, table: limitTable(types.values(), changes) };
 }
 
+/** The limits that are declared or set. */
+export async function readLimitTable(context: Context): Promise<LimitTable> {
+  return (await readTable(context)).table;
+}
+
 /** What a room keeps of its queue's limits: the format is that of scripts/gates.ts. */
 function writeLimits(table: LimitTable, queue: string): string {
   return [...(table.get(queue) ?? [])]

@@ -256,12 +256,23 @@ export async function runningIn(
   return { ids, running: Number(reply[0]) };
 }
 
+/** What the workers that hold a lease said of themselves, and how long their leases are. */
+export async function describeWorkers({
+  directory,
+  link,
+}: Context): Promise<readonly Omit<WorkerRecord, "running">[]> {
+  const found = await link.call(LIST_WORKERS, directory.workerKeys);
+  const workers: Omit<WorkerRecord, "running">[] = [];
+  for (let at = 0; at + 2 < found.length; at += 3) {
+    const description = JSON.parse(String(found[at + 2])) as Omit<WorkerRecord, "leaseUntilMs">;
+    workers.push({ ...description, leaseUntilMs: Number(String(found[at + 1])) });
+  }
+  return workers;
+}
+
 async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
-  const { directory, link } = context;
-  const [found, rooms] = await Promise.all([
-    link.call(LIST_WORKERS, directory.workerKeys),
-    context.rooms.all(),
-  ]);
+  const { link } = context;
+  const [workers, rooms] = await Promise.all([describeWorkers(context), context.rooms.all()]);
   const running = new Map<string, number>();
   const counts = await Promise.all(
     rooms.map((room) => link.call(COUNT_JOBS, room.keys, new Arguments().text("1"))),
@@ -272,17 +283,5 @@ async function listWorkers(context: Context): Promise<readonly WorkerRecord[]> {
       running.set(worker, (running.get(worker) ?? 0) + Number(reply[at + 1]));
     }
   }
-  const records: WorkerRecord[] = [];
-  for (let at = 0; at + 2 < found.length; at += 3) {
-    const id = String(found[at]);
-    const description = JSON.parse(String(found[at + 2])) as WorkerDescription & {
-      attachedAtMs: number;
-    };
-    records.push({
-      ...description,
-      leaseUntilMs: Number(String(found[at + 1])),
-      running: running.get(id) ?? 0,
-    });
-  }
-  return records;
+  return workers.map((worker) => ({ ...worker, running: running.get(worker.id) ?? 0 }));
 }
