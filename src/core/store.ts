@@ -391,6 +391,7 @@ export interface WorkerAttachment {
 export interface WorkerRecord extends WorkerDescription {
   readonly attachedAtMs: number;
   readonly leaseUntilMs: number;
+  /** Jobs that it has claimed: those claimed ahead, and those that ended and are not settled yet, included. */
   readonly running: number;
 }
 
