@@ -1,6 +1,6 @@
 // `defineJob`: one object that declares a job type and types every call on it.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type Duration, parseDuration } from "./duration.ts";
+import { type Duration, formatDuration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
   type BatchOptions,
@@ -222,6 +222,10 @@ export function defineJob<
       throw invalid(name, `has an ${field} that is no Standard Schema (it has no "~standard")`);
     }
   }
+  const timeoutMs =
+    options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout");
+  const batch = options.batch && { ...readBatch(name, options.batch), run: options.batch.run };
+  checkWait(name, batch?.withinMs, timeoutMs);
   return {
     name,
     queue: options.queue === undefined ? name : checkName(options.queue, "queue"),
@@ -229,8 +233,7 @@ export function defineJob<
     outputSchema: options.output,
     concurrency: concurrency ?? Number.POSITIVE_INFINITY,
     retry: readRetryPolicy(options.retry),
-    timeoutMs:
-      options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout"),
+    timeoutMs,
     graceMs: parseDuration(options.grace ?? DEFAULT_GRACE, "grace"),
     redact: createRedactor(options.redact),
     redactedPaths: typeof options.redact === "function" ? "function" : (options.redact ?? []),
@@ -241,9 +244,19 @@ export function defineJob<
     schedules: options.schedule === undefined ? [] : [options.schedule].flat(),
     flow: readFlow(name, options),
     run: options.run,
-    batch: options.batch && { ...readBatch(name, options.batch), run: options.batch.run },
+    batch,
     launch: options.launch,
   };
+}
+
+/** A try begins before its batch: one that may wait for all of its timeout would end before its handler began. */
+function checkWait(name: string, withinMs = 0, timeoutMs = Number.POSITIVE_INFINITY): void {
+  if (withinMs < timeoutMs) return;
+  const [within, timeout] = [formatDuration(withinMs), formatDuration(timeoutMs)];
+  throw invalid(
+    name,
+    `has a timeout of ${timeout}, and batch.within is ${within}; expected a longer timeout, since a job's time runs while it waits for its batch`,
+  );
 }
 
 function checkHandlers(

@@ -57,6 +57,14 @@ describe("limits", () => {
   });
 });
 
+test("a batch that may wait for all of its jobs' timeout is refused", () => {
+  const batch = { size: 10, within: "1s", run: () => {} } as const;
+  expect(() => defineJob({ name: "mail", timeout: "1s", batch })).toThrow(
+    "has a timeout of 1s, and batch.within is 1s; expected a longer timeout",
+  );
+  expect(defineJob({ name: "mail", timeout: "2s", batch }).batch?.withinMs).toBe(1_000);
+});
+
 test("a job type with two handlers, or a batch of none, is refused", () => {
   const batch = { size: 10, run: () => {} };
   expect(() => defineJob({ name: "mail", run: () => 1, batch })).toThrow("both run and batch");

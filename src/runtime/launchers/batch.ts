@@ -19,13 +19,15 @@ interface Entry {
 
 /** Jobs of one handler and one key. */
 interface Gathering {
-  entries: Entry[];
-  cancelTimer: () => void;
+  readonly entries: Entry[];
+  /** Ends the wait for others, and begins with those that came. */
+  readonly flush: () => void;
+  readonly cancelTimer: () => void;
 }
 
 /**
  * Makes the launcher. Each job of a batch is a try of its own, with its own timeout, log and outcome; one whose signal
- * was aborted while it waited takes no part.
+ * is aborted while it waits takes no part, and ends at once.
  */
 export function createBatchLauncher(): Launcher {
   const gatherings = new Map<Batching, Map<string, Gathering>>();
@@ -37,21 +39,59 @@ export function createBatchLauncher(): Launcher {
         const byKey = gatherings.get(batching) ?? new Map<string, Gathering>();
         gatherings.set(batching, byKey);
         const key = batching.by === null ? "" : String(batching.by(request.input));
-        const flush = (): void => {
-          const full = byKey.get(key);
-          byKey.delete(key);
-          full?.cancelTimer();
-          if (full !== undefined) void runBatch(batching, full.entries);
-        };
-        let gathering = byKey.get(key);
-        if (gathering === undefined) {
-          gathering = { entries: [], cancelTimer: startWait(batching.withinMs, flush) };
-          byKey.set(key, gathering);
-        }
-        gathering.entries.push({ request, resolve, reject });
-        if (gathering.entries.length >= batching.size) flush();
+        gather(batching, { byKey, key }, { request, resolve, reject });
       }),
+    hurry: (options) => {
+      const byKey = gatherings.get(options as Batching);
+      for (const { flush } of byKey?.values() ?? []) flush();
+    },
   };
+}
+
+interface Place {
+  readonly byKey: Map<string, Gathering>;
+  readonly key: string;
+}
+
+/** Puts a job to others of its key, and begins with them when they are as many as a batch may have. */
+function gather(batching: Batching, place: Place, entry: Entry): void {
+  const { byKey, key } = place;
+  const { signal } = entry.request;
+  if (signal.aborted) {
+    entry.reject(signal.reason);
+    return;
+  }
+  const gathering = byKey.get(key) ?? openGathering(batching, place);
+  const { entries } = gathering;
+  entries.push(entry);
+  const leave = (): void => {
+    // Its batch may have begun: then its handler is told.
+    if (byKey.get(key) !== gathering) return;
+    entries.splice(entries.indexOf(entry), 1);
+    if (entries.length === 0) {
+      byKey.delete(key);
+      gathering.cancelTimer();
+    }
+    entry.reject(signal.reason);
+  };
+  signal.addEventListener("abort", leave, { once: true });
+  if (entries.length >= batching.size) gathering.flush();
+}
+
+function openGathering(batching: Batching, { byKey, key }: Place): Gathering {
+  const entries: Entry[] = [];
+  const flush = (): void => {
+    byKey.delete(key);
+    gathering.cancelTimer();
+    void runBatch(batching, entries);
+  };
+  const gathering: Gathering = {
+    entries,
+    flush,
+    cancelTimer: startWait(batching.withinMs, flush),
+  };
+  byKey.set(key, gathering);
+  return gathering;
 }
 
 /** Waits for others: with no time to wait, for those that were claimed together. */
@@ -61,13 +101,7 @@ function startWait(withinMs: number, flush: () => void): () => void {
   return () => clearImmediate(immediate);
 }
 
-async function runBatch(batching: Batching, gathered: readonly Entry[]): Promise<void> {
-  const entries = gathered.filter(({ request, reject }) => {
-    if (!request.signal.aborted) return true;
-    reject(request.signal.reason);
-    return false;
-  });
-  if (entries.length === 0) return;
+async function runBatch(batching: Batching, entries: readonly Entry[]): Promise<void> {
   const end = allAborted(entries);
   const batch: JobBatch<unknown> = {
     // A request has all that a handler's context needs.

@@ -47,6 +47,8 @@ export interface Launcher {
   /** Called once before the first launch. */
   start?(): Promise<void>;
   launch(request: LaunchRequest): Promise<unknown>;
+  /** Its worker takes no more jobs of a type with these options: what waits for others of them waits no longer. */
+  hurry?(options: unknown): void;
   /** Ends all that the launcher keeps warm. Called once, after the last launch settled. */
   stop?(): Promise<void>;
 }

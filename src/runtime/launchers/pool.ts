@@ -24,13 +24,13 @@ export interface LauncherPool {
   startsPrograms(launcher: string): boolean;
   /** @throws MillraceError `LAUNCH_FAILED` for a type that was never prepared */
   of(type: AnyJobType): Use;
+  /** No more jobs of a type come for now. */
+  hurry(type: AnyJobType): void;
   stop(): Promise<void>;
 }
 
-/** Makes the pool of the built-in launchers and others. */
-export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
-  const launchers = new Map<string, Launcher>();
-  for (const launcher of [
+function builtIn(): readonly Launcher[] {
+  return [
     inProcessLauncher,
     createBatchLauncher(),
     createThreadLauncher(),
@@ -38,10 +38,12 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
     createHttpLauncher(),
     createContainerLauncher(),
     workflowLauncher,
-    ...others,
-  ]) {
-    launchers.set(launcher.name, launcher);
-  }
+  ];
+}
+
+/** Makes the pool of the built-in launchers and others. */
+export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
+  const launchers = new Map([...builtIn(), ...others].map((each) => [each.name, each]));
   const uses = new Map<string, Use>();
   const started = new Map<Launcher, Promise<void>>();
 
@@ -80,6 +82,10 @@ export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
         });
       }
       return use;
+    },
+    hurry: ({ name }) => {
+      const use = uses.get(name);
+      use?.launcher.hurry?.(use.options);
     },
     stop: async () => {
       const running = [...started.keys()];

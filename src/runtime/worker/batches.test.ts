@@ -21,6 +21,11 @@ afterEach(async () => {
   }
 });
 
+/** Resolves when a job's handler, or the batch that it waits for, has it. */
+async function isRunning(mill: Millrace, id: string): Promise<void> {
+  await expect.poll(async () => (await mill.job(id))?.state).toBe("running");
+}
+
 type Numbers = BatchHandler<{ n: number }, number>;
 /** A type whose batches are kept. */
 function gather(
@@ -32,6 +37,7 @@ function gather(
     name: "sum",
     input: z.object({ n: z.number() }),
     retry: { attempts: 2, backoff: () => 0 },
+    grace: "1m",
     batch: {
       ...options,
       run: (batch): ReturnType<Numbers["run"]> => {
@@ -146,4 +152,28 @@ test("cancelling one job of a batch ends that one alone", async () => {
   await mill.cancel([first?.id ?? ""]);
   await expect(first?.result()).rejects.toMatchObject({ code: "JOB_CANCELLED" });
   expect(await second?.result()).toBe(2);
+});
+
+test("a job that is cancelled while its batch gathers ends at once, and another has its place", async () => {
+  const { type, batches } = gather({ size: 2, within: "1m" });
+  const mill = await open(type);
+  const cancelled = await mill.enqueue(type, { n: 0 });
+  await mill.start();
+  await isRunning(mill, cancelled.id);
+  await mill.cancel([cancelled.id]);
+  await expect(cancelled.result()).rejects.toMatchObject({ code: "JOB_CANCELLED" });
+  const others = await mill.enqueueMany(type, [{ n: 1 }, { n: 2 }]);
+  expect(await Promise.all(others.map((each) => each.result()))).toEqual([2, 4]);
+  expect(batches).toEqual([[1, 2]]);
+});
+
+test("a worker that stops waits for no others: what has come runs", async () => {
+  const { type, batches } = gather({ size: 3, within: "1m" });
+  const mill = await open(type);
+  const receipts = await mill.enqueueMany(type, inputs(2));
+  await mill.start();
+  for (const { id } of receipts) await isRunning(mill, id);
+  await mill.stop(undefined, { grace: "1m" });
+  expect(batches).toEqual([[0, 1]]);
+  expect(await Promise.all(receipts.map((each) => each.result()))).toEqual([0, 2]);
 });

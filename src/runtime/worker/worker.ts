@@ -297,6 +297,7 @@ export class Worker {
     const concerns = (attempt: Attempt): boolean =>
       typeName === undefined || attempt.type.name === typeName;
     const left = (): readonly Attempt[] => [...this.#attempts.values()].filter(concerns);
+    for (const type of new Set(left().map((each) => each.type))) this.#parts.launchers.hurry(type);
     const isDone = (): boolean =>
       left().length === 0 && this.#exchanges.unsettled === 0 && this.#runsLeft(typeName) === 0;
     const cancelGrace = startTimer(graceMs, () => {
