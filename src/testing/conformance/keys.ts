@@ -283,6 +283,19 @@ const beyond: readonly StoreCase[] = [
       assert.equal((await only.claimOne()).id, third.id);
     },
   ),
+  limited(
+    "nothing is cancelled for a new job that another of its keys drops",
+    [ofCustomer({ concurrency: 1 }), { ...ofCustomer({ concurrency: 1 }), name: "page" }],
+    async ({ store, job, record }) => {
+      const cancelling = { limit: "customer", key: "a", onLimit: "cancel-oldest" } as const;
+      const droppingPage = { limit: "page", key: "p", onLimit: "drop-new" } as const;
+      const [customers, pages] = [job({ keys: [cancelling] }), job({ keys: [droppingPage] })];
+      await store.enqueue({ jobs: [customers, pages] });
+      const [reply] = await store.enqueue({ jobs: [job({ keys: [cancelling, droppingPage] })] });
+      assert.equal(reply?.because, "dropped");
+      assert.equal((await record(customers.id)).state, "ready");
+    },
+  ),
 ];
 
 /** Cases about limits of keys. */

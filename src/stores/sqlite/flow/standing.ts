@@ -19,11 +19,14 @@ export function findStanding(context: Context, job: NewJob): EnqueueReply | null
     const standing = findUnique(context, job, job.unique);
     if (standing !== null) return standing;
   }
-  for (const key of job.keys ?? []) {
-    if (isBeyond(context, job, key)) {
-      return { id: job.id, state: null, isNew: false, because: "dropped" };
-    }
+  const full = (job.keys ?? []).flatMap((key) =>
+    isChoosing(key) ? (fullKey(context, job, key) ?? []) : [],
+  );
+  // Nothing is cancelled for a job that another of its keys drops.
+  if (full.some(({ key }) => key.onLimit === "drop-new")) {
+    return { id: job.id, state: null, isNew: false, because: "dropped" };
   }
+  for (const each of full) cancelOldest(context, each);
   return null;
 }
 
@@ -52,25 +55,31 @@ function findUnique(context: Context, job: NewJob, unique: Unique): EnqueueReply
   return null;
 }
 
-/** Whether a new job is to be dropped for a key of it. Where the oldest are to go, they are cancelled. */
-function isBeyond(context: Context, job: NewJob, key: NewLimitKey): boolean {
-  const { onLimit = "wait" } = key;
-  if (onLimit === "wait") return false;
+/** A key of a new job under which as many stand as its limit lets run, or more. */
+interface FullKey {
+  readonly key: NewLimitKey;
+  readonly gate: number;
+  /** Whose place the new one would take. */
+  readonly oldest: readonly string[];
+}
+
+function fullKey(context: Context, job: NewJob, key: NewLimitKey): FullKey | null {
   const { concurrency } = boundsOf(context, job.queue, key.limit);
-  if (concurrency === null) return false;
-  const gate = context.gates.ofKey(context, job.queue, key);
+  if (concurrency === null) return null;
+  const { no: gate } = context.gates.ofKey(context, job.queue, key);
   const rows = context.connection.all(
     "SELECT lower(hex(id)) FROM standing WHERE gate = ? ORDER BY id",
-    gate.no,
+    gate,
   );
-  const standing = rows.map(([hex]) => dashed(String(hex)));
-  if (standing.length < concurrency) return false;
-  if (onLimit === "drop-new") return true;
-  const oldest = standing.slice(0, standing.length - concurrency + 1);
+  if (rows.length < concurrency) return null;
+  const oldest = rows.slice(0, rows.length - concurrency + 1).map(([hex]) => dashed(String(hex)));
+  return { key, gate, oldest };
+}
+
+function cancelOldest(context: Context, { key, gate, oldest }: FullKey): void {
   const reason = `a newer job of ${key.limit} ${JSON.stringify(key.key)} took its place`;
   changeJobs(context, { ids: oldest, order: { kind: "cancel", reason } });
-  for (const id of oldest) forgetStanding(context, gate.no, id);
-  return false;
+  for (const id of oldest) forgetStanding(context, gate, id);
 }
 
 /** One that was asked to cancel stands in nobody's way any more, however long it takes to end. */
