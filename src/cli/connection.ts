@@ -2,7 +2,13 @@
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { MillraceConfig } from "../config/index.ts";
-import { type AnyJobType, MillraceError, isMillraceError } from "../core/index.ts";
+import {
+  type AnyJobType,
+  MillraceError,
+  type Store,
+  checkName,
+  isMillraceError,
+} from "../core/index.ts";
 import type { Millrace, Operations } from "../runtime/index.ts";
 
 /** The options that every command has which asks a store or a service. */
@@ -21,9 +27,6 @@ export interface Connection extends AsyncDisposable {
   /** For headings: the service's URL or the store's. */
   readonly where: string;
 }
-
-/** The store of a first run, as `openMillrace` has it. */
-const DEFAULT_STORE = "sqlite:millrace.db";
 
 /** Adds the options for a store, and for a config. */
 export function withStoreOptions(command: Command): Command {
@@ -77,28 +80,62 @@ export async function connect(
     return { operations, where: url, [Symbol.asyncDispose]: async () => {} };
   }
   const config = await readConfig(options);
-  const where = config.store ?? DEFAULT_STORE;
+  const { DEFAULT_STORE_URL, openStore } = await import("../runtime/index.ts");
+  const { store: where = DEFAULT_STORE_URL, namespace = "default", durability, jobs = [] } = config;
   if (!mayCreate) refuseMissing(where);
+  const store = await openStore({
+    url: where,
+    namespace: checkName(namespace, "namespace"),
+    ...(durability === undefined ? {} : { durability }),
+  });
+  try {
+    const operations = await openOn(declaringOnlyNew(store), namespace, jobs);
+    const close = async (): Promise<void> => {
+      await operations.close();
+      await store.close();
+    };
+    return { operations, where, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openOn(
+  store: Store,
+  namespace: string,
+  jobs: readonly AnyJobType[],
+): Promise<Millrace> {
   const { openMillrace } = await import("../millrace/index.ts");
   const { silentLogger } = await import("../runtime/index.ts");
-  const open = (jobs: readonly AnyJobType[]): Promise<Millrace> =>
-    openMillrace({
-      store: where,
-      ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
-      ...(config.durability === undefined ? {} : { durability: config.durability }),
-      jobs,
-      logger: silentLogger,
-    });
-  const jobs = config.jobs ?? [];
-  let mill: Millrace;
+  const open = (known: readonly AnyJobType[]): Promise<Millrace> =>
+    openMillrace({ store, namespace, jobs: known, logger: silentLogger });
   try {
-    mill = await open(jobs);
+    return await open(jobs);
   } catch (thrown) {
     // A command runs nothing: a store that can't keep the config's workflows can still be asked.
     if (!isMillraceError(thrown, "UNSUPPORTED")) throw thrown;
-    mill = await open(jobs.filter((type) => type.workflow === undefined));
+    return open(jobs.filter((type) => type.workflow === undefined));
   }
-  return { operations: mill, where, [Symbol.asyncDispose]: () => mill.close() };
+}
+
+/**
+ * A command runs nothing, and its config may be older than what does: limits, retention and whatever else is declared of
+ * a type that the store knows stay as they are.
+ */
+function declaringOnlyNew(store: Store): Store {
+  const putTypes: Store["putTypes"] = async ({ types }) => {
+    const known = new Set((await store.types()).map(({ name }) => name));
+    const unknown = types.filter(({ name }) => !known.has(name));
+    if (unknown.length > 0) await store.putTypes({ types: unknown });
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === "putTypes") return putTypes;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
 }
 
 /**

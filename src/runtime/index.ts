@@ -42,6 +42,7 @@ export type {
 export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
+export { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export { type MoveReport, moveBetween } from "./moving.ts";
 export * from "./operations/order-operations.ts";

@@ -1,5 +1,9 @@
 // Limits by the command line: against a store, and against a service by its URL and token.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { openMillrace, defineJob } from "../../src/index.ts";
+import { repository, run } from "./command-line.ts";
 import { WAYS, useStoreAndService } from "./store-and-service.ts";
 
 const place = useStoreAndService();
@@ -56,4 +60,26 @@ describe.each(WAYS)("limits against %s", (where) => {
   test("that can't be read are refused", async () => {
     expect(await ask("limits", "set", "hash-tree", "--rate", "fast")).toMatchObject({ code: 2 });
   });
+});
+
+test("a command leaves what is declared of a type as it is, whatever its own config says", async () => {
+  const path = join(place.directory, "older.config.ts");
+  await writeFile(
+    path,
+    `import { defineConfig, defineJob } from ${JSON.stringify(join(repository, "src/index.ts"))};
+    const limits = [{ concurrency: 2 }];
+    const jobs = ["import", "export"].map((name) => defineJob({ name, limits, run: () => 1 }));
+    export default defineConfig({ jobs });`,
+  );
+  const store = `sqlite:${join(place.directory, "declared.db")}`;
+  const type = defineJob({ name: "import", limits: [{ concurrency: 5 }] });
+  await using mill = await openMillrace({ store, jobs: [type], logger: false });
+  const options = ["--store", store, "--config", path];
+  expect(await run(["enqueue", "import", "{}", ...options])).toMatchObject({ code: 0, err: "" });
+  expect((await run(["limits", ...options])).out).toMatch(/import\s+queue\s+5/);
+  const limits = await mill.limits();
+  expect(limits.map(({ queue, concurrency }) => [queue, concurrency])).toEqual([
+    ["export", 2],
+    ["import", 5],
+  ]);
 });
