@@ -35,6 +35,9 @@ export function indexedPart(filter: JobFilter): "tag" | "fingerprint" | "key" | 
   return null;
 }
 
+/** Whether someone goes through one page after the other to the end, as an order does. */
+export type Through = "a page" | "all pages";
+
 /**
  * The next ids of jobs that a filter fits by state, type, queue, the time of their ids and its indexed part, newest
  * first. There may be few, or none, and a cursor nevertheless.
@@ -44,10 +47,11 @@ export function findIds(
   filter: JobFilter,
   limit: number,
   cursor: string | null,
+  through: Through = "a page",
 ): IdPage {
   const below =
     filter.createdBeforeMs === undefined ? LAST : firstIdAt(Math.ceil(filter.createdBeforeMs));
-  const page = findBelow(context, filter, limit, cursor ?? below);
+  const page = findBelow(context, { filter, limit, cursor: cursor ?? below }, through);
   if (filter.createdFromMs === undefined) return page;
   const lowest = firstIdAt(Math.ceil(filter.createdFromMs));
   const ids = page.ids.filter((id) => cursorOf(id) >= lowest);
@@ -61,7 +65,11 @@ function firstIdAt(atMs: number): string {
   return time.toString(16).padStart(12, "0").padEnd(32, "0");
 }
 
-function findBelow(context: Context, filter: JobFilter, limit: number, cursor: string): IdPage {
+function findBelow(
+  context: Context,
+  { filter, limit, cursor }: Pick<Scan, "filter" | "limit" | "cursor">,
+  through: Through,
+): IdPage {
   const lanes = context.lanes
     .all()
     .filter(
@@ -76,10 +84,20 @@ function findBelow(context: Context, filter: JobFilter, limit: number, cursor: s
   if (states.every((state) => isTerminal(state))) {
     return fromEnded(context, wanted);
   }
-  if (countOf(context, lanes, states) <= MAX_GATHERED && states.length < JOB_STATES.length) {
-    return gather(context, wanted);
-  }
-  return scan(context, wanted);
+  const count = countOf(context, lanes, states);
+  const mayGather = count <= MAX_GATHERED && states.length < JOB_STATES.length;
+  return mayGather && !(through === "all pages" && isLessToScan(context, count, limit))
+    ? gather(context, wanted)
+    : scan(context, wanted);
+}
+
+/**
+ * Gathering reads all that is left for each page, half of them on average: 10,000 jobs that wait among 100,000 that
+ * failed, fifty a page, are a million rows in place of all 110,000 once (24 s in place of 7 to 10).
+ */
+function isLessToScan(context: Context, count: number, pageLength: number): boolean {
+  if (count <= pageLength) return false;
+  return (count / pageLength) * (count / 2) > countOf(context, context.lanes.all(), JOB_STATES);
 }
 
 /** Above every id: ids are 16 bytes. */
@@ -104,18 +122,19 @@ function fromEnded(
   return cut(ids, limit);
 }
 
+/** Gone through whole for each page, and sorted by the database: fewer rows come out of it. */
 const GATHERED: Readonly<Record<"scheduled" | "ready" | "suspect" | "keyed" | "waiting", string>> =
   {
     scheduled:
-      "SELECT id FROM jobs INDEXED BY jobs_scheduled WHERE lane = ? AND state = 0 AND id < unhex(?, '-')",
+      "SELECT id FROM jobs INDEXED BY jobs_scheduled WHERE lane = ? AND state = 0 AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?",
     ready:
-      "SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 1 AND company IS NULL AND grp IS NULL AND id < unhex(?, '-')",
+      "SELECT id FROM jobs INDEXED BY jobs_ready WHERE lane = ? AND state = 1 AND company IS NULL AND grp IS NULL AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?",
     keyed: `SELECT id FROM jobs INDEXED BY jobs_keyed WHERE grp IN (SELECT no FROM key_groups WHERE lane = ?)
-    AND grp IS NOT NULL AND state = 1 AND company IS NULL AND id < unhex(?, '-')`,
+    AND grp IS NOT NULL AND state = 1 AND company IS NULL AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?`,
     waiting:
-      "SELECT id FROM jobs INDEXED BY jobs_waiting WHERE lane = ? AND state = 3 AND id < unhex(?, '-')",
+      "SELECT id FROM jobs INDEXED BY jobs_waiting WHERE lane = ? AND state = 3 AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?",
     suspect:
-      "SELECT id FROM jobs INDEXED BY jobs_suspect WHERE lane = ? AND state = 1 AND company IS NOT NULL AND id < unhex(?, '-')",
+      "SELECT id FROM jobs INDEXED BY jobs_suspect WHERE lane = ? AND state = 1 AND company IS NOT NULL AND id < unhex(?, '-') ORDER BY id DESC LIMIT ?",
   };
 const GATHER_RUNNING =
   "SELECT id, lane FROM jobs INDEXED BY jobs_running WHERE state = 2 AND namespace = ? AND id < unhex(?, '-')";
@@ -128,14 +147,12 @@ function gather(context: Context, { lanes, states, limit, cursor }: Omit<Scan, "
   };
   for (const lane of lanes) {
     for (const state of states) {
-      if (state === "scheduled") {
-        add(context.connection.all(GATHERED.scheduled, lane.no, before));
-      } else if (state === "waiting") {
-        add(context.connection.all(GATHERED.waiting, lane.no, before));
+      if (state === "scheduled" || state === "waiting") {
+        add(context.connection.all(GATHERED[state], lane.no, before, limit + 1));
       } else if (state === "ready") {
-        add(context.connection.all(GATHERED.ready, lane.no, before));
-        add(context.connection.all(GATHERED.suspect, lane.no, before));
-        if (lane.isKeyed) add(context.connection.all(GATHERED.keyed, lane.no, before));
+        add(context.connection.all(GATHERED.ready, lane.no, before, limit + 1));
+        add(context.connection.all(GATHERED.suspect, lane.no, before, limit + 1));
+        if (lane.isKeyed) add(context.connection.all(GATHERED.keyed, lane.no, before, limit + 1));
       } else if (isTerminal(state)) {
         add(context.connection.all(ENDED, lane.no, STATE[state], before, limit + 1));
       }

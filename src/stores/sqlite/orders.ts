@@ -62,7 +62,7 @@ export function changeMatching(context: Context, request: ChangeMatching): Chang
     const most = Math.min(CHANGED_AT_A_TIME, limit - sum.matched);
     const found: FoundOrChanged = isRevival
       ? reviveNext(context, filter, most, from)
-      : searchJobs(context, filter, most, from, isOver);
+      : searchJobs(context, filter, { limit: most, cursor: from, through: "all pages", isOver });
     sum.changed += found.changed ?? 0;
     for (const job of found.jobs) {
       if (carryOut(context, job, order, changedBefore + sum.changed).changed) sum.changed += 1;

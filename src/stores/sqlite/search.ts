@@ -2,7 +2,7 @@
 import { examinedParts, matches } from "../../core/matching.ts";
 import type { ChangeStep, JobFilter, JobPage, ListRequest } from "../../core/store.ts";
 import type { Context } from "./context.ts";
-import { type IdPage, findIds, indexedPart } from "./list.ts";
+import { type IdPage, type Through, findIds, indexedPart } from "./list.ts";
 import { COLUMNS, decodeRow, type StoredJob } from "./rows.ts";
 
 /** Jobs looked at in one step at most where no index answers: about 30 ms. */
@@ -12,7 +12,10 @@ const EXAMINED_AT_A_TIME = 250;
 
 /** One page. It may be short, or empty, and have a cursor nevertheless. */
 export function list(context: Context, request: ListRequest): JobPage {
-  const found = searchJobs(context, request.filter, request.limit, request.cursor ?? null);
+  const found = searchJobs(context, request.filter, {
+    limit: request.limit,
+    cursor: request.cursor ?? null,
+  });
   const jobs = found.jobs.map(({ record }) => record);
   return found.cursor === null ? { jobs } : { jobs, cursor: found.cursor };
 }
@@ -25,6 +28,14 @@ export interface Found {
   readonly cursor: string | null;
 }
 
+/** Which page is looked for, and until when. */
+export interface Search {
+  readonly limit: number;
+  readonly cursor: string | null;
+  readonly through?: Through;
+  readonly isOver?: () => boolean;
+}
+
 /**
  * The next jobs that a filter fits, newest first. It may find few, or none, and have a cursor nevertheless: where no
  * index answers it looks at so many, or until it is told that time is over.
@@ -32,19 +43,17 @@ export interface Found {
 export function searchJobs(
   context: Context,
   filter: JobFilter,
-  limit: number,
-  cursor: string | null,
-  isOver: () => boolean = () => false,
+  { limit, cursor, through = "a page", isOver = () => false }: Search,
 ): Found {
   if (!hasExamined(filter)) {
-    const page = findIds(context, filter, limit, cursor);
+    const page = findIds(context, filter, limit, cursor, through);
     return { jobs: readAll(context, page), examined: page.examined, cursor: page.cursor };
   }
   const jobs: StoredJob[] = [];
   let from = cursor;
   let examined = 0;
   do {
-    const page = findIds(context, filter, EXAMINED_AT_A_TIME, from);
+    const page = findIds(context, filter, EXAMINED_AT_A_TIME, from, through);
     for (const job of readAll(context, page)) {
       examined += 1;
       from = job.record.id.replaceAll("-", "");
@@ -68,7 +77,7 @@ export function countMatching(
   cursor: string | null,
 ): ChangeStep {
   const { count, examined, next } = hasExamined(filter)
-    ? counted(searchJobs(context, filter, limit, cursor))
+    ? counted(searchJobs(context, filter, { limit, cursor }))
     : countIds(findIds(context, filter, limit, cursor));
   const unindexed = unindexedParts(filter);
   return {
