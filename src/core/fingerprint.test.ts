@@ -18,6 +18,9 @@ test.each([
   ["object 9f86d081884c7d65 has no rows", "object 60303ae22b998861 has no rows"],
   ["ENOENT: no such file /tmp/a/b.txt", "ENOENT: no such file /var/lib/c"],
   ["mail to a.b@c.example bounced", "mail to x@y.example bounced"],
+  ["took 0.27479329722264645 s", "took 0.5 s"],
+  ["took 12.123456789ms", "took 3.5ms"],
+  ["off by 1.4210854715202004e-14", "off by 0.25"],
   ["it broke\nbecause of 1", "it broke\nwhatever"],
 ])("%j and %j are one error", (one, other) => {
   expect(reduceMessage(one)).toBe(reduceMessage(other));

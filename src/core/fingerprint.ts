@@ -16,6 +16,8 @@ const VARIABLE: readonly (readonly [RegExp, string])[] = [
   [/[^\s"'`<>@]+@[^\s"'`<>@]+\.[a-z]{2,}/gi, "<mail>"],
   [/"[^"]*"|`[^`]*`|(?<![a-z])'[^']*'/gi, "<value>"],
   [/(?:\/[\w.@+-]+){2,}/g, "<path>"],
+  // Before ids: a fraction of 8 digits is none.
+  [/(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?!\.?\d)/gi, "<n>"],
   [/\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b/gi, "<id>"],
   [/\d+(?:[.,:]\d+)*/g, "<n>"],
   [/\s+/g, " "],
