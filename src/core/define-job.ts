@@ -1,4 +1,5 @@
 // `defineJob`: one object that declares a job type and types every call on it.
+import { checkOptions, tellValue, wrongArgument } from "./arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Duration, formatDuration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
@@ -276,6 +277,7 @@ function isStandardSchema(schema: unknown): boolean {
 
 /** Reads retention rules; what is not said is as by default. */
 export function readRetention(options: RetentionOptions | undefined): RetentionPolicy {
+  if (options !== undefined) checkOptions(options, "retention");
   return {
     succeeded: readRule(options?.succeeded, DEFAULT_RETENTION.succeeded),
     failed: readRule(options?.failed, DEFAULT_RETENTION.failed),
@@ -287,13 +289,16 @@ function readRule(rule: RetentionRule | undefined, usual: Retention): Retention 
   if (rule === undefined) return usual;
   // The count stays: it is the type's, and a job that is enqueued with a longer retention of its own must be kept.
   if (rule === "remove") return { ageMs: 0, count: usual.count };
+  if (rule === null || Array.isArray(rule)) {
+    throw wrongArgument("retention", rule, '"remove", a duration or { age, count }');
+  }
   if (typeof rule !== "object") {
     return { ageMs: parseDuration(rule, "retention"), count: usual.count };
   }
   const count = rule.count ?? usual.count;
   if (!Number.isInteger(count) || count < 0) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `retention count is ${String(rule.count)}; expected a whole number from 0`,
+      message: `retention count is ${tellValue(rule.count)}; expected a whole number from 0`,
     });
   }
   return {

@@ -1,4 +1,5 @@
 // Durations as people write them ("30s", "1h30m") or as milliseconds.
+import { tellValue } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 
 /** Milliseconds, or a string of amounts with units: `ms`, `s`, `m`, `h`, `d`, `w`; for example `"30s"` or `"1h30m"`. */
@@ -31,18 +32,11 @@ export function parseDuration(duration: Duration, field = "duration"): number {
   const ms = typeof duration === "number" ? duration : parseText(duration);
   if (ms === undefined || !(ms >= 0 && ms <= MAX_DURATION_MS)) {
     throw new MillraceError("INVALID_DURATION", {
-      message: `${field} is ${show(duration)}; expected milliseconds from 0 to ${MAX_DURATION_MS} or a string such as "250ms", "30s" or "1h30m"`,
+      message: `${field} is ${tellValue(duration)}; expected milliseconds from 0 to ${MAX_DURATION_MS} or a string such as "250ms", "30s" or "1h30m"`,
     });
   }
   // Adding 0 makes 0 of -0.
   return Math.round(ms) + 0;
-}
-
-function show(duration: unknown): string {
-  if (typeof duration === "number") return String(duration);
-  return typeof duration === "string"
-    ? JSON.stringify(duration.slice(0, MAX_TEXT_LENGTH))
-    : `a ${duration === null ? "null" : typeof duration}`;
 }
 
 function parseText(text: unknown): number | undefined {

@@ -86,6 +86,6 @@ export function errorTitle(error: ErrorRecord): string {
 const FINGERPRINT = /^[0-9a-f]{16}$/;
 
 /** Whether a text has the form of a fingerprint. */
-export function isFingerprint(text: string): boolean {
-  return FINGERPRINT.test(text);
+export function isFingerprint(text: unknown): boolean {
+  return typeof text === "string" && FINGERPRINT.test(text);
 }

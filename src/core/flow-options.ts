@@ -1,4 +1,5 @@
 // What a developer says of a job type about limits, uniqueness and batches, read and checked.
+import { tellValue } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
@@ -221,24 +222,29 @@ const RATE_TEXT = /^(\d+)\s*\/\s*(\d*)\s*(ms|s|m|h|d)$/;
 export function readRate(options: RateOptions): Rate {
   if (typeof options === "string") {
     const [, limit, count, unit] = RATE_TEXT.exec(options) ?? [];
-    if (limit === undefined) {
-      throw wrong(
-        "",
-        `rate is ${JSON.stringify(options)}; expected "100/s", "5/m", "10/2s" or { limit, per }`,
-      );
-    }
+    if (limit === undefined) throw wrongRate(options);
     const per = `${count === "" ? "1" : count}${unit}` as Duration;
     return { limit: Number(limit), perMs: parseDuration(per, "rate") };
+  }
+  if (typeof options !== "object" || options === null || typeof options.limit !== "number") {
+    throw wrongRate(options);
   }
   const { limit, burst = limit } = options;
   const perMs = parseDuration(options.per, "rate.per");
   if (!Number.isInteger(burst) || burst < 1 || burst > limit) {
     throw wrong(
       "",
-      `rate.burst is ${String(burst)}; expected a whole number from 1 to the limit ${limit}. For more at once raise limit and per alike: { limit: 500, per: "5s" } is 100 a second, 500 at once`,
+      `rate.burst is ${tellValue(burst)}; expected a whole number from 1 to the limit ${limit}. For more at once raise limit and per alike: { limit: 500, per: "5s" } is 100 a second, 500 at once`,
     );
   }
   return { limit: burst, perMs: Math.max(1, Math.ceil((perMs * burst) / limit)) };
+}
+
+function wrongRate(rate: unknown): MillraceError {
+  return wrong(
+    "",
+    `rate is ${tellValue(rate)}; expected "100/s", "5/m", "10/2s" or { limit, per }`,
+  );
 }
 
 /**
@@ -264,7 +270,7 @@ function whole(value: number, field: string, least: number): void {
   if (!Number.isInteger(value) || value < least || value > MAX_LIMIT) {
     throw wrong(
       "",
-      `${field} is ${String(value)}; expected a whole number from ${least} to ${MAX_LIMIT}`,
+      `${field} is ${tellValue(value)}; expected a whole number from ${least} to ${MAX_LIMIT}`,
     );
   }
 }

@@ -1,4 +1,5 @@
 // The door of the core: the domain, pure.
+export * from "./arguments.ts";
 export * from "./define-job.ts";
 export * from "./duration.ts";
 export * from "./error-groups.ts";

@@ -1,5 +1,6 @@
 // The bounds that hold for every job on every store, each with its reason.
-import { MillraceError } from "./errors.ts";
+import { tellValue } from "./arguments.ts";
+import { type ErrorCode, MillraceError } from "./errors.ts";
 import type { RetentionPolicy } from "./store.ts";
 
 /** Largest input or result, in bytes of UTF-8 JSON. Larger data belongs on a shared resource, with a reference in the job. */
@@ -50,16 +51,6 @@ export const DEFAULT_IDEMPOTENCY_MS = 86_400_000;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
 /** No control characters and no half of a surrogate pair: either comes back changed from one store or another. */
 const TAG = new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${MAX_TAG_LENGTH}}$`, "u");
-/** Most of a wrong value that a message repeats. */
-const MAX_QUOTED_LENGTH = 200;
-
-function quote(value: unknown): string {
-  if (typeof value !== "string") return `a ${value === null ? "null" : typeof value}`;
-  return value.length <= MAX_QUOTED_LENGTH
-    ? JSON.stringify(value)
-    : `${JSON.stringify(value.slice(0, MAX_QUOTED_LENGTH))}… (${value.length} characters)`;
-}
-
 /**
  * Checks a name of a job type, queue, worker, namespace and so on.
  *
@@ -68,7 +59,7 @@ function quote(value: unknown): string {
 export function checkName(name: unknown, field: string): string {
   if (typeof name !== "string" || name.length > MAX_NAME_LENGTH || !NAME.test(name)) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `${field} is ${quote(name)}; expected 1 to ${MAX_NAME_LENGTH} letters, digits or . _ : / - and a letter or digit first`,
+      message: `${field} is ${tellValue(name)}; expected 1 to ${MAX_NAME_LENGTH} letters, digits or . _ : / - and a letter or digit first`,
     });
   }
   return name;
@@ -83,7 +74,7 @@ export function checkTags(tags: readonly string[] | undefined, field: string): r
   if (tags === undefined) return [];
   if (!Array.isArray(tags)) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `${field} is ${quote(tags)}; expected a list of texts`,
+      message: `${field} is ${tellValue(tags)}; expected a list of texts`,
     });
   }
   if (tags.length > MAX_TAGS) {
@@ -94,7 +85,7 @@ export function checkTags(tags: readonly string[] | undefined, field: string): r
   for (const tag of tags) {
     if (typeof tag !== "string" || !TAG.test(tag)) {
       throw new MillraceError("INVALID_ARGUMENT", {
-        message: `${field} has ${quote(tag)}; expected texts of 1 to ${MAX_TAG_LENGTH} characters, none of them a control character`,
+        message: `${field} has ${tellValue(tag)}; expected texts of 1 to ${MAX_TAG_LENGTH} characters, none of them a control character`,
       });
     }
   }
@@ -125,20 +116,26 @@ function isLowSurrogate(unit: number): boolean {
 /**
  * Writes a value as bounded JSON. `undefined` becomes `null`, as a handler without a result returns it.
  *
- * @throws MillraceError `INVALID_OUTPUT` for what is not JSON (circular, BigInt), `TOO_LARGE` over the bound
+ * @throws MillraceError `code` (by default `INVALID_OUTPUT`) for what is not JSON (circular, BigInt), `TOO_LARGE` over the
+ * bound
  */
-export function toJson(value: unknown, what: string, maxBytes: number = MAX_VALUE_BYTES): string {
+export function toJson(
+  value: unknown,
+  what: string,
+  maxBytes: number = MAX_VALUE_BYTES,
+  code: ErrorCode = "INVALID_OUTPUT",
+): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value ?? null);
   } catch (cause) {
-    throw new MillraceError("INVALID_OUTPUT", {
+    throw new MillraceError(code, {
       message: `${what} can't be written as JSON: ${cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : "unknown reason"}`,
       cause,
     });
   }
   if (text === undefined) {
-    throw new MillraceError("INVALID_OUTPUT", {
+    throw new MillraceError(code, {
       message: `${what} is of type ${typeof value} and has no JSON form`,
     });
   }

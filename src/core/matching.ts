@@ -1,8 +1,9 @@
 // Whether a job is what a filter asks for, and what a filter costs: which parts an index answers, which by looking.
+import { checkList, checkOptions, checkTexts, wrongArgument } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 import { fingerprintOf, isFingerprint } from "./fingerprint.ts";
 import { idTimeMs } from "./ids.ts";
-import type { JobRecord } from "./job.ts";
+import { JOB_STATES, type JobRecord } from "./job.ts";
 import type { InputValue, JobFilter } from "./store.ts";
 
 /** Most fields of the input in one filter. */
@@ -74,6 +75,11 @@ export function examinedParts(
  * @throws MillraceError `INVALID_ARGUMENT` or `TOO_MANY`
  */
 export function checkFilter(filter: JobFilter): void {
+  const { type, queue, tag, key } = filter;
+  checkTexts({ type, queue, tag, key });
+  for (const state of checkList(filter.states ?? [], "states", "states of jobs")) {
+    if (!JOB_STATES.includes(state)) throw wrongArgument("states", state, JOB_STATES.join(", "));
+  }
   for (const part of [
     "createdFromMs",
     "createdBeforeMs",
@@ -82,13 +88,13 @@ export function checkFilter(filter: JobFilter): void {
   ] as const) {
     const value = filter[part];
     if (value !== undefined && !Number.isFinite(value)) {
-      throw wrong(part, value, "milliseconds since 1970");
+      throw wrongArgument(part, value, "milliseconds since 1970");
     }
   }
   if (filter.fingerprint !== undefined && !isFingerprint(filter.fingerprint)) {
-    throw wrong("fingerprint", filter.fingerprint, "16 hex digits, as `errors` lists them");
+    throw wrongArgument("fingerprint", filter.fingerprint, "16 hex digits, as `errors` lists them");
   }
-  const fields = Object.entries(filter.input ?? {});
+  const fields = Object.entries(checkOptions(filter.input ?? {}, "input"));
   if (fields.length > MAX_INPUT_FIELDS) {
     throw new MillraceError("TOO_MANY", {
       message: `${fields.length} fields of the input in one filter; at most ${MAX_INPUT_FIELDS} are allowed`,
@@ -96,13 +102,7 @@ export function checkFilter(filter: JobFilter): void {
   }
   for (const [path, value] of fields) {
     if (value !== null && !["string", "number", "boolean"].includes(typeof value)) {
-      throw wrong(`input.${path}`, value, "a text, number, boolean or null");
+      throw wrongArgument(`input.${path}`, value, "a text, number, boolean or null");
     }
   }
-}
-
-function wrong(field: string, value: unknown, expected: string): MillraceError {
-  return new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${JSON.stringify(value) ?? typeof value}; expected ${expected}`,
-  });
 }

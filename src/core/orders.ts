@@ -1,5 +1,5 @@
 // What operators order done to jobs, and what each order makes of one: pure, like every transition.
-import { MillraceError } from "./errors.ts";
+import { checkTexts, wrongArgument } from "./arguments.ts";
 import type { JobRecord, JsonText } from "./job.ts";
 import { MAX_HEAD_START_MS, MAX_VALUE_BYTES, checkBytes, checkName } from "./limits.ts";
 import { isRun } from "./run.ts";
@@ -121,7 +121,7 @@ export function checkOrder(order: JobOrder): void {
   switch (order.kind) {
     case "retry":
       checkMs(order.delayMs ?? 0, "delayMs", 0);
-      if (!((order.everyMs ?? 0) >= 0)) throw wrong("everyMs", order.everyMs, "0 or more");
+      if (!((order.everyMs ?? 0) >= 0)) throw wrongArgument("everyMs", order.everyMs, "0 or more");
       checkMs(order.fromMs ?? 0, "fromMs", 0);
       if (order.input !== undefined) checkBytes(order.input, "input", MAX_VALUE_BYTES);
       return;
@@ -135,22 +135,18 @@ export function checkOrder(order: JobOrder): void {
     case "prioritize":
       checkMs(order.headStartMs, "headStartMs", -MAX_HEAD_START_MS);
       if (order.headStartMs > MAX_HEAD_START_MS) {
-        throw wrong("headStartMs", order.headStartMs, `at most ${MAX_HEAD_START_MS}`);
+        throw wrongArgument("headStartMs", order.headStartMs, `at most ${MAX_HEAD_START_MS}`);
       }
       return;
     case "cancel":
+      checkTexts({ reason: order.reason });
+      return;
     case "remove":
   }
 }
 
 function checkMs(value: number, field: string, least: number): void {
   if (!Number.isSafeInteger(value) || value < least) {
-    throw wrong(field, value, `a whole number of milliseconds from ${least}`);
+    throw wrongArgument(field, value, `a whole number of milliseconds from ${least}`);
   }
-}
-
-function wrong(field: string, value: unknown, expected: string): MillraceError {
-  return new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${JSON.stringify(value) ?? typeof value}; expected ${expected}`,
-  });
 }

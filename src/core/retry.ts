@@ -1,5 +1,6 @@
 // Retry policies: how many attempts a job gets and how long it waits between them.
 import { type Duration, MAX_DURATION_MS, parseDuration } from "./duration.ts";
+import { tellValue } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 
 /** What decides the wait before the next attempt. */
@@ -53,7 +54,7 @@ export function readRetryPolicy(options: RetryOptions | undefined): RetryPolicy 
     (Array.isArray(options?.backoff) ? options.backoff.length + 1 : DEFAULT_ATTEMPTS);
   if (!Number.isInteger(attempts) || attempts < 1 || attempts > MAX_ATTEMPTS) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `retry.attempts is ${String(attempts)}; expected a whole number from 1 to ${MAX_ATTEMPTS}`,
+      message: `retry.attempts is ${tellValue(attempts)}; expected a whole number from 1 to ${MAX_ATTEMPTS}`,
     });
   }
   return { attempts, delayMs: readBackoff(options?.backoff ?? "exponential") };
@@ -75,7 +76,7 @@ function readBackoff(backoff: Backoff): RetryPolicy["delayMs"] {
   }
   if (form?.kind !== "exponential") {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `retry.backoff is ${typeof backoff === "string" ? JSON.stringify(backoff) : `a ${typeof backoff}`}; expected "exponential", "fixed", a list of durations or a function`,
+      message: `retry.backoff is ${tellValue(backoff)}; expected "exponential", "fixed", a list of durations or a function`,
     });
   }
   const baseMs = parseDuration(form.base ?? DEFAULT_EXPONENTIAL_BASE_MS, "retry.backoff.base");

@@ -1,4 +1,5 @@
 // What may be asked of a store about schedules: the same checks for every store, made before anything is sent.
+import { wrongArgument } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 import { isJobId } from "./ids.ts";
 import {
@@ -67,7 +68,7 @@ export function checkTicks<Request extends { readonly ticks: readonly TickComman
     checkWhole(missed, "missed", 0, Number.MAX_SAFE_INTEGER);
     jobs += fire.length;
     for (const { id, dueAtMs } of fire) {
-      if (!isJobId(id)) throw wrong("id", id, "a UUID in lower case");
+      if (!isJobId(id)) throw wrongArgument("id", id, "a UUID in lower case");
       checkTime(dueAtMs, "dueAtMs");
     }
   }
@@ -99,12 +100,13 @@ function checkTick(tick: Tick | null, field: string): void {
 }
 
 function checkTime(value: number, field: string): void {
-  if (!Number.isSafeInteger(value)) throw wrong(field, value, "a whole number of milliseconds");
+  if (!Number.isSafeInteger(value))
+    throw wrongArgument(field, value, "a whole number of milliseconds");
 }
 
 function checkWhole(value: number, field: string, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw wrong(field, value, `a whole number from ${least} to ${most}`);
+    throw wrongArgument(field, value, `a whole number from ${least} to ${most}`);
   }
 }
 
@@ -112,11 +114,5 @@ function checkCount(count: number, bound: number, what: string): void {
   if (count <= bound) return;
   throw new MillraceError("TOO_MANY", {
     message: `${count} ${what} in one call; at most ${bound} are allowed`,
-  });
-}
-
-function wrong(field: string, value: unknown, expected: string): MillraceError {
-  return new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${JSON.stringify(value) ?? typeof value}; expected ${expected}`,
   });
 }

@@ -1,5 +1,6 @@
 // What one job is tried by in place of its type's: attempts, backoff and timeout that came with its enqueue.
 import type { AnyJobType } from "./define-job.ts";
+import { tellValue } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import type { JsonText } from "./job.ts";
@@ -35,7 +36,8 @@ export function writeTerms({ retry, timeout }: OwnTerms): JsonText | undefined {
   if (retry === undefined && timeout === undefined) return undefined;
   if (retry !== undefined) checkRetry(retry);
   if (timeout !== undefined) parseDuration(timeout, "timeout");
-  return JSON.stringify({ retry, timeout });
+  const { attempts, backoff } = retry ?? {};
+  return JSON.stringify({ retry: retry && { attempts, backoff }, timeout });
 }
 
 /** Reads terms as they are kept. */
@@ -44,8 +46,8 @@ export function readTerms(terms: JsonText): OwnTerms {
 }
 
 function checkRetry(retry: OwnRetryOptions): void {
-  if (typeof retry !== "object" || retry === null) {
-    throw invalid(`retry is ${JSON.stringify(retry)}; expected { attempts, backoff }`);
+  if (typeof retry !== "object" || retry === null || Array.isArray(retry)) {
+    throw invalid(`retry is ${tellValue(retry)}; expected { attempts, backoff }`);
   }
   const backoff: unknown = retry.backoff;
   if (typeof backoff === "function") {

@@ -10,6 +10,9 @@ import {
   parseDuration,
   quantileOf,
   windowStartMs,
+  checkOptions,
+  checkTexts,
+  wrongArgument,
 } from "../core/index.ts";
 import { Rollup, type RollupWindow } from "../rollup/index.ts";
 import type {
@@ -131,7 +134,11 @@ function figuresOf(window: RollupWindow): NewFigures[] {
 }
 
 async function read({ store }: RoomParts, query: FigureQuery): Promise<readonly FigureView[]> {
+  checkTexts({ type: checkOptions(query, "query").type });
   const resolution = query.resolution ?? "minute";
+  if (typeof resolution !== "string" || !Object.hasOwn(DEFAULT_SINCE, resolution)) {
+    throw wrongArgument("resolution", resolution, Object.keys(DEFAULT_SINCE).join(" or "));
+  }
   const sinceMs = parseDuration(query.since ?? DEFAULT_SINCE[resolution], "since");
   const { nowMs } = await store.describe();
   const figures = await store.figures({

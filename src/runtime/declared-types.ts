@@ -1,4 +1,5 @@
 // Job types that were registered by data, over the API: kept in the store, where every process learns of them.
+import { checkOptions } from "../core/arguments.ts";
 import {
   type AnyJobType,
   type JobOptions,
@@ -6,6 +7,7 @@ import {
   defineJob,
 } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
+import { checkName } from "../core/limits.ts";
 import type { FlowDeclaration, FlowOptions } from "../core/flow-options.ts";
 import type { Store, TypeRecord } from "../core/store.ts";
 import { checkFlow } from "./enqueuing/flow.ts";
@@ -69,6 +71,7 @@ export function createDeclaredTypes(parts: DeclaredTypesParts): DeclaredTypes {
   const following = repeat(() => known.learn());
   return {
     declare: async (name, declaration) => {
+      checkName(name, "type");
       if (registry.find(name) !== undefined && !known.has(name)) {
         throw new MillraceError("DUPLICATE_TYPE", {
           message: `the job type ${name} is declared by the program's own code; register another name`,
@@ -93,7 +96,7 @@ function buildType(
   declaration: TypeDeclaration,
   launchers: LauncherPool,
 ): AnyJobType {
-  const { launcher, options, ...rest } = declaration;
+  const { launcher, options, ...rest } = checkOptions(declaration, "declaration");
   const type = defineJob({ ...rest, name, launch: { launcher, options } });
   if (launcher !== REMOTE_LAUNCHER) launchers.check(type);
   return type;

@@ -1,4 +1,5 @@
 // Puts a store, the job types, a worker and the rooms above together behind one object.
+import { checkList, checkOptions } from "../core/arguments.ts";
 import type { AnyJobType } from "../core/define-job.ts";
 import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
@@ -37,11 +38,12 @@ export async function openRuntime<Calls extends object>(
   options: MillraceOptions,
   openRooms: (parts: RoomParts) => Rooms<Calls>,
 ): Promise<Runtime & Calls> {
+  checkOptions(options, "options");
   const settings = readWorkerSettings(options.worker);
   const namespace = checkName(options.namespace ?? "default", "namespace");
   const logger = loggerOf(options.logger);
   const registry = createRegistry();
-  for (const type of options.jobs ?? []) registry.add(type);
+  for (const type of checkList(options.jobs ?? [], "jobs", "job types")) registry.add(type);
   const values = openLargeValues(options.blobs, namespace);
   const { store, closeStore } = await openFor(options, { namespace, logger, registry });
   try {
@@ -216,7 +218,7 @@ function createLife(
       if (closing !== undefined) {
         throw new MillraceError("STOPPED", { message: "Millrace is closed" });
       }
-      if (type !== undefined && registry.find(type.name) !== type) await register(type);
+      if (type !== undefined && !registry.has(type)) await register(type);
       await inTurn(async () => {
         await working.start(type);
         cleaner?.start();
@@ -225,8 +227,10 @@ function createLife(
       });
     },
     stop: async (type, stop = {}) => {
+      if (type !== undefined) requireJobType(type);
+      const { grace } = checkOptions(stop, "options");
       const graceMs =
-        stop.grace === undefined ? settings.shutdownGraceMs : parseDuration(stop.grace, "grace");
+        grace === undefined ? settings.shutdownGraceMs : parseDuration(grace, "grace");
       await inTurn(() => (type === undefined ? stopAll(graceMs) : working.stop(type, graceMs)));
     },
     close,

@@ -1,4 +1,5 @@
 // The job types that a process knows, and how each is shown and launched.
+import { tellValue } from "../core/arguments.ts";
 import type { AnyJobType } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { LimitDeclaration } from "../core/flow.ts";
@@ -15,6 +16,8 @@ export interface Registry {
   /** Puts a type in the place of one of the same name. */
   replace(type: AnyJobType): void;
   find(name: string): AnyJobType | undefined;
+  /** Whether it is this very type that is known by its name. */
+  has(type: AnyJobType): boolean;
   /** @throws MillraceError `UNKNOWN_TYPE`, with the closest names that there are */
   get(name: string): AnyJobType;
   all(): readonly AnyJobType[];
@@ -49,6 +52,11 @@ export function createRegistry(): Registry {
       types.set(type.name, type);
     },
     find: (name) => types.get(name),
+    has: (type) => {
+      // Whoever has no type checker may ask for anything.
+      const asked: AnyJobType | null | undefined = type;
+      return asked !== undefined && asked !== null && types.get(asked.name) === asked;
+    },
     get: (name) => {
       const type = types.get(name);
       if (type === undefined) throw unknownType(name, [...types.keys()]);
@@ -73,8 +81,7 @@ export function createRegistry(): Registry {
 export function requireJobType(type: unknown): void {
   const { name, queue } = (type ?? {}) as { readonly name?: unknown; readonly queue?: unknown };
   if (typeof name === "string" && typeof queue === "string") return;
-  const told =
-    typeof type === "string" ? JSON.stringify(type) : typeof name === "string" ? name : typeof type;
+  const told = typeof name === "string" && typeof type === "object" ? name : tellValue(type);
   throw new MillraceError("INVALID_ARGUMENT", {
     message: `${told} is no job type; expected what defineJob or defineWorkflow gives`,
   });

@@ -9,6 +9,11 @@ import {
   type ScheduleOptions,
   type ScheduleRecord,
   type ScheduleSpec,
+  checkOptions,
+  checkTags,
+  checkTexts,
+  checkWhole,
+  wrongArgument,
 } from "../core/index.ts";
 import type {
   Room,
@@ -65,6 +70,7 @@ function createReads(parts: RoomParts): Pick<ScheduleOperations, "list" | "get" 
       return record === null ? null : view(parts, record);
     },
     preview: async (schedule, options = {}) => {
+      checkOptions(options, "options");
       const { spec, nowMs } =
         typeof schedule === "string"
           ? specOf(await find(parts, schedule))
@@ -88,14 +94,21 @@ function createChanges(
   };
   return {
     put: async (schedule) => {
+      const { type } = checkOptions(schedule, "schedule");
+      if (typeof type !== "string" && (typeof type !== "object" || type === null)) {
+        throw wrongArgument("type", type, "a job type, or the name of one");
+      }
       const [made] = await makeSchedules(parts, [schedule]);
       const record = made === undefined ? null : await change({ kind: "put", schedule: made });
       if (record === null) throw new MillraceError("STORE_FAILED");
       return view(parts, record);
     },
     remove: async (name) => (await change({ kind: "remove", name })) !== null,
-    pause: async (name, { by = "unknown", reason = "" } = {}) =>
-      changeKnown({ kind: "pause", name, by, reason }),
+    pause: async (name, options = {}) => {
+      const { by = "unknown", reason = "" } = checkOptions(options, "options");
+      checkTexts({ by, reason });
+      return changeKnown({ kind: "pause", name, by, reason });
+    },
     resume: async (name) => {
       for (;;) {
         const found = await find(parts, name);
@@ -199,7 +212,8 @@ async function makeSchedules(
     wanted.map(async (schedule, index) => {
       const spec = specs[index] ?? readRhythm(schedule);
       const { job: options = {}, type, input } = schedule;
-      const tags = [...(options.tags ?? []), SCHEDULE_TAG_PREFIX + spec.name];
+      const own = checkTags(checkOptions(options, "job").tags, "job.tags");
+      const tags = [...own, SCHEDULE_TAG_PREFIX + spec.name];
       const { id: _id, ...job } = await parts.createJob(type, input, { ...options, tags });
       const next = createTimetable(spec).next(nowMs);
       return { name: spec.name, job, spec: JSON.stringify(spec), next };
@@ -212,12 +226,9 @@ function readQuery(query: ScheduleListQuery): {
   readonly limit: number;
   readonly cursor?: string;
 } {
-  const { limit = DEFAULT_PAGE, cursor, ...filter } = query;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `limit is ${String(limit)}; expected a whole number from 1 to ${MAX_PAGE}`,
-    });
-  }
+  const { limit = DEFAULT_PAGE, cursor, ...filter } = checkOptions(query, "query");
+  checkWhole(limit, "limit", 1, MAX_PAGE);
+  checkTexts({ type: filter.type, queue: filter.queue, cursor });
   return { filter, limit, ...(cursor === undefined ? {} : { cursor }) };
 }
 

@@ -10,7 +10,9 @@ import {
   type ScheduleSpec,
   type SkippedHour,
   checkName,
+  checkOptions,
   parseDuration,
+  tellValue,
 } from "../core/index.ts";
 import { parseCron } from "./cron.ts";
 import { timeZone } from "./time-zone.ts";
@@ -35,6 +37,7 @@ const DEFAULT_TIME_ZONE = "UTC";
  */
 export function readSchedule(name: string, options: RhythmOptions): ScheduleSpec {
   checkName(name, "schedule name");
+  checkOptions(options, "schedule");
   const startMs = readOptionalMoment(options.start, "start");
   const endMs = readOptionalMoment(options.end, "end");
   if (startMs !== null && endMs !== null && endMs <= startMs) {
@@ -76,7 +79,10 @@ function readRhythm(options: RhythmOptions, startMs: number | null): Rhythm {
 function readCron(text: string, options: RhythmOptions): Rhythm {
   const cron = parseCron(text);
   const zone = timeZone(options.timeZone ?? DEFAULT_TIME_ZONE);
-  const { skippedHour, repeatedHour } = options.daylightSaving ?? {};
+  const { skippedHour, repeatedHour } = checkOptions(
+    options.daylightSaving ?? {},
+    "daylightSaving",
+  );
   return {
     kind: "cron",
     expression: cron.text,
@@ -120,7 +126,7 @@ function readMissed(missed: MissedTicks): MissedTicks {
   const all: unknown = typeof missed === "object" && missed !== null ? missed.all : undefined;
   if (typeof all !== "number" || !Number.isInteger(all) || all < 1 || all > MAX_MISSED_TICKS) {
     throw invalid(
-      `missed is ${JSON.stringify(missed)}; expected "skip", "once" or { all: N } with N from 1 to ${MAX_MISSED_TICKS}`,
+      `missed is ${tellValue(missed)}; expected "skip", "once" or { all: N } with N from 1 to ${MAX_MISSED_TICKS}`,
     );
   }
   return { all };
@@ -134,11 +140,14 @@ function readOptionalMoment(moment: Moment | undefined, field: string): number |
 const HAS_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/;
 
 export function readMoment(moment: Moment, field: string): number {
-  const isVague = typeof moment === "string" && !HAS_OFFSET.test(moment);
-  const atMs = isVague ? Number.NaN : new Date(moment).getTime();
+  const isMoment =
+    typeof moment === "string"
+      ? HAS_OFFSET.test(moment)
+      : typeof moment === "number" || moment instanceof Date;
+  const atMs = isMoment ? new Date(moment).getTime() : Number.NaN;
   if (!Number.isInteger(atMs) || atMs < 0) {
     throw invalid(
-      `${field} is ${JSON.stringify(moment)}; expected a Date, milliseconds since 1970 or an ISO 8601 text with its offset, such as "2026-03-01T09:00:00Z"`,
+      `${field} is ${tellValue(moment)}; expected a Date, milliseconds since 1970 or an ISO 8601 text with its offset, such as "2026-03-01T09:00:00Z"`,
     );
   }
   return Math.floor(atMs / SECOND_MS) * SECOND_MS;
@@ -153,7 +162,7 @@ function readOneOf<Value extends string>(
   if (value === undefined) return usual;
   if (!values.includes(value)) {
     throw invalid(
-      `${field} is ${JSON.stringify(value)}; expected ${values.map((known) => `"${known}"`).join(", ")}`,
+      `${field} is ${tellValue(value)}; expected ${values.map((known) => `"${known}"`).join(", ")}`,
     );
   }
   return value;

@@ -1,5 +1,5 @@
 // Time zones: the offset of a zone at a moment, and the moments at which its clock changes.
-import { MillraceError } from "../core/index.ts";
+import { MillraceError, tellValue } from "../core/index.ts";
 
 /** A zone's clock. Offsets are local time minus UTC, in milliseconds; all moments are milliseconds since 1970. */
 export interface TimeZone {
@@ -61,7 +61,7 @@ function createOffsetReader(name: string): OffsetReader {
     });
   } catch (cause) {
     throw new MillraceError("INVALID_SCHEDULE", {
-      message: `timeZone is ${JSON.stringify(name)}; expected an IANA name such as "Europe/Berlin" or "UTC"`,
+      message: `timeZone is ${tellValue(name)}; expected an IANA name such as "Europe/Berlin" or "UTC"`,
       cause,
     });
   }

@@ -1,5 +1,5 @@
 // A schedule's ticks: the next one, what is due now after whatever downtime, and a preview of those to come.
-import { MillraceError, type ScheduleSpec, type Tick, type TickPreview } from "../core/index.ts";
+import { type ScheduleSpec, type Tick, type TickPreview, checkWhole } from "../core/index.ts";
 import { type Due, type DueSearch, createNextDue } from "./next-tick.ts";
 import { tickJitterMs } from "./tick-id.ts";
 import { timeZone } from "./time-zone.ts";
@@ -148,11 +148,7 @@ export function previewTicks(
   timetable: Timetable,
   options: { readonly afterMs: number; readonly count: number },
 ): readonly TickPreview[] {
-  if (!Number.isInteger(options.count) || options.count < 1 || options.count > MAX_PREVIEW) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `count is ${String(options.count)}; expected a whole number from 1 to ${MAX_PREVIEW}`,
-    });
-  }
+  checkWhole(options.count, "count", 1, MAX_PREVIEW);
   const { spec } = timetable;
   const zone = timeZone(spec.rhythm.kind === "cron" ? spec.rhythm.timeZone : "UTC");
   const previews: TickPreview[] = [];

@@ -1,4 +1,5 @@
 // What a caller may say, checked on the caller's side, before anything is sent.
+import { checkTexts, wrongArgument } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { LimitQuery, SetLimits } from "../core/flow.ts";
 import { MAX_LIMITS, checkBounds } from "../core/flow-options.ts";
@@ -56,9 +57,7 @@ function name(value: string, field: string): void {
 }
 
 function wrong(field: string, value: unknown, expected: string): never {
-  throw new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${JSON.stringify(value) ?? typeof value}; expected ${expected}`,
-  });
+  throw wrongArgument(field, value, expected);
 }
 
 function whole(value: number, field: string, least: number, most: number): void {
@@ -92,7 +91,7 @@ function most(count: number, bound: number, what: string): void {
 }
 
 function cursor(value: string | undefined): void {
-  if (value !== undefined && !/^[0-9a-f]{32}$/.test(value)) {
+  if (value !== undefined && (typeof value !== "string" || !/^[0-9a-f]{32}$/.test(value))) {
     wrong("cursor", value, "the cursor of a page before");
   }
 }
@@ -118,8 +117,9 @@ function newJob(job: NewJob): void {
 }
 
 function key(value: string | undefined, field: string): void {
-  if (value !== undefined && (value.length === 0 || value.length > MAX_TAG_LENGTH)) {
-    wrong(field, value, `1 to ${MAX_TAG_LENGTH} characters`);
+  if (value === undefined) return;
+  if (typeof value !== "string" || value.length === 0 || value.length > MAX_TAG_LENGTH) {
+    wrong(field, value, `a text of 1 to ${MAX_TAG_LENGTH} characters`);
   }
 }
 
@@ -236,14 +236,17 @@ export const check = {
   logs: (request: LogsRequest): LogsRequest => {
     id(request.id);
     whole(request.limit, "limit", 1, MAX_PAGE);
+    whole(request.afterSeq ?? 0, "afterSeq", 0, Number.MAX_SAFE_INTEGER);
     return request;
   },
   setPaused: (request: SetPaused): SetPaused => {
     name(request.queue, "queue");
+    checkTexts({ by: request.by, reason: request.reason });
     return request;
   },
   setLimits: (request: SetLimits): SetLimits => {
     name(request.queue, "queue");
+    checkTexts({ by: request.by });
     for (const limit of request.limits) {
       name(limit.name, "limit");
       if (limit.bounds !== null) checkBounds(limit.bounds);
@@ -251,6 +254,11 @@ export const check = {
     return request;
   },
   limits: (query: LimitQuery): LimitQuery => {
+    if (query.queue !== undefined) name(query.queue, "queue");
+    for (const each of query.keys ?? []) {
+      name(each.limit, "keys.limit");
+      key(each.key, "keys.key");
+    }
     const count = query.keys?.length ?? 0;
     most(count, MAX_IDS, "keys");
     if (count > 0 && query.queue === undefined) {

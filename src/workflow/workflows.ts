@@ -67,7 +67,7 @@ function createCalls(parts: RoomParts): RunOperations {
         run: id,
         id: parts.makeId("signal"),
         name: checkName(name, "signal"),
-        payload: toJson(payload, `payload of the signal ${name}`),
+        payload: toJson(payload, `payload of the signal ${name}`, undefined, "INVALID_ARGUMENT"),
       };
       const [reply] = await store.signal({ signals: [signal] });
       if (reply?.changed === true) return;

@@ -1,5 +1,6 @@
 // Enqueuing: checks, ids, group commit and receipts.
 import { randomBytes } from "node:crypto";
+import { checkList, checkOptions } from "../../core/arguments.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError, messageWithCauses } from "../../core/errors.ts";
 import { createIdMaker } from "../../core/ids.ts";
@@ -42,7 +43,7 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
     steps: { createJob, prepareJob: makeJob, makeId, keepJobs },
     calls: {
       enqueue: async <Output>(type: AnyJobType, input: unknown, options?: EnqueueOptions) => {
-        if (registry.find(type.name) !== type) await know(type);
+        if (!registry.has(type)) await know(type);
         const made = createNewJob(type, input, options, makeId, values);
         return (await keepJob(made instanceof Promise ? await made : made)) as Receipt<Output>;
       },
@@ -54,13 +55,14 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
         await know(type);
         const optionsOf = typeof options === "function" ? options : () => options;
         const jobs = await Promise.all(
-          inputs.map(async (input, index) =>
+          checkList(inputs, "inputs", "inputs").map(async (input, index) =>
             createNewJob(type, input, optionsOf(input, index), makeId, values),
           ),
         );
         return (await keepJobs(jobs)) as Receipt<Output>[];
       },
       enqueueEntries: async (entries: readonly EnqueueEntry[]) => {
+        for (const entry of checkList(entries, "entries", "entries")) checkOptions(entry, "entry");
         const [only] = entries;
         if (only === undefined || entries.length > 1) {
           const jobs = await Promise.all(
@@ -94,7 +96,7 @@ function createSteps(
 ): Steps {
   // A type that was never listed is made known with its first job, so that others can mask and settle it.
   const know = async (type: AnyJobType): Promise<void> => {
-    if (registry.find(type.name) !== type) await register(type);
+    if (!registry.has(type)) await register(type);
   };
   const makeId = createIdMaker({ now: Date.now, randomBytes });
   const keepJob = async (job: NewJob): Promise<Receipt> => {
@@ -116,7 +118,7 @@ function createSteps(
     (place: LargeValues): Steps["makeJob"] =>
     (typeOrName, input, options, ownId = makeId) => {
       const type = typeof typeOrName === "string" ? registry.get(typeOrName) : typeOrName;
-      if (registry.find(type.name) === type) {
+      if (registry.has(type)) {
         return createNewJob(type, input, options, ownId, place);
       }
       return know(type).then(() => createNewJob(type, input, options, ownId, place));

@@ -1,6 +1,7 @@
 // Turns what a developer enqueues into what a store keeps, with every check that can be made beforehand.
 import type { AnyJobType } from "../../core/define-job.ts";
 import { readRetention } from "../../core/define-job.ts";
+import { checkOptions, readTime, tellValue } from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
@@ -33,6 +34,7 @@ export function createNewJob(
   makeId: (queue: string) => JobId,
   values: LargeValues = inPlace,
 ): NewJob | Promise<NewJob> {
+  if (options !== undefined) checkOptions(options, "options");
   const text = inputText(type, input, values.maxBytes);
   const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
   const build = (): NewJob | Promise<NewJob> => {
@@ -75,18 +77,11 @@ function readMore(
 }
 
 function inputText(type: AnyJobType, input: unknown, maxBytes: number): string {
-  try {
-    const text = toJson(input, `input of ${type.name}`, maxBytes);
-    if (!isReference(text)) return text;
-    throw new MillraceError("INVALID_INPUT", {
-      message: `input of ${type.name} begins with the field $blob, which stands for a value that was put away; give it another name`,
-    });
-  } catch (error) {
-    if (error instanceof MillraceError && error.code === "INVALID_OUTPUT") {
-      throw new MillraceError("INVALID_INPUT", { message: error.message, cause: error });
-    }
-    throw error;
-  }
+  const text = toJson(input, `input of ${type.name}`, maxBytes, "INVALID_INPUT");
+  if (!isReference(text)) return text;
+  throw new MillraceError("INVALID_INPUT", {
+    message: `input of ${type.name} begins with the field $blob, which stands for a value that was put away; give it another name`,
+  });
 }
 
 function readHeadStart(
@@ -94,16 +89,20 @@ function readHeadStart(
   options: EnqueueOptions | undefined,
 ): { readonly headStartMs?: number } {
   const priority = options?.priority ?? typePriority;
-  const headStartMs =
-    typeof priority === "number"
-      ? priority * HEAD_START_PER_PRIORITY_MS
-      : parseDuration(priority.headStart, "priority.headStart");
+  const headStartMs = headStartOf(priority);
   if (!Number.isFinite(headStartMs) || Math.abs(headStartMs) > MAX_HEAD_START_MS) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `priority is ${JSON.stringify(priority)}; expected a number of at most ${MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS} either way (one step is a minute of head start), or { headStart: duration }`,
+      message: `priority is ${tellValue(priority)}; expected a number of at most ${MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS} either way (one step is a minute of head start), or { headStart: duration }`,
     });
   }
   return headStartMs === 0 ? {} : { headStartMs: Math.round(headStartMs) };
+}
+
+/** What a priority is worth; `NaN` for what is none. */
+function headStartOf(priority: NonNullable<EnqueueOptions["priority"]>): number {
+  if (typeof priority === "number") return priority * HEAD_START_PER_PRIORITY_MS;
+  if (typeof priority !== "object" || Array.isArray(priority)) return Number.NaN;
+  return parseDuration(priority.headStart, "priority.headStart");
 }
 
 function readLabels(
@@ -111,7 +110,8 @@ function readLabels(
   options: EnqueueOptions | undefined,
 ): { readonly labels?: readonly string[] } {
   if (options?.labels === undefined) return type.labels.length === 0 ? {} : { labels: type.labels };
-  return { labels: checkTags([...type.labels, ...options.labels], "labels") };
+  const own = checkTags(options.labels, "labels");
+  return { labels: checkTags([...type.labels, ...own], "labels") };
 }
 
 function retentionOf(
@@ -157,7 +157,7 @@ function readOptions(options: EnqueueOptions): Partial<NewJob> {
   }
   return {
     ...(options.delay === undefined ? {} : { delayMs: parseDuration(options.delay, "delay") }),
-    ...(options.runAt === undefined ? {} : { runAtMs: readTime(options.runAt) }),
+    ...(options.runAt === undefined ? {} : { runAtMs: readTime(options.runAt, "runAt") }),
     ...(options.expiresIn === undefined
       ? {}
       : { expireAfterMs: parseDuration(options.expiresIn, "expiresIn") }),
@@ -166,22 +166,12 @@ function readOptions(options: EnqueueOptions): Partial<NewJob> {
   };
 }
 
-function readTime(time: Date | number | string): number {
-  const atMs = typeof time === "number" ? time : new Date(time).getTime();
-  if (!Number.isFinite(atMs) || Number.isNaN(new Date(atMs).getTime())) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `runAt is ${JSON.stringify(time)}; expected a Date, milliseconds since 1970 or an ISO 8601 text such as "2030-01-31T08:00:00Z"`,
-    });
-  }
-  return Math.round(atMs);
-}
-
 function readIdempotency(options: EnqueueOptions): Partial<Pick<NewJob, "idempotency">> {
   const key = options.idempotencyKey;
   if (key === undefined) return {};
   if (typeof key !== "string" || key.length === 0 || key.length > MAX_TAG_LENGTH) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `idempotencyKey is ${JSON.stringify(key)}; expected a text of 1 to ${MAX_TAG_LENGTH} characters`,
+      message: `idempotencyKey is ${tellValue(key)}; expected a text of 1 to ${MAX_TAG_LENGTH} characters`,
     });
   }
   const rememberMs = parseDuration(

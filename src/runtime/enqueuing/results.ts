@@ -1,4 +1,5 @@
 // Waiting for jobs to end: by this process's own settlements, by the store's events, and by a slow look in case.
+import { checkOptions, wrongArgument } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobEvent } from "../../core/events.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
@@ -62,7 +63,8 @@ export class Results {
   /**
    * Waits for a job's end.
    *
-   * @throws MillraceError `WAIT_TIMEOUT`, `STOPPED`, `TOO_MANY`, or the signal's reason
+   * @throws MillraceError `WAIT_TIMEOUT`, `STOPPED`, `TOO_MANY`, `INVALID_ARGUMENT`, `INVALID_DURATION`, or the signal's
+   * reason
    */
   async wait(id: JobId, options: WaitOptions = {}): Promise<Ending> {
     if (this.#isClosed) throw new MillraceError("STOPPED", { message: "Millrace is closed" });
@@ -73,6 +75,7 @@ export class Results {
         message: `${MAX_WAITERS} jobs are waited for already in this process`,
       });
     }
+    checkWait(options);
     const waiting = createWait(id, options, this.#waiters);
     try {
       // Raced: a store that does not answer must not keep a wait from ending in time.
@@ -257,6 +260,15 @@ async function isWithin(promise: Promise<unknown>, durationMs: number): Promise<
     return await Promise.race([promise.then(() => true), over]);
   } finally {
     cancel();
+  }
+}
+
+/** Before anything waits: what is no signal would only be found out when the wait ends, and nobody is there to be told. */
+function checkWait(options: WaitOptions): void {
+  const { timeout, signal } = checkOptions(options, "options");
+  if (timeout !== undefined) parseDuration(timeout, "timeout");
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrongArgument("signal", signal, "an AbortSignal");
   }
 }
 

@@ -1,4 +1,5 @@
 // Limits as an operator handles them: looked at, changed while work goes on, and taken back to what the types declare.
+import { checkList, checkOptions } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { type LimitBounds, type LimitKey, type LimitRecord, QUEUE_LIMIT } from "../../core/flow.ts";
 import { type RateOptions, checkBounds, readRate } from "../../core/flow-options.ts";
@@ -45,8 +46,13 @@ export function createLimitOperations(store: Store): LimitOperations {
     await store.setLimits({ queue: checkName(queue, "queue"), limits, by });
   };
   return {
-    limits: async (query = {}) => store.limits(query),
+    limits: async (query = {}) => {
+      const { keys } = checkOptions(query, "query");
+      for (const key of checkList(keys ?? [], "keys", "keys")) checkOptions(key, "keys");
+      return store.limits(query);
+    },
     setLimit: async (queue, change) => {
+      checkOptions(change, "change");
       if (change.concurrency === undefined && change.rate === undefined) {
         throw new MillraceError("INVALID_ARGUMENT", {
           message: "neither concurrency nor rate is given; expected one of them, or both",
@@ -57,7 +63,7 @@ export function createLimitOperations(store: Store): LimitOperations {
       const now = known.find((limit) => limit.name === name && limit.key === null);
       await set(queue, boundsAfter(now, change), change);
     },
-    resetLimit: async (queue, options = {}) => set(queue, null, options),
+    resetLimit: async (queue, options = {}) => set(queue, null, checkOptions(options, "options")),
   };
 }
 

@@ -1,4 +1,12 @@
 // The operator's half of Millrace: look at jobs, queues and workers, and change them. Everything shown is masked.
+import {
+  checkFunction,
+  checkList,
+  checkOptions,
+  checkTexts,
+  checkWhole,
+  tellValue,
+} from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { isJobId } from "../../core/ids.ts";
@@ -50,39 +58,50 @@ export function createOperations(
         ...(page.cursor === undefined ? {} : { cursor: page.cursor }),
       };
     },
-    logs: async (id, options = {}) =>
-      store.logs({
+    logs: async (id, options = {}) => {
+      const { limit = MAX_LOG_LINES, afterSeq } = checkOptions(options, "options");
+      return store.logs({
         id: checkIds([id])[0] ?? id,
-        limit: Math.min(options.limit ?? MAX_LOG_LINES, MAX_LOG_LINES),
-        ...(options.afterSeq === undefined ? {} : { afterSeq: options.afterSeq }),
-      }),
+        limit: Math.min(checkWhole(limit, "limit", 1), MAX_LOG_LINES),
+        ...(afterSeq === undefined ? {} : { afterSeq }),
+      });
+    },
     wait: async (id, options) => {
       checkIds([id]);
       await results.wait(id, options);
       return job(id);
     },
-    cancel: async (ids, options = {}) =>
-      store.cancel({ ids: checkIds(ids), reason: options.reason ?? "cancelled by request" }),
+    cancel: async (ids, options = {}) => {
+      const { reason = "cancelled by request" } = checkOptions(options, "options");
+      checkTexts({ reason });
+      return store.cancel({ ids: checkIds(ids), reason });
+    },
     retry: async (ids) => store.retry({ ids: checkIds(ids) }),
     remove: async (ids) => store.remove({ ids: checkIds(ids) }),
     ...createOrdering({ store, view, checkIds, openSteps }),
     queues: async () => store.queues(),
-    pause: async (queue, options = {}) => {
-      const { by = "unknown", reason = "" } = options;
-      await store.setPaused({ queue: checkName(queue, "queue"), paused: true, by, reason });
-    },
-    resume: async (queue, options = {}) => {
-      const { by = "unknown" } = options;
-      const doors = store.capabilities.has("drain")
-        ? { paused: false, draining: false }
-        : { paused: false };
-      await store.setPaused({ queue: checkName(queue, "queue"), ...doors, by, reason: "" });
-    },
+    ...createDoors(store),
     workers: async () => store.workers(),
     types: async () => store.types(),
     ...createLimitOperations(store),
     describe: async () => store.describe(),
     subscribe: async (filter, listener, onGap) => follow(parts, filter, listener, onGap),
+  };
+}
+
+function createDoors(store: Store): Pick<Operations, "pause" | "resume"> {
+  return {
+    pause: async (queue, options = {}) => {
+      const { by = "unknown", reason = "" } = checkOptions(options, "options");
+      await store.setPaused({ queue: checkName(queue, "queue"), paused: true, by, reason });
+    },
+    resume: async (queue, options = {}) => {
+      const { by = "unknown" } = checkOptions(options, "options");
+      const doors = store.capabilities.has("drain")
+        ? { paused: false, draining: false }
+        : { paused: false };
+      await store.setPaused({ queue: checkName(queue, "queue"), ...doors, by, reason: "" });
+    },
   };
 }
 
@@ -93,6 +112,11 @@ async function follow(
   onGap: (reason: string) => void = () => {},
 ): Promise<AsyncDisposable> {
   const { store, registry } = parts;
+  const { id, type } = checkOptions(filter, "filter");
+  if (id !== undefined) checkIds([id]);
+  checkTexts({ type });
+  checkFunction(listener, "listener");
+  checkFunction(onGap, "onGap");
   registry.learn(await store.types());
   const subscription = await store.subscribe({
     filter,
@@ -115,10 +139,10 @@ export async function learnTypes(
 }
 
 function checkIds(ids: readonly JobId[]): readonly JobId[] {
-  for (const id of ids) {
+  for (const id of checkList(ids, "ids", "job ids")) {
     if (typeof id !== "string" || !isJobId(id)) {
       throw new MillraceError("INVALID_ARGUMENT", {
-        message: `${JSON.stringify(id)} is not a job id; expected a UUID as an enqueue gives it`,
+        message: `${tellValue(id)} is not a job id; expected a UUID as an enqueue gives it`,
       });
     }
   }
@@ -126,11 +150,7 @@ function checkIds(ids: readonly JobId[]): readonly JobId[] {
 }
 
 function readQuery(query: JobQuery): Parameters<Store["list"]>[0] {
-  const { limit = DEFAULT_PAGE, cursor, ...selection } = query;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `limit is ${String(limit)}; expected a whole number from 1 to ${MAX_PAGE}`,
-    });
-  }
+  const { limit = DEFAULT_PAGE, cursor, ...selection } = checkOptions(query, "query");
+  checkWhole(limit, "limit", 1, MAX_PAGE);
   return { filter: readSelection(selection), limit, ...(cursor === undefined ? {} : { cursor }) };
 }

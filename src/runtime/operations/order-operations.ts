@@ -1,4 +1,5 @@
 // What operators do to many jobs at once, and ask of jobs that wait: plain data in, plain data out.
+import { checkOptions, wrongArgument } from "../../core/arguments.ts";
 import type { Duration } from "../../core/duration.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
@@ -148,6 +149,10 @@ export async function* orderAll(
   step: Omit<OrderStep, "after">,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<OrderTotals, void, undefined> {
+  if (typeof (operations as typeof operations | undefined)?.orderMatching !== "function") {
+    throw wrongArgument("operations", operations, "an open Millrace, or createHttpOperations");
+  }
+  checkOptions(step, "step");
   let matched = 0;
   let examined = 0;
   let after: OrderStep["after"];

@@ -1,4 +1,5 @@
 // Orders on many jobs, and why a job waits: the operator's half of Millrace beyond single jobs.
+import { checkOptions, checkTexts, checkWhole, wrongArgument } from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { groupErrors } from "../../core/error-groups.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -55,7 +56,8 @@ export function createOrdering(parts: OrderingParts): OrderOperations {
     orderMatching: (step) => carryOutStep(parts, step),
     why: async (id) => why(parts, checkIds([id])[0] ?? id),
     errors: (query = {}) => readErrors(store, query),
-    drain: async (queue, { by = "unknown", reason = "" } = {}) => {
+    drain: async (queue, options = {}) => {
+      const { by = "unknown", reason = "" } = checkOptions(options, "options");
       refuseUnless(store, "drain", "let a queue drain");
       await store.setPaused({ queue: checkName(queue, "queue"), draining: true, by, reason });
     },
@@ -72,12 +74,17 @@ function refuseUnless(store: Store, capability: Capability, what: string): void 
 async function carryOutStep(parts: OrderingParts, step: OrderStep): Promise<OrderProgress> {
   const { store } = parts;
   refuseUnless(store, "bulk", "find and change jobs by a selection");
-  const { dryRun = false, limit = DEFAULT_STEP, after = { changed: 0 } } = step;
-  if (!Number.isInteger(limit) || limit < 1) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `limit is ${String(limit)}; expected a whole number from 1`,
-    });
+  const {
+    dryRun = false,
+    limit = DEFAULT_STEP,
+    after = { changed: 0 },
+  } = checkOptions(step, "step");
+  checkWhole(limit, "limit", 1);
+  checkWhole(checkOptions(after, "after").changed, "after.changed", 0);
+  if (after.pacedFromMs !== undefined && !Number.isFinite(after.pacedFromMs)) {
+    throw wrongArgument("after.pacedFromMs", after.pacedFromMs, "what the step before gave");
   }
+  if (typeof dryRun !== "boolean") throw wrongArgument("dryRun", dryRun, "true or false");
   const filter = readSelection(step.select);
   const order = readOrder(step.order);
   const paced = await paceOrder(store, dryRun ? null : order, after.pacedFromMs);
@@ -155,6 +162,7 @@ async function sampleOf(
 
 async function readErrors(store: Store, query: ErrorQuery): Promise<readonly ErrorGroupView[]> {
   refuseUnless(store, "figures", "count errors");
+  checkTexts({ type: checkOptions(query, "query").type });
   const sinceMs = parseDuration(query.since ?? DEFAULT_ERRORS_SINCE_MS, "since");
   const { nowMs } = await store.describe();
   const resolutions: readonly Resolution[] =

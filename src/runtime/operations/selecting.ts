@@ -1,8 +1,10 @@
 // Reads what operators say of jobs and orders into what a store takes, and checks it.
+import { checkOptions, readTime, tellValue, wrongArgument } from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
+import { isFingerprint } from "../../core/fingerprint.ts";
 import { HEAD_START_PER_PRIORITY_MS, toJson } from "../../core/limits.ts";
-import { type JobOrder, checkOrder } from "../../core/orders.ts";
+import { type JobOrder, ORDER_KINDS, checkOrder } from "../../core/orders.ts";
 import type { JobFilter } from "../../core/store.ts";
 import type { JobSelection, Order, Time } from "./order-operations.ts";
 
@@ -12,29 +14,46 @@ import type { JobSelection, Order, Time } from "./order-operations.ts";
  * @throws MillraceError `INVALID_ARGUMENT`
  */
 export function readSelection(selection: JobSelection): JobFilter {
-  const { createdFrom, createdBefore, finishedFrom, finishedBefore, error, ...plain } = selection;
+  const { createdFrom, createdBefore, finishedFrom, finishedBefore, error, ...plain } =
+    checkOptions(selection, "select");
+  for (const part of Object.keys(plain)) {
+    // A part that nothing reads would leave the order to find every job.
+    if (!(part in PLAIN_PARTS)) throw unknownPart(part);
+  }
+  if (error !== undefined && !isFingerprint(error)) {
+    throw wrongArgument("error", error, "16 hex digits, as `errors` lists them");
+  }
   return {
     ...plain,
-    ...timeOf("createdFromMs", createdFrom),
-    ...timeOf("createdBeforeMs", createdBefore),
-    ...timeOf("finishedFromMs", finishedFrom),
-    ...timeOf("finishedBeforeMs", finishedBefore),
+    ...timeOf("createdFrom", createdFrom),
+    ...timeOf("createdBefore", createdBefore),
+    ...timeOf("finishedFrom", finishedFrom),
+    ...timeOf("finishedBefore", finishedBefore),
     ...(error === undefined ? {} : { fingerprint: error }),
   };
 }
 
-function timeOf(field: keyof JobFilter, time: Time | undefined): JobFilter {
-  return time === undefined ? {} : { [field]: readTime(field, time) };
+/** Parts of a selection that a store's filter has under the same name. */
+const PLAIN_PARTS = {
+  states: true,
+  type: true,
+  queue: true,
+  tag: true,
+  key: true,
+  input: true,
+} as const satisfies Partial<Record<keyof JobSelection, true>>;
+
+function unknownPart(part: string): MillraceError {
+  const known = [...Object.keys(PLAIN_PARTS), ...TIMES, "error"];
+  return new MillraceError("INVALID_ARGUMENT", {
+    message: `a selection has no part ${tellValue(part)}; expected ${known.join(", ")}`,
+  });
 }
 
-function readTime(field: string, time: Time): number {
-  const atMs = typeof time === "number" ? time : new Date(time).getTime();
-  if (!Number.isFinite(atMs)) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `${field} is ${JSON.stringify(time)}; expected a Date, milliseconds since 1970 or an ISO 8601 text such as "2030-01-31T08:00:00Z"`,
-    });
-  }
-  return Math.round(atMs);
+const TIMES = ["createdFrom", "createdBefore", "finishedFrom", "finishedBefore"] as const;
+
+function timeOf(part: (typeof TIMES)[number], time: Time | undefined): JobFilter {
+  return time === undefined ? {} : { [`${part}Ms`]: readTime(time, part) };
 }
 
 /**
@@ -43,7 +62,7 @@ function readTime(field: string, time: Time): number {
  * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`, `INVALID_INPUT` or `TOO_LARGE`
  */
 export function readOrder(order: Order): JobOrder {
-  const read = toJobOrder(order);
+  const read = toJobOrder(checkOptions(order, "order"));
   checkOrder(read);
   return read;
 }
@@ -61,19 +80,27 @@ function toJobOrder(order: Order): JobOrder {
         kind: "retry",
         ...(order.delay === undefined ? {} : { delayMs: parseDuration(order.delay, "delay") }),
         ...(order.rate === undefined ? {} : { everyMs: readRate(order.rate) }),
-        ...(order.input === undefined ? {} : { input: toJson(order.input, "input") }),
+        ...(order.input === undefined
+          ? {}
+          : { input: toJson(order.input, "input", undefined, "INVALID_INPUT") }),
       };
     case "reschedule":
       return readTimeOrder(order);
-    case "prioritize": {
-      const { priority } = order;
-      const headStartMs =
-        typeof priority === "number"
-          ? Math.round(priority * HEAD_START_PER_PRIORITY_MS)
-          : parseDuration(priority.headStart, "priority.headStart");
-      return { kind: "prioritize", headStartMs };
-    }
+    case "prioritize":
+      return { kind: "prioritize", headStartMs: readHeadStart(order.priority) };
+    default:
+      throw wrongArgument("order.kind", (order as Partial<Order>).kind, ORDER_KINDS.join(", "));
   }
+}
+
+function readHeadStart(priority: Extract<Order, { kind: "prioritize" }>["priority"]): number {
+  if (typeof priority !== "number") {
+    const { headStart } = checkOptions(priority, "priority");
+    return parseDuration(headStart, "priority.headStart");
+  }
+  const headStartMs = Math.round(priority * HEAD_START_PER_PRIORITY_MS);
+  if (Number.isFinite(headStartMs)) return headStartMs;
+  throw wrongArgument("priority", priority, "a number of minutes, or { headStart: duration }");
 }
 
 function readTimeOrder({ runAt, delay }: Extract<Order, { kind: "reschedule" }>): JobOrder {
@@ -84,14 +111,12 @@ function readTimeOrder({ runAt, delay }: Extract<Order, { kind: "reschedule" }>)
   }
   return runAt === undefined
     ? { kind: "reschedule", delayMs: parseDuration(delay ?? 0, "delay") }
-    : { kind: "reschedule", runAtMs: readTime("runAt", runAt) };
+    : { kind: "reschedule", runAtMs: readTime(runAt, "runAt") };
 }
 
 function readRate(rate: number): number {
-  if (!(rate > 0)) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `rate is ${String(rate)}; expected a number of jobs per second above 0`,
-    });
+  if (typeof rate !== "number" || !(rate > 0) || rate === Number.POSITIVE_INFINITY) {
+    throw wrongArgument("rate", rate, "a number of jobs per second above 0");
   }
   return 1_000 / rate;
 }

@@ -1,4 +1,5 @@
 // Reads and checks the worker options.
+import { checkList, checkOptions, tellValue } from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkName, checkTags } from "../../core/limits.ts";
@@ -24,10 +25,11 @@ const MIN_LEASE_MS = 1_000;
 
 /** @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION` or `TOO_MANY`, naming the field */
 export function readWorkerSettings(options: WorkerOptions = {}): WorkerSettings {
+  checkOptions(options, "worker");
   const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `worker.concurrency is ${String(concurrency)}; expected a whole number from 1 to ${MAX_CONCURRENCY}`,
+      message: `worker.concurrency is ${tellValue(concurrency)}; expected a whole number from 1 to ${MAX_CONCURRENCY}`,
     });
   }
   const leaseDurationMs = parseDuration(options.leaseDuration ?? "30s", "worker.leaseDuration");
@@ -38,7 +40,11 @@ export function readWorkerSettings(options: WorkerOptions = {}): WorkerSettings 
   }
   return {
     concurrency,
-    queues: options.queues?.map((queue) => checkName(queue, "worker.queues")),
+    queues:
+      options.queues &&
+      checkList(options.queues, "worker.queues", "names").map((queue) =>
+        checkName(queue, "worker.queues"),
+      ),
     labels: checkTags(options.labels, "worker.labels"),
     leaseDurationMs,
     sweepIntervalMs: parseDuration(options.sweepInterval ?? "5s", "worker.sweepInterval"),

@@ -1,4 +1,5 @@
 // The steps as a function takes them: each call becomes an operation of its run.
+import { readTime, tellValue } from "../../core/arguments.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -166,7 +167,7 @@ class StepCalls {
   }
 
   async #sleepUntil(time: Date | number | string): Promise<void> {
-    await this.#taker.take(this.#scope, sleepUntil("sleep until", readTime(time)));
+    await this.#taker.take(this.#scope, sleepUntil("sleep until", readTime(time, "sleepUntil")));
   }
 
   async #waitForSignal(
@@ -188,7 +189,7 @@ class StepCalls {
   #draft(type: AnyJobType, input: unknown, given: JobStepOptions<never> | undefined): Draft {
     if (typeof type !== "object" || type === null) {
       throw new MillraceError("INVALID_ARGUMENT", {
-        message: `a step got ${JSON.stringify(type) ?? "undefined"} for its job type; expected what defineJob or defineWorkflow gives`,
+        message: `a step got ${tellValue(type)} for its job type; expected what defineJob or defineWorkflow gives`,
       });
     }
     if (given === undefined) {
@@ -240,14 +241,6 @@ function withoutConcurrency<Output>(options: MapOptions<Output> = {}): JobStepOp
 
 function sleepUntil(name: string, untilMs: number): Draft {
   return { name, work: { kind: "sleep", untilMs } };
-}
-
-function readTime(time: Date | number | string): number {
-  const atMs = new Date(time).getTime();
-  if (Number.isFinite(atMs)) return atMs;
-  throw new MillraceError("INVALID_ARGUMENT", {
-    message: `sleepUntil got ${JSON.stringify(time)}; expected a Date, milliseconds since 1970 or an ISO 8601 text`,
-  });
 }
 
 /** Takes a step for each input, so many at a time. */
