@@ -202,19 +202,21 @@ export function defineJob<
   StandardSchemaV1.InferOutput<InputSchema>,
   Output
 > {
-  const name = checkName(options.name, "name");
-  checkHandlers(name, options);
+  const name = checkHandlers(checkOptions(options, "what defineJob is given"));
   const { concurrency, maxCrashes = DEFAULT_MAX_CRASHES, priority = 0 } = options;
   if (concurrency !== undefined && (!Number.isInteger(concurrency) || concurrency < 1)) {
-    throw invalid(name, `has concurrency ${String(concurrency)}; expected a whole number from 1`);
-  }
-  if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
-    throw invalid(name, `has maxCrashes ${String(maxCrashes)}; expected a whole number from 1`);
-  }
-  if (!(Math.abs(priority) <= MAX_PRIORITY)) {
     throw invalid(
       name,
-      `has priority ${String(priority)}; expected a number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
+      `has concurrency ${tellValue(concurrency)}; expected a whole number from 1`,
+    );
+  }
+  if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
+    throw invalid(name, `has maxCrashes ${tellValue(maxCrashes)}; expected a whole number from 1`);
+  }
+  if (typeof priority !== "number" || !(Math.abs(priority) <= MAX_PRIORITY)) {
+    throw invalid(
+      name,
+      `has priority ${tellValue(priority)}; expected a number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
     );
   }
   for (const field of ["input", "output"] as const) {
@@ -260,12 +262,23 @@ function checkWait(name: string, withinMs = 0, timeoutMs = Number.POSITIVE_INFIN
   );
 }
 
+/** Checks a type's name and how it is run, and gives its name. */
 function checkHandlers(
-  name: string,
-  options: Partial<Record<"run" | "batch" | "launch", unknown>>,
-): void {
+  options: Partial<Record<"name" | "run" | "batch" | "launch", unknown>>,
+): string {
+  const name = checkName(options.name, "name");
   const ways = (["run", "batch", "launch"] as const).filter((way) => options[way] !== undefined);
-  if (ways.length < 2) return;
+  const { run, batch, launch } = options;
+  if (batch !== undefined) checkOptions(batch as object, "batch");
+  if (run !== undefined && typeof run !== "function") {
+    throw invalid(name, `has run ${tellValue(run)}; expected a function`);
+  }
+  const launcher: unknown = (launch as { readonly launcher?: unknown } | null | undefined)
+    ?.launcher;
+  if (launch !== undefined && typeof launcher !== "string") {
+    throw invalid(name, `has launch ${tellValue(launch)}; expected { launcher: name, options }`);
+  }
+  if (ways.length < 2) return name;
   throw invalid(name, `has both ${ways[0]} and ${ways[1]}; expected one of them`);
 }
 

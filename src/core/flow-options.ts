@@ -1,5 +1,5 @@
 // What a developer says of a job type about limits, uniqueness and batches, read and checked.
-import { tellValue } from "./arguments.ts";
+import { checkList, checkOptions, tellValue } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
@@ -135,7 +135,9 @@ const LONGEST_PER_WAIT = 10;
  * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`
  */
 export function readFlow<Input>(type: string, options: FlowOptions<Input>): FlowRules<Input> {
-  const limits = (options.limits ?? []).map((limit) => readLimit(type, limit));
+  const limits = checkList(options.limits ?? [], "limits", "limits").map((limit) =>
+    readLimit(type, limit),
+  );
   if (limits.length > MAX_LIMITS) {
     throw wrong(type, `has ${limits.length} limits; at most ${MAX_LIMITS} are allowed`);
   }
@@ -156,7 +158,7 @@ export function readFlow<Input>(type: string, options: FlowOptions<Input>): Flow
 }
 
 function readLimit<Input>(type: string, options: LimitOptions<Input>): LimitRule<Input> {
-  const { key, concurrency, rate, onLimit = "wait" } = options;
+  const { key, concurrency, rate, onLimit = "wait" } = checkOptions(options, "limit");
   const name = checkName(options.name ?? (key === undefined ? QUEUE_LIMIT : "key"), "limit name");
   if (key === undefined && name !== QUEUE_LIMIT) {
     throw wrong(
@@ -176,13 +178,13 @@ function readLimit<Input>(type: string, options: LimitOptions<Input>): LimitRule
   if (!["wait", "drop-new", "cancel-oldest"].includes(onLimit)) {
     throw wrong(
       type,
-      `has onLimit ${JSON.stringify(onLimit)}; expected "wait", "drop-new" or "cancel-oldest"`,
+      `has onLimit ${tellValue(onLimit)}; expected "wait", "drop-new" or "cancel-oldest"`,
     );
   }
   if (onLimit !== "wait" && concurrency === undefined) {
     throw wrong(
       type,
-      `has onLimit ${JSON.stringify(onLimit)} without a concurrency; expected one, for it says when there are too many`,
+      `has onLimit ${tellValue(onLimit)} without a concurrency; expected one, for it says when there are too many`,
     );
   }
   return {
@@ -280,17 +282,19 @@ function readUnique<Input>(
   { unique, debounce, throttle }: FlowOptions<Input>,
 ): UniqueRule<Input> | undefined {
   if (throttle !== undefined) {
+    checkOptions(throttle, "throttle");
     const ms = parseDuration(throttle.per, "throttle.per");
     return { by: throttle.by ?? "input", how: { kind: "within", ms } };
   }
   if (debounce !== undefined) {
+    checkOptions(debounce, "debounce");
     const waitMs = parseDuration(debounce.wait, "debounce.wait");
     const longest = debounce.longest ?? waitMs * LONGEST_PER_WAIT;
     const longestMs = parseDuration(longest, "debounce.longest");
     return { by: debounce.by ?? "input", how: { kind: "debounce", waitMs, longestMs } };
   }
   if (unique === undefined) return undefined;
-  const said = unique === true ? {} : unique;
+  const said = unique === true ? {} : checkOptions(unique, "unique");
   if (said.while !== undefined && said.within !== undefined) {
     throw wrong(type, "has unique with both while and within; expected one of them");
   }
@@ -298,7 +302,7 @@ function readUnique<Input>(
   if (!["waiting", "running", "unfinished"].includes(during)) {
     throw wrong(
       type,
-      `has unique.while ${JSON.stringify(during)}; expected "waiting", "running" or "unfinished"`,
+      `has unique.while ${tellValue(during)}; expected "waiting", "running" or "unfinished"`,
     );
   }
   return {
@@ -320,7 +324,7 @@ export function readBatch<Input>(type: string, options: BatchOptions<Input>): Ba
   if (!Number.isInteger(size) || size < 1 || size > MAX_BATCH) {
     throw wrong(
       type,
-      `has batch.size ${String(size)}; expected a whole number from 1 to ${MAX_BATCH}`,
+      `has batch.size ${tellValue(size)}; expected a whole number from 1 to ${MAX_BATCH}`,
     );
   }
   return {

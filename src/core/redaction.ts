@@ -1,4 +1,5 @@
 // Redaction: one mark masks a field wherever a job is shown; the handler sees the real value.
+import { checkList } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 
 /** What stands in place of a masked value. */
@@ -29,7 +30,9 @@ export function createRedactor(redaction: Redaction | undefined): Redactor {
     // A copy, since a function that masks in place would otherwise take the secret from the handler too.
     return orMask((value) => redaction(structuredClone(value)));
   }
-  const paths = redaction.map(readPath);
+  const paths = checkList(redaction, "redact", 'paths such as ["card"], or a function').map(
+    readPath,
+  );
   if (paths.length === 0) return (value) => value;
   return orMask((value) => maskPaths(value, paths, 0));
 }

@@ -1,6 +1,6 @@
 // Retry policies: how many attempts a job gets and how long it waits between them.
 import { type Duration, MAX_DURATION_MS, parseDuration } from "./duration.ts";
-import { tellValue } from "./arguments.ts";
+import { checkOptions, tellValue } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 
 /** What decides the wait before the next attempt. */
@@ -49,6 +49,7 @@ const DEFAULT_FIXED_MS = 1_000;
  * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
  */
 export function readRetryPolicy(options: RetryOptions | undefined): RetryPolicy {
+  if (options !== undefined) checkOptions(options, "retry");
   const attempts =
     options?.attempts ??
     (Array.isArray(options?.backoff) ? options.backoff.length + 1 : DEFAULT_ATTEMPTS);

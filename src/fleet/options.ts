@@ -1,4 +1,5 @@
 // What the owner of a fleet says of it, checked.
+import { checkList, checkOptions, checkTexts } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import { parseCommand } from "../processes/index.ts";
 import type { Command, CommandTemplate } from "../processes/index.ts";
@@ -71,11 +72,11 @@ const HIGHEST_PORT = 65_535;
  * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
  */
 export function readFleetOptions(options: FleetOptions): FleetSettings {
-  const { ports = "free", ready = "tcp", health } = options;
+  const { ports = "free", ready = "tcp", health } = checkOptions(options, "options");
   wholeNumber(options.size, "size", 0, MAX_MEMBERS);
   checkProbe(ready);
   checkProbe(health?.check ?? "tcp");
-  const firstPort = ports === "free" ? undefined : ports.from;
+  const firstPort = ports === "free" ? undefined : checkOptions(ports, "ports").from;
   if (firstPort !== undefined) {
     wholeNumber(firstPort, "ports.from", 1, HIGHEST_PORT + 1 - Math.max(1, options.size));
   }
@@ -102,11 +103,15 @@ export function checkFleetOptions(options: FleetOptions): void {
 }
 
 function environment({ env = {}, inheritEnv = [] }: FleetOptions): Record<string, string> {
-  const inherited = [...DEFAULT_INHERITED_ENV, ...inheritEnv].flatMap((name) => {
+  const inherited = [
+    ...DEFAULT_INHERITED_ENV,
+    ...checkList(inheritEnv, "inheritEnv", "names"),
+  ].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  const all = { ...Object.fromEntries(inherited), ...env };
+  const all = { ...Object.fromEntries(inherited), ...checkOptions(env, "env") };
+  checkTexts(all);
   for (const [name, value] of Object.entries(all)) {
     if (!name.includes("=") && !name.includes("\0") && !value.includes("\0")) continue;
     throw new MillraceError("INVALID_ARGUMENT", {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { MillraceError } from "../core/index.ts";
+import { checkOptions, MillraceError } from "../core/index.ts";
 import { type AccessOptions, hostName, isLoopbackName } from "./access.ts";
 import { explainThrown, problemResponse } from "./problem.ts";
 import { SECURITY_HEADERS } from "./route.ts";
@@ -57,7 +57,7 @@ export interface ListeningService extends AsyncDisposable {
  * @throws MillraceError `INVALID_CONFIG` when others could reach it without a token, or the address can't be used
  */
 export async function listenJobService(options: ListenOptions): Promise<ListeningService> {
-  const { host = DEFAULT_HOST } = options;
+  const { host = DEFAULT_HOST } = checkOptions(options, "options");
   const service = createJobService({ ...options, access: accessFor(host, options.access ?? {}) });
   return { service, ...(await listenWith(service, options)) };
 }

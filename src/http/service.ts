@@ -1,4 +1,5 @@
 // The job service as a plain web-standard handler.
+import { checkOptions, wrongArgument } from "../core/index.ts";
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import type { Logger, Operations, RemoteOperations, TypeRegistration } from "../runtime/index.ts";
@@ -68,7 +69,10 @@ export interface JobService extends AsyncDisposable {
  * const response = await service.fetch(new Request("http://localhost/v1/queues"));
  */
 export function createJobService(options: JobServiceOptions): JobService {
-  const { operations, logger = silentLogger } = options;
+  const { operations, logger = silentLogger } = checkOptions(options, "options");
+  if (typeof checkOptions(operations, "operations").enqueueEntries !== "function") {
+    throw wrongArgument("operations", operations, "an open Millrace");
+  }
   const open = new Set<EventStream>();
   const hubs = createEventHubs(operations, randomUUID, options.lingerMs ?? HUB_LINGER_MS);
   const metrics = createMetrics(operations, () => open.size, options.registry);
@@ -88,7 +92,7 @@ export function createJobService(options: JobServiceOptions): JobService {
   routes.push(openApiRoute(() => openApi));
   const openApi = buildOpenApi(routes, options.version ?? "0.0.0", options.basePath);
   const fetch = serveRoutes(routes, {
-    access: createAccessCheck(options.access),
+    access: createAccessCheck(options.access ?? {}),
     logger,
     basePath: options.basePath ?? "/",
     meterOf: (operationId) => metrics.meter(operationId),

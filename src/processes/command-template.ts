@@ -1,4 +1,5 @@
 // Command templates: text to argument vector without any shell, placeholders filled in afterwards.
+import { checkList, checkTexts } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 
 /** A command as text (`"./worker -port {port}"`) or already cut into words. */
@@ -27,7 +28,11 @@ const PLACEHOLDER = /\{\{(\w+)\}\}|\{(\w+)\}/g;
  * @example parseCommand("./worker -workerId {id} -port {port}", ["id", "port"])
  */
 export function parseCommand(command: Command, placeholders: readonly string[]): CommandTemplate {
-  const words = typeof command === "string" ? splitWords(command) : [...command];
+  const words =
+    typeof command === "string"
+      ? splitWords(command)
+      : [...checkList(command, "command", "words, or one text")];
+  for (const word of words) checkTexts({ "a word of the command": word });
   if (words.length === 0 || words[0] === "") throw refused(command, "names no program");
   for (const word of words) {
     if (word.includes("\0")) throw refused(command, "holds a NUL byte");

@@ -1,4 +1,5 @@
 // The WebSocket aggregator's options and what it tells, with their defaults and bounds.
+import { checkOptions } from "../core/arguments.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { readRetryPolicy, type RetryPolicy } from "../core/retry.ts";
@@ -167,7 +168,7 @@ export interface AggregatorSettings {
 
 /** Fills in and checks. Throws `INVALID_ARGUMENT` or `INVALID_DURATION`. */
 export function readAggregatorOptions(options: AggregatorOptions): AggregatorSettings {
-  const { min, max } = { ...DEFAULT_RECONNECT, ...options.reconnect };
+  const { min, max } = { ...DEFAULT_RECONNECT, ...checkOptions(options, "options").reconnect };
   return {
     url: readUrl(options.url ?? DEFAULT_AGGREGATOR_URL),
     headers: options.headers ?? {},

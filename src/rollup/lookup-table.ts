@@ -1,4 +1,5 @@
 // A table from child to parent that changes while a stream runs.
+import { checkOptions, checkWhole } from "../core/arguments.ts";
 
 /** Enough for every fleet we know of; an entry is a few hundred bytes with its two strings. */
 export const DEFAULT_MAX_ASSOCIATIONS = 1_000_000;
@@ -18,7 +19,8 @@ export class LookupTable {
   #refused = 0;
 
   constructor(options: { readonly maxAssociations?: number } = {}) {
-    this.#maxAssociations = options.maxAssociations ?? DEFAULT_MAX_ASSOCIATIONS;
+    const { maxAssociations = DEFAULT_MAX_ASSOCIATIONS } = checkOptions(options, "options");
+    this.#maxAssociations = checkWhole(maxAssociations, "maxAssociations", 1);
   }
 
   get size(): number {

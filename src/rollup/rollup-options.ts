@@ -1,4 +1,5 @@
 // The general roll-up's options and what it hands out, with their defaults and bounds.
+import { checkList, checkOptions, tellValue } from "../core/arguments.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { MAX_TIMER_MS, type RollupClock } from "./clock.ts";
@@ -84,7 +85,7 @@ export interface RollupOptions {
 
 /** Reads what windows are made of. */
 export function readShape(options: RollupOptions): WindowShape {
-  if (options.key.length === 0) {
+  if (checkList(options.key, "key", "names of fields").length === 0) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: "key is empty; expected the names of one or more fields to count by",
     });
@@ -108,7 +109,7 @@ export function readWindow(options: WindowOptions): {
   readonly everyMs: number;
   readonly paneCount: number;
 } {
-  const sizeMs = parseDuration(options.size, "window.size");
+  const sizeMs = parseDuration(checkOptions(options, "window").size, "window.size");
   const everyMs = parseDuration(options.slide ?? options.size, "window.slide");
   const paneCount = sizeMs / everyMs;
   if (everyMs < 1 || everyMs > MAX_TIMER_MS) {
@@ -137,6 +138,6 @@ export function readSinks(options: RollupOptions): readonly RollupSink[] {
 export function readBound(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `${name} is ${value}; expected a whole number of at least 1`,
+    message: `${name} is ${tellValue(value)}; expected a whole number of at least 1`,
   });
 }

@@ -1,4 +1,5 @@
 // The general roll-up: events in, windows out.
+import { checkOptions } from "../core/arguments.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { readRetryPolicy } from "../core/retry.ts";
@@ -72,7 +73,7 @@ export class Rollup {
   #stopping: Promise<void> | undefined;
 
   constructor(options: RollupOptions) {
-    const { everyMs, paneCount } = readWindow(options.window);
+    const { everyMs, paneCount } = readWindow(checkOptions(options, "options").window);
     this.#shape = readShape(options);
     this.#lookup = options.lookup ?? {};
     this.#clock = options.clock ?? systemClock;

@@ -1,4 +1,5 @@
 // Moves what waits from one store to another, so that a move cut off at any moment can be repeated.
+import { checkOptions } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
@@ -224,7 +225,9 @@ export async function moveBetween(
     readonly to: StorePlace;
   },
 ): Promise<MoveReport> {
-  const { from, to } = options;
+  const { from, to } = checkOptions(options, "options");
+  checkOptions(from, "from");
+  checkOptions(to, "to");
   if (from.url === to.url && from.namespace === to.namespace) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: "both stores are the same; expected another URL or namespace to move to",

@@ -1,6 +1,7 @@
 // Opens the store that a URL names. Each store's module is loaded only when it is asked for.
+import { tellValue, wrongArgument } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { Durability } from "../core/store-description.ts";
+import { DURABILITIES, type Durability } from "../core/store-description.ts";
 import type { Store } from "../core/store.ts";
 
 /** Where a store is and how it is used. */
@@ -19,15 +20,23 @@ export const DEFAULT_STORE_URL = "sqlite:millrace.db";
  * @throws MillraceError `INVALID_CONFIG` for a URL of no known form, and whatever that store's opening throws
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { url } = options;
+  const { url, durability } = options;
+  if (typeof url !== "string") throw unknownStore(url);
+  if (durability !== undefined && !DURABILITIES.includes(durability)) {
+    throw wrongArgument("durability", durability, DURABILITIES.join(", "));
+  }
   if (url === "memory:") return openSqlite(":memory:", options);
   if (url.startsWith("sqlite:") && url.length > "sqlite:".length) {
     return openSqlite(url.slice("sqlite:".length), options);
   }
   if (/^rediss?(\+cluster|\+sentinel)?:/.test(url)) return openRedis(options);
   if (url.startsWith("bullmq+")) return openBullmq(options);
-  throw new MillraceError("INVALID_CONFIG", {
-    message: `store is ${JSON.stringify(withoutPassword(url))}; expected "sqlite:PATH", "memory:" or "redis://HOST:PORT" (rediss://, redis+cluster://, redis+sentinel://), or any of the latter with "bullmq+" before it`,
+  throw unknownStore(withoutPassword(url));
+}
+
+function unknownStore(url: unknown): MillraceError {
+  return new MillraceError("INVALID_CONFIG", {
+    message: `store is ${tellValue(url)}; expected "sqlite:PATH", "memory:" or "redis://HOST:PORT" (rediss://, redis+cluster://, redis+sentinel://), or any of the latter with "bullmq+" before it`,
   });
 }
 

@@ -1,5 +1,5 @@
 // Puts a store, the job types, a worker and the rooms above together behind one object.
-import { checkList, checkOptions } from "../core/arguments.ts";
+import { checkList, checkOptions, wrongArgument } from "../core/arguments.ts";
 import type { AnyJobType } from "../core/define-job.ts";
 import { parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
@@ -76,7 +76,7 @@ async function assemble<Calls extends object>(
   const { store, logger, registry, values } = ground;
   const results = new Results(store);
   const { working, remote, declaredTypes } = createWork(ground, results, {
-    others: options.launchers ?? [],
+    others: checkList(options.launchers ?? [], "launchers", "launchers"),
     settled: (claimed, outcome, runMs) => {
       for (const room of rooms) room.settled?.(claimed, outcome, runMs);
     },
@@ -239,7 +239,17 @@ function createLife(
 }
 
 function loggerOf(logger: Logger | false | undefined): Logger {
-  return logger === false ? silentLogger : (logger ?? createLogger());
+  if (logger === false) return silentLogger;
+  if (logger === undefined) return createLogger();
+  const levels = ["debug", "info", "warn", "error"] as const;
+  if (
+    typeof logger === "object" &&
+    logger !== null &&
+    levels.every((level) => typeof logger[level] === "function")
+  ) {
+    return logger;
+  }
+  throw wrongArgument("logger", logger, "a logger such as pino's, or false");
 }
 
 interface OpenedStore {
@@ -253,11 +263,14 @@ async function openFor(
   around: { readonly namespace: string; readonly logger: Logger; readonly registry: Registry },
 ): Promise<OpenedStore> {
   const { store: given, durability } = options;
-  const isHandedIn = typeof given === "object";
+  const isHandedIn = typeof given === "object" && given !== null;
+  if (isHandedIn && typeof given.exchange !== "function") {
+    throw wrongArgument("store", given, "a URL, or an open store");
+  }
   const opened = isHandedIn
     ? given
     : await openStore({
-        url: given ?? DEFAULT_STORE_URL,
+        url: given === undefined ? DEFAULT_STORE_URL : given,
         namespace: around.namespace,
         ...(durability === undefined ? {} : { durability }),
       });

@@ -1,4 +1,5 @@
 // SIGTERM and SIGINT: the first drains, the second ends at once.
+import { checkFunction } from "../core/arguments.ts";
 import { toErrorRecord } from "../core/errors.ts";
 import type { Logger } from "./logging/logger.ts";
 
@@ -26,6 +27,7 @@ export function stopOnSignals(
   logger: Logger,
   source: SignalSource = process,
 ): () => void {
+  checkFunction(close, "close");
   let stoppingSinceMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
     const nowMs = performance.now();

@@ -185,7 +185,7 @@ test.each(CALLS)("%s of a wrong kind is refused, with what came", async (_, call
   await using mill = await open();
   for (const wrong of wrongs) {
     const refused = (async () => call(mill, wrong))();
-    await expect(refused, String(typeof wrong)).rejects.toMatchObject({
+    await expect(refused, typeof wrong).rejects.toMatchObject({
       name: "MillraceError",
       code: "INVALID_ARGUMENT",
     });

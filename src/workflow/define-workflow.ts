@@ -1,4 +1,5 @@
 // `defineWorkflow`: a durable function, declared once, that is enqueued and awaited as any job type.
+import { checkOptions, tellValue } from "../core/arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type JobOptions, type JobType, defineJob } from "../core/define-job.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
@@ -87,10 +88,10 @@ export function defineWorkflow<
     run,
     name,
     ...rest
-  } = options;
+  } = checkOptions(options, "what defineWorkflow is given");
   if (!Number.isInteger(version) || version < 1) {
     throw new MillraceError("INVALID_ARGUMENT", {
-      message: `workflow ${name} has version ${String(version)}; expected a whole number from 1`,
+      message: `workflow ${name} has version ${tellValue(version)}; expected a whole number from 1`,
     });
   }
   if (typeof run !== "function") {

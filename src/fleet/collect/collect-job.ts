@@ -1,4 +1,5 @@
 // A collection as a job type: submitted, watched, cancelled and scheduled like any other job.
+import { checkOptions } from "../../core/arguments.ts";
 import { z } from "zod";
 import { type JobContext, type JobType, defineJob } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -61,7 +62,13 @@ const PROGRESS_EVERY_MS = 250;
 export function defineCollectJob(
   options: CollectJobOptions,
 ): JobType<CollectInput, CollectInput, CollectResult<number>> {
-  const { name, maxWorkers, maxSamples = DEFAULT_MAX_SAMPLES, concurrency = 1, retry } = options;
+  const {
+    name,
+    maxWorkers,
+    maxSamples = DEFAULT_MAX_SAMPLES,
+    concurrency = 1,
+    retry,
+  } = checkOptions(options, "options");
   wholeNumber(maxWorkers, "maxWorkers", 1, MAX_MEMBERS);
   wholeNumber(maxSamples, "maxSamples", 1, MAX_SAMPLES);
   checkCollectOptions({ ...options, samples: maxSamples, workers: maxWorkers });

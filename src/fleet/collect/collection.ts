@@ -1,4 +1,5 @@
 // The collection: gives out shares of what is missing until exactly so many samples are there.
+import { checkOptions } from "../../core/arguments.ts";
 import { formatDuration } from "../../core/duration.ts";
 import type { Fleet, FleetEvent } from "../fleet.ts";
 import { openFleet } from "../fleet.ts";
@@ -218,7 +219,8 @@ export function startCollection(options: CollectOptions<number>): Collection<num
 export function startCollection<Sample>(options: WithParse<Sample>): Collection<Sample>;
 export function startCollection<Sample>(options: CollectOptions<Sample>): Collection<Sample> {
   // Without a parser samples are numbers: the first signature says so.
-  const parse = options.parse ?? (parseRandomNumber as ParseSample<unknown> as ParseSample<Sample>);
+  const given = checkOptions(options, "options").parse;
+  const parse = given ?? (parseRandomNumber as ParseSample<unknown> as ParseSample<Sample>);
   const settings = readCollectOptions(options, parse);
   const startedAtMs = performance.now();
   const fleet = openFleet({ ...options, size: settings.size });

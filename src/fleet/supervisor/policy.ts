@@ -1,4 +1,5 @@
 // How a fleet behaves: what its owner may say of it, and the plain numbers that decisions are made with.
+import { tellValue } from "../../core/arguments.ts";
 import { availableParallelism } from "node:os";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -83,6 +84,6 @@ export function wholeNumber(
 ): number {
   if (Number.isInteger(value) && value >= from && value <= to) return value;
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${value}; expected a whole number from ${from} to ${to}`,
+    message: `${field} is ${tellValue(value)}; expected a whole number from ${from} to ${to}`,
   });
 }

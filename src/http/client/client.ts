@@ -1,15 +1,17 @@
 // The operations over HTTP: what a program does with a store at hand, it does with a service's URL and token.
 import {
   type ChangeReply,
+  checkOptions,
+  checkTexts,
   type ErrorRecord,
-  type JobId,
-  type JobState,
-  MillraceError,
-  type TypeRecord,
   isMillraceError,
   isTerminal,
-  parseDuration,
+  type JobId,
+  type JobState,
   messageWithCauses,
+  MillraceError,
+  parseDuration,
+  type TypeRecord,
 } from "../../core/index.ts";
 import type {
   EnqueueEntry,
@@ -47,7 +49,8 @@ const MAX_PARALLEL = 8;
  * `SERVICE_UNREACHABLE` where the service can't be reached
  */
 export function createHttpOperations(options: HttpOperationsOptions): Operations {
-  const base = readUrl(options.url);
+  const base = readUrl(checkOptions(options, "options").url);
+  checkTexts({ token: options.token });
   const send = createSend(base, options);
   const jobs = jobOperations(send);
   return {

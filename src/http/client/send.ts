@@ -1,5 +1,11 @@
 // One request to a service: with the token, within a time, and with its problems as errors.
-import { ERROR_CODES, type ErrorCode, MillraceError, isMillraceError } from "../../core/index.ts";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  isMillraceError,
+  MillraceError,
+  tellValue,
+} from "../../core/index.ts";
 
 /** Where a service is. */
 export interface HttpOperationsOptions {
@@ -22,13 +28,13 @@ export type Send = (
 
 /** @throws MillraceError `INVALID_ARGUMENT` */
 export function readUrl(text: string): string {
-  const url = URL.parse(text);
+  const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    const isStore = /^(sqlite|memory|redis|bullmq)/.test(text);
+    const isStore = typeof text === "string" && /^(sqlite|memory|redis|bullmq)/.test(text);
     // A store's may hold a password.
     const given = isStore
       ? "the url names a store, which --store or MILLRACE_STORE take"
-      : `url is ${JSON.stringify(text)}`;
+      : `url is ${tellValue(text)}`;
     throw new MillraceError("INVALID_ARGUMENT", {
       message: `${given}; expected that of a service, such as http://127.0.0.1:8000`,
     });

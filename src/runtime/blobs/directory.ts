@@ -1,4 +1,5 @@
 // The blob store's first form: files in a directory that all processes share.
+import { checkOptions, checkTexts, wrongArgument } from "../../core/arguments.ts";
 import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { MillraceError } from "../../core/errors.ts";
@@ -20,6 +21,8 @@ const PARTIAL = ".partial";
 
 /** Makes a blob store of files. Nothing is touched until the first value is put. */
 export function createDirectoryBlobs(options: DirectoryBlobOptions): BlobStore {
+  checkTexts({ namespace: checkOptions(options, "options").namespace });
+  if (typeof options.path !== "string") throw wrongArgument("path", options.path, "a directory");
   const root = join(options.path, options.namespace ?? "default");
   const pathOf = ({ job, name }: BlobName): string => {
     // Both become parts of a path.

@@ -1,4 +1,5 @@
 // Large inputs and results: put away in the blob store with a reference in the job, and read again where they are used.
+import { checkOptions, tellValue } from "../../core/arguments.ts";
 import { createHash } from "node:crypto";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
@@ -97,7 +98,10 @@ export const inPlace: LargeValues = {
  */
 export function openLargeValues(options: BlobOptions | undefined, namespace: string): LargeValues {
   if (options === undefined) return inPlace;
-  const { above = DEFAULT_ABOVE_BYTES, maxBytes = DEFAULT_MAX_BYTES } = options;
+  const { above = DEFAULT_ABOVE_BYTES, maxBytes = DEFAULT_MAX_BYTES } = checkOptions(
+    options,
+    "blobs",
+  );
   checkBytes("blobs.above", above, MAX_VALUE_BYTES);
   checkBytes("blobs.maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);
   const store = openBlobStore(options.store, namespace);
@@ -161,17 +165,17 @@ export function refersTo({ input, result }: JobRecord, name: string): boolean {
 
 function openBlobStore(store: string | BlobStore, namespace: string): BlobStore {
   if (typeof store === "object" && store !== null) return store;
-  const [, path] = /^dir:(.+)$/.exec(store) ?? [];
+  const [, path] = (typeof store === "string" ? /^dir:(.+)$/.exec(store) : null) ?? [];
   if (path !== undefined) return createDirectoryBlobs({ path, namespace });
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `blobs.store is ${JSON.stringify(store)}; expected "dir:PATH" or a BlobStore`,
+    message: `blobs.store is ${tellValue(store)}; expected "dir:PATH" or a BlobStore`,
   });
 }
 
 function checkBytes(field: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= most) return;
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `${field} is ${String(value)}; expected a whole number of bytes from 1 to ${most}`,
+    message: `${field} is ${tellValue(value)}; expected a whole number of bytes from 1 to ${most}`,
   });
 }
 

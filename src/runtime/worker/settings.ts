@@ -1,6 +1,6 @@
 // Reads and checks the worker options.
-import { checkList, checkOptions, tellValue } from "../../core/arguments.ts";
-import { parseDuration } from "../../core/duration.ts";
+import { checkList, checkOptions, tellValue, wrongArgument } from "../../core/arguments.ts";
+import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkName, checkTags } from "../../core/limits.ts";
 import type { WorkerOptions } from "../millrace.ts";
@@ -47,8 +47,15 @@ export function readWorkerSettings(options: WorkerOptions = {}): WorkerSettings 
       ),
     labels: checkTags(options.labels, "worker.labels"),
     leaseDurationMs,
-    sweepIntervalMs: parseDuration(options.sweepInterval ?? "5s", "worker.sweepInterval"),
+    sweepIntervalMs: readInterval(options.sweepInterval, "worker.sweepInterval"),
     shutdownGraceMs: parseDuration(options.shutdownGrace ?? "25s", "worker.shutdownGrace"),
-    pollIntervalMs: parseDuration(options.pollInterval ?? "5s", "worker.pollInterval"),
+    pollIntervalMs: readInterval(options.pollInterval, "worker.pollInterval"),
   };
+}
+
+/** An interval of none would have the loop do nothing else. */
+function readInterval(interval: Duration = "5s", field: string): number {
+  const intervalMs = parseDuration(interval, field);
+  if (intervalMs < 1) throw wrongArgument(field, interval, "at least 1 ms");
+  return intervalMs;
 }

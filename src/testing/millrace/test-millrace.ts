@@ -1,4 +1,5 @@
 // Millrace for an application's tests: in memory, on a clock that tests move, running jobs when they say.
+import { checkOptions } from "../../core/arguments.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { AnyJobType, JobContext } from "../../core/define-job.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
@@ -64,7 +65,7 @@ export interface TestMillrace extends Millrace {
  * assert.equal(receipt.state, "succeeded");
  */
 export async function openTestMillrace(options: TestMillraceOptions): Promise<TestMillrace> {
-  const { mode = "inline", drainTimeout = "10s", ...rest } = options;
+  const { mode = "inline", drainTimeout = "10s", ...rest } = checkOptions(options, "options");
   const drainTimeoutMs = parseDuration(drainTimeout, "drainTimeout");
   const clock = createTestClock();
   const enqueued: EnqueuedJob[] = [];

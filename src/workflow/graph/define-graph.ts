@@ -1,4 +1,5 @@
 // Graphs as workflows: one that is declared with its graph, and the one that runs whatever graph it is given.
+import { checkList, checkOptions } from "../../core/arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type AnyJobType, defineJob } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -131,5 +132,7 @@ function elsewhere(name: string, queue: string): AnyJobType {
 }
 
 function byName(jobs: readonly AnyJobType[]): ReadonlyMap<string, AnyJobType> {
-  return new Map(jobs.map((type) => [type.name, type]));
+  return new Map(
+    checkList(jobs, "jobs", "job types").map((type) => [checkOptions(type, "job type").name, type]),
+  );
 }
