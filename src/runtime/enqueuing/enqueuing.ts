@@ -102,14 +102,16 @@ function createSteps(
   const keepJob = async (job: NewJob): Promise<Receipt> => {
     const [reply] = await batcher.add([job]);
     if (reply === undefined) throw new MillraceError("STORE_FAILED");
-    return createReceipt(reply, job.type, { results, values });
+    return createReceipt(reply, job, { registry, results, values });
   };
   const keepJobs = async (jobs: readonly NewJob[]): Promise<Receipt[]> => {
     const receipts: Receipt[] = [];
     for (let start = 0; start < jobs.length; start += MAX_ENQUEUE_BATCH) {
       const replies = await batcher.add(jobs.slice(start, start + MAX_ENQUEUE_BATCH));
       for (const [index, reply] of replies.entries()) {
-        receipts.push(createReceipt(reply, jobs[start + index]?.type ?? "", { results, values }));
+        const job = jobs[start + index];
+        if (job !== undefined)
+          receipts.push(createReceipt(reply, job, { registry, results, values }));
       }
     }
     return receipts;
@@ -133,21 +135,26 @@ function createSteps(
 
 function createReceipt(
   reply: EnqueueReply,
-  type: string,
-  { results, values }: Pick<EnqueuingParts, "results" | "values">,
+  job: NewJob,
+  { registry, results, values }: Pick<EnqueuingParts, "registry" | "results" | "values">,
 ): Receipt {
+  const { type } = job;
   if (reply.because === "draining") {
     throw new MillraceError("QUEUE_DRAINING", {
       message: `the job of type ${type} was not kept: its queue takes nothing new in at present. Resume the queue, or enqueue to another`,
       details: { jobId: reply.id, type },
     });
   }
+  // Within a time a job is one of its kind by an idempotency key, of which a store knows no more than the key.
+  const isAnother = !reply.isNew && reply.id !== job.id;
+  const isThrottled = isAnother && registry.find(type)?.flow.unique?.how.kind === "within";
+  const because = reply.because ?? (isThrottled ? "unique" : undefined);
   return {
     id: reply.id,
     type,
     state: reply.state,
     isNew: reply.isNew,
-    ...(reply.because === undefined ? {} : { because: reply.because }),
+    ...(because === undefined ? {} : { because }),
     result: async (options) => {
       if (reply.because === "dropped") throw new MillraceError("JOB_DROPPED");
       return outputOf(reply.id, await results.wait(reply.id, options), values);

@@ -1,6 +1,7 @@
 // Keys that are read from inputs, and types that a store can't serve.
 import { describe, expect, test } from "vitest";
 import { defineJob } from "../../core/define-job.ts";
+import { openMillrace } from "../../millrace/index.ts";
 import { checkFlow, hasFlow, readFlowOf } from "./flow.ts";
 
 describe("keys of a new job", () => {
@@ -86,4 +87,19 @@ test("a type with limits is refused where the store can't hold them", () => {
   expect(() =>
     checkFlow(store, [defineJob({ name: "mail", throttle: { per: "1m" } })]),
   ).not.toThrow();
+});
+
+test.each([
+  { throttle: { by: ["to"], per: "1h" } },
+  { unique: { by: ["to"], within: "1h" } },
+] as const)("a job that one stands for by %j is told to be no new one, and why", async (flow) => {
+  const type = defineJob({ name: "mail", ...flow });
+  await using mill = await openMillrace({ store: "memory:", jobs: [type], logger: false });
+  const [first, second, other] = await mill.enqueueMany(type, [
+    { to: "ada", n: 1 },
+    { to: "ada", n: 2 },
+    { to: "bob" },
+  ]);
+  expect([first?.because, other?.because]).toEqual([undefined, undefined]);
+  expect(second).toMatchObject({ id: first?.id, isNew: false, because: "unique" });
 });
