@@ -11,7 +11,7 @@ import { type LargeValues, isReference } from "../blobs/index.ts";
 import type { LaunchRequest, Launcher } from "../launchers/launcher.ts";
 import { END_LINES, sayOfJob } from "./job-lines.ts";
 import { type Logger, isEnabled } from "../logging/logger.ts";
-import { decideFailure } from "./outcome.ts";
+import { decideFailure, unknownLimitOf } from "./outcome.ts";
 import type { Try } from "../quick-steps/quick-steps.ts";
 import type { Reporter } from "./reporter.ts";
 import { validate } from "../validation.ts";
@@ -192,6 +192,14 @@ export class Attempt {
       decided !== null && "error" in decided
         ? { ...decided, error: maskError(decided.error, this.#secrets) }
         : decided;
+    const limit = unknownLimitOf(type, outcome);
+    if (limit !== null) {
+      const limits = ["queue", ...type.flow.limits.map(({ name }) => name)];
+      this.#say("warn", "pushBack names no limit of the job type: nothing is held", {
+        pushBack: limit,
+        expected: [...new Set(limits)],
+      });
+    }
     const [level, message] = END_LINES[outcome?.kind ?? "void"];
     this.#end(outcome, level, message, {
       ...(outcome !== null && "error" in outcome ? { error: outcome.error } : {}),

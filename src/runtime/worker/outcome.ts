@@ -1,5 +1,6 @@
 // Decides what becomes of a job whose try did not succeed.
 import type { AnyJobType } from "../../core/define-job.ts";
+import { QUEUE_LIMIT } from "../../core/flow.ts";
 import { type ErrorRecord, isMillraceError, toErrorRecord } from "../../core/errors.ts";
 import { FatalError, RetryAfterError, SnoozeError, pushBackOf } from "../../core/outcomes.ts";
 import type { RetentionPolicy, SettleOutcome } from "../../core/store.ts";
@@ -86,4 +87,15 @@ function inBackoff(error: ErrorRecord, backoffError: unknown): ErrorRecord {
     ...error,
     message: `${error.message} (not retried: the backoff function threw ${toErrorRecord(backoffError).message})`,
   };
+}
+
+/** The limit that an outcome would hold and that its type does not have, so that nothing is held. */
+export function unknownLimitOf(
+  { flow }: Pick<AnyJobType, "flow">,
+  outcome: SettleOutcome | null,
+): string | null {
+  if (outcome === null || !("pushBack" in outcome) || outcome.pushBack === undefined) return null;
+  const { limit } = outcome.pushBack;
+  const isKnown = limit === QUEUE_LIMIT || flow.limits.some(({ name }) => name === limit);
+  return isKnown ? null : limit;
 }

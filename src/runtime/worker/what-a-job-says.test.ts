@@ -8,6 +8,7 @@ import type { Store } from "../../core/store.ts";
 import { openMillrace } from "../../millrace/index.ts";
 import { openSqliteStore } from "../../stores/sqlite/index.ts";
 import { type TestClock, createTestClock } from "../../testing/index.ts";
+import { silentLogger } from "../logging/logger.ts";
 import type { Millrace } from "../millrace.ts";
 
 const MINUTE_MS = 60_000;
@@ -332,4 +333,32 @@ describe("a store that fails", () => {
       code: "WAIT_TIMEOUT",
     });
   });
+});
+
+test("a push-back on a limit that the type does not have is told, with those that it has", async () => {
+  const warned: object[] = [];
+  const say = (fields: object, message: string): void => {
+    warned.push({ ...fields, message });
+  };
+  const logger = { ...silentLogger, warn: say, isLevelEnabled: () => true };
+  const type = defineJob({
+    name: "call",
+    limits: [{ name: "customer", key: "customer" }],
+    retry: { attempts: 1 },
+    run({ input }) {
+      throw retryAfter("1s", "429", { pushBack: String(input) });
+    },
+  });
+  mill = await openMillrace({ store, jobs: [type], logger });
+  await mill.start();
+  const receipts = await mill.enqueueMany(type, ["customer", "custommer"]);
+  await Promise.all(receipts.map(({ id }) => mill.wait(id)));
+  expect(warned).toMatchObject([
+    {
+      jobId: receipts[1]?.id,
+      message: "pushBack names no limit of the job type: nothing is held",
+      pushBack: "custommer",
+      expected: ["queue", "customer"],
+    },
+  ]);
 });
