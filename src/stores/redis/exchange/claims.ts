@@ -148,7 +148,8 @@ export function readHeld(room: OpenRoom, texts: readonly Buffer[], by: ClaimedBy
 }
 
 function readText(room: OpenRoom, packed: Buffer, by: ClaimedBy, held: Held[]): void {
-  for (let at = 0; at < packed.length;) {
+  let number = packed.readUIntBE(0, NUMBER_BYTES);
+  for (let at = NUMBER_BYTES; at < packed.length; number += 1) {
     const recordAt = at + ID_BYTES + LENGTHS_BYTES;
     const besideAt = recordAt + packed.readUInt32BE(at + ID_BYTES);
     const endAt = besideAt + packed.readUInt32BE(at + ID_BYTES + 4);
@@ -159,7 +160,7 @@ function readText(room: OpenRoom, packed: Buffer, by: ClaimedBy, held: Held[]): 
       held.push({
         room,
         worker: by.worker,
-        token: `${by.tokenNonce}.${packed.readUIntBE(at + ID_BYTES + 8, 6)}`,
+        token: `${by.tokenNonce}.${number}`,
         lane,
         id: packed.subarray(at, at + ID_BYTES),
         record,
@@ -176,8 +177,10 @@ function readText(room: OpenRoom, packed: Buffer, by: ClaimedBy, held: Held[]): 
 /** A letter, and the nonce of the call as hex digits. */
 const HANDED_TOKEN_CHARACTERS = 25;
 const ID_BYTES = 16;
-/** Bytes of the record and of what is beside it, number of the token. */
-const LENGTHS_BYTES = 14;
+/** Bytes of the record and of what is beside it. */
+const LENGTHS_BYTES = 8;
+/** The number of the first job's token. */
+const NUMBER_BYTES = 6;
 const TIME_BYTES = 6;
 
 /** Reads the message about a job that was handed to a worker; `null`: of a room or lane that is not known here. */

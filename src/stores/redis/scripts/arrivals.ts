@@ -27,7 +27,7 @@ local function set_of(ids)
   for k = 1, #ids do set[ids[k]] = true end
   return set
 end
--- own: ids of jobs that this call took, so many.
+-- own: ids of jobs that this call took, so many; what changed of rows has been written.
 local function tidy_arrivals(own, count)
   local ids, gone, taken = call('LRANGE', ARRIVALS, '1', count), 0, nil
   while gone < count and ids[gone + 1] == own[gone + 1] do gone = gone + 1 end
@@ -37,7 +37,7 @@ local function tidy_arrivals(own, count)
     while ids[gone + 1] and taken[ids[gone + 1]] do gone = gone + 1 end
   end
   drop_arrivals(gone)
-  local more = call('LLEN', ARRIVALS) - call('ZCARD', KEYED) - ${SLACK}
+  local more = call('LLEN', ARRIVALS) - call('ZCARD', KEYED) - (call('HGET', GATES, 'w') or 0) - ${SLACK}
   if more <= 0 then return end
   taken = taken or set_of(own)
   ids = call('LRANGE', ARRIVALS, '1', ${LOOKED_AT} + 2 * count)

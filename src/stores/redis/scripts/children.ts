@@ -1,6 +1,7 @@
 // Keeps the jobs that workflow runs made, and hands those to their owner that it would run itself.
 import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
+import { ROWS } from "./rows.ts";
 import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
 /** Children that their owner runs already, one by one: these are few, and one that is none costs nothing by them. */
@@ -21,7 +22,7 @@ while ARGV[at] do
   if unsaid[#letters + 1] then letter = 'u'
   elseif call('HEXISTS', key, id) == 1 then
     local known_run = call('HGET', RUNNING, id)
-    letter = known_run and sub(known_run, 10) == claim and 'H' or 'k'
+    letter = known_run and is_of(known_run, claim) and 'H' or 'k'
   elseif late ~= '' and (byte(late, #letters + 1) == 107 or call('HEXISTS', OUTBOX, 'f' .. id) == 1) then letter = 'k'
   else
     local fields = { id, 'T' .. flags .. '\\0' .. lane .. now6 .. now6 .. input, id .. 'k', parent .. '\\0\\0\\0\\0-' }
@@ -46,7 +47,7 @@ while ARGV[at] do
 end
 if started > 0 and known[5] then
   -- A rate counts them; how many run is known by themselves.
-${LIMITS}
+${ROWS}${LIMITS}
   open_limits(known[5])
   limits.start(limits.queue_gate(), started)
   limits.save()
@@ -124,7 +125,7 @@ for _ = 1, group_count do
       if unsaid[#letters + 1] then letters[#letters + 1] = 'u'
       elseif kept[k - from + 1] then
         local claim = token ~= '' and call('HGET', RUNNING, child)
-        letters[#letters + 1] = claim and sub(claim, 10) == worker .. '\\0' .. token and 'H' or 'k'
+        letters[#letters + 1] = claim and is_of(claim, worker .. '\\0' .. token) and 'H' or 'k'
       elseif late ~= '' and (byte(late, #letters + 1) == 107 or call('HEXISTS', OUTBOX, 'f' .. child) == 1) then letters[#letters + 1] = 'k'
       else
         write[#write + 1] = child

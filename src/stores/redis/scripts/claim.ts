@@ -58,7 +58,7 @@ local function accept(job)
     expired = expired + 1
     return false
   end
-  take(job.id, record, job.lane)
+  take(job.id, record, job.lane, nil, nil, job.mark)
   if job.member then index[#index + 1] = 'Bt' .. job.id end
   return true
 end

@@ -2,6 +2,7 @@
 import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
 import { HAND_OVER } from "./hand-over.ts";
+import { ROWS } from "./rows.ts";
 import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
 /** How long whoever enqueued has to cancel what its jobs took the place of, before a sweep does. */
@@ -60,8 +61,8 @@ end
 
 local states, overtaken = {}, {}
 local ready, later = {}, {}
--- What is written once at the end: places of the index, of jobs under their keys, fields of the shards.
-local index, keyed_members, arrivals, of_shard = {}, {}, {}, {}
+-- What is written once at the end: places of the index and of the list of arrivals, fields of the shards.
+local index, arrivals, of_shard = {}, {}, {}
 local function add_index(member)
   local n = #index
   index[n + 1], index[n + 2] = '0', member
@@ -75,7 +76,6 @@ local function write_field(key, field, value)
 end
 local function write_all()
   for key, fields in pairs(of_shard) do in_parts('HSET', key, fields) end
-  in_parts('ZADD', KEYED, keyed_members)
   in_parts('ZADD', INDEX, index)
   in_parts('RPUSH', ARRIVALS, arrivals)
   if limits then limits.seat() end
@@ -88,8 +88,6 @@ end
 -- A job with keys that may start now waits in its group. Gives back whether that is in the ring: one that a limit holds
 -- wakes nobody.
 local function add_keyed(id, lane, due6, keys)
-  local n = #keyed_members
-  keyed_members[n + 1], keyed_members[n + 2] = '0', lane .. keys .. '\\0' .. due6 .. id
   newest = newest or call('LINDEX', ARRIVALS, -1)
   if not newest then
     -- In a room of an older program.
@@ -100,17 +98,18 @@ local function add_keyed(id, lane, due6, keys)
     arrivals[#arrivals + 1] = id
     newest = id
   else add_index('Bt' .. id) end
-  return limits.enter(lane, keys)
+  return limits.enter(lane, keys, due6 .. id)
 end
+-- Of the keys of jobs as they are given: the group, and what is done where as many stand as may run, or false.
+local groups, choices_of = {}, {}
 local function may_come_in(id, keyed)
   if not limits then
     -- The first job with keys: from now on settling looks for them.
     call('HSETNX', META, 'G', '0\\n')
     open_limits('')
   end
-  local place = string.find(keyed, '%z')
-  local choices, keys = sub(keyed, 1, place - 1), sub(keyed, place + 1)
-  if not string.find(choices, '[^w]') then return true end
+  local choices, keys = choices_of[keyed], groups[keyed]
+  if not choices then return true end
   local over = limits.choose(choices, keys)
   if not over then return false end
   for _, job in ipairs(over) do
@@ -165,27 +164,33 @@ for _ = 1, group_count do
 end
 
 -- Reads at once what is kept of the special jobs already, and where the groups are that some of them come into.
-local kept, groups = {}, {}
+local kept = {}
 local function read_specials(at)
   local ids_of, names = {}, {}
   for _ = 1, special_count do
-    local id, lane, keyed = ARGV[at + 1], sub(lanes[tonumber(ARGV[at + 2])] or '', 1, 2), ARGV[at + 11 + ARGV[at + 7]]
+    local id, entry, last = ARGV[at + 1], lanes[tonumber(ARGV[at + 2])] or '', at + 11 + ARGV[at + 7]
+    local keyed = ARGV[last]
     local key = shard_of(id)
     local ids = ids_of[key]
     if not ids then ids = {} ids_of[key] = ids end
     ids[#ids + 1] = id
     if keyed ~= '' then
-      local keys = sub(keyed, string.find(keyed, '%z') + 1)
-      groups[keyed] = keys
-      names[#names + 1] = lane .. keys
+      local keys = groups[keyed]
+      if not keys then
+        local place = find(keyed, '\\0', 1, true)
+        keys = sub(keyed, place + 1)
+        groups[keyed] = keys
+        choices_of[keyed] = find(keyed, '^w*%z') ~= 1 and sub(keyed, 1, place - 1)
+      end
+      names[#names + 1] = sub(entry, 1, 2) .. keys
     end
-    at = at + 11 + ARGV[at + 7]
+    at = last
   end
   for key, ids in pairs(ids_of) do
     local records = read_fields(key, ids)
     for k = 1, #ids do kept[ids[k]] = records[k] end
   end
-  if limits and names[1] then limits.foresee(names) end
+  if limits and names[1] then rows.load(names) end
 end
 read_specials(at)
 
@@ -203,8 +208,11 @@ for _ = 1, special_count do
   elseif draining and parent == '' then states[#states + 1] = 'd'
   elseif keyed ~= '' and not may_come_in(id, keyed) then states[#states + 1] = 'x'
   else
-    local due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
-    local due6 = pack('>I6', due_at)
+    local due_at, due6 = now, now6
+    if due ~= '+0' then
+      due_at = sub(due, 1, 1) == '+' and now + tonumber(due) or math.max(tonumber(due), now)
+      due6 = pack('>I6', due_at)
+    end
     local lane = sub(entry, 1, 2)
     local expires_at = expires_after ~= '' and due_at + tonumber(expires_after) or nil
     record = 'T' .. string.char(flags) .. '\\0' .. lane .. now6 .. due6 .. input
@@ -250,6 +258,7 @@ export const ENQUEUE: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  ROWS,
   LIMITS,
   LANES,
   BODY,

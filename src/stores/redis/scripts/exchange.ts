@@ -2,6 +2,8 @@
 import { FIXED_KEYS } from "../layout.ts";
 import { CLAIM_LIST, CLAIM_MERGED } from "./claim.ts";
 import { LIMITS } from "./gates.ts";
+import { GIVING, STARTING } from "./starting.ts";
+import { ROWS } from "./rows.ts";
 import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
@@ -16,13 +18,6 @@ import {
 } from "./script.ts";
 import { CLAIM_TURNS } from "./turns.ts";
 
-/**
- * Bytes of claimed jobs in one text: Lua puts a longer one together of texts of 8,192 bytes, each made and hashed, and
- * then hashes all of it once more. Jobs with keys, claimed by a hundred, took the server 117,600 instructions each in place of
- * 120,000.
- */
-const TEXT_BYTES = 8_000;
-
 /*
  * keys: the room's.
  * arguments: nonce, nonces of replies that arrived, worker, 1 when events come with the plain settlements, number of
@@ -36,9 +31,10 @@ const TEXT_BYTES = 8_000;
  * reply: [server time, 1 if somebody follows, letters of the settlements (a accepted, s stale, g gone, c changed: read
  *   and try again), claim: "" none asked, "l" no lease, "v" lanes changed (the lanes follow: field, lane, ...),
  *   "p" paused, "c" claimed; ms until a job of these lanes is due or -1; 1 if more may be claimable; 1 if the worker
- *   is in the idle registry; claimed jobs, in a list of texts, where there are any: id of each, bytes (4) of its record
- *   and (4) of what is kept of its kin (where there is any) and extras, number of its token (6), and these two; the whole
- *   token of the first, where that was handed to the worker, which did not say yet that it heard of it]
+ *   is in the idle registry; claimed jobs, in a list of texts, where there are any: the number of the token of the first
+ *   (6), which the others' follow, then of each: id, bytes (4) of its record and (4) of what is kept of its kin (where
+ *   there is any) and extras, and these two; the whole token of the first, where that was handed to the worker, which did
+ *   not say yet that it heard of it]
  *   [-1] when somebody follows and no events came: nothing was written.
  * cost: settling plain jobs and claiming plain jobs of one lane: 6 commands and 3 a shard touched, whatever the number
  *   of jobs.
@@ -73,12 +69,13 @@ end
 local function settle_plain()
   local runs = call('HMGET', RUNNING, unpack(ARGV, at, at + plain_count - 1))
   local ended, ended_count, by_shard, steps, heavy, heavy_flags, heavy_count = {}, 0, {}, {}, {}, {}, 0
+  local marks, standing = {}, {}
   for k = 1, plain_count do
     local id, run = ARGV[at + k - 1], runs[k]
     local flags = run and byte(run, 1)
     local is_step = k > plain_count - step_count
     local its_claim = ARGV[at + plain_count + k - 1]
-    if not run or #run ~= #its_claim + 9 or find(run, its_claim, 10, true) ~= 10 then
+    if not run or find(run, its_claim, 10, true) ~= 10 or #run > #its_claim + 9 and byte(run, 10 + #its_claim) ~= 0 then
       letters[k] = call('HEXISTS', shard_of(id), id) == 1 and 's' or 'g'
     elseif flags >= KIN and not is_step and sub(call('HGET', shard_of(id), id .. 'k'), 1, 16) ~= NOBODY then
       -- Its settler did not know that a run waits for it.
@@ -97,6 +94,11 @@ local function settle_plain()
       else
         heavy_count = heavy_count + 1
         heavy[heavy_count], heavy_flags[heavy_count] = id, flags
+        if #run > #its_claim + 9 then
+          local mark = sub(run, #its_claim + 11)
+          marks[#marks + 1] = mark
+          if byte(mark) == 43 then standing[#standing + 1] = id end
+        end
       end
       if with_events then tell(ARGV[at + 2 * plain_count + k - 1]) end
     end
@@ -104,9 +106,8 @@ local function settle_plain()
   if ended[1] then call('HDEL', RUNNING, unpack(ended)) end
   for burst, ids in pairs(by_shard) do call('HDEL', shard_of(ids[1]), unpack(ids)) end
   for burst, ids in pairs(steps) do purge_steps(ids) end
-  if limits and heavy[1] then
-    for _, id in ipairs(limits.leave(heavy)) do end_standing(id, shard_of(id)) end
-  end
+  if limits then limits.leave(marks) end
+  for _, id in ipairs(standing) do end_standing(id, shard_of(id)) end
   local with_extras = {}
   for k = 1, heavy_count do
     local id, key = heavy[k], shard_of(heavy[k])
@@ -136,21 +137,7 @@ if not before then
 else letters = { say_again(nonce, before) } end
 
 local reply = { now, followed, table.concat(letters), '', -1, 0, 0 }
--- In few texts: as an element each they took the worker a tenth of its time to read.
-local texts, packed, packed_count, packed_bytes = {}, {}, 0, 0
-local function end_text()
-  if packed_count > 0 then texts[#texts + 1] = table.concat(packed, '', 1, packed_count) end
-  packed_count, packed_bytes = 0, 0
-end
-local function give(id, record, beside, number)
-  local bytes = #record + #beside + 30
-  if packed_bytes + bytes > ${TEXT_BYTES} then end_text() end
-  packed_bytes = packed_bytes + bytes
-  packed[packed_count + 1], packed[packed_count + 2], packed[packed_count + 3], packed[packed_count + 4] = id,
-    pack('>I4I4I6', #record, #beside, number), record, beside
-  packed_count = packed_count + 4
-end
-local function without_claim()
+${GIVING}local function without_claim()
   if limits then limits.wake_freed() end
   end_text()
   if texts[1] then table.insert(reply, 8, texts) end
@@ -170,7 +157,7 @@ local handed = meta[6]
 if handed then
   local id, its_token = sub(handed, 1, 16), sub(handed, 17)
   local run = takes_handed and its_token ~= heard and call('HGET', RUNNING, id)
-  local record = run and sub(run, 10) == worker .. '\\0' .. its_token and call('HGET', shard_of(id), id)
+  local record = run and is_of(run, worker .. '\\0' .. its_token) and call('HGET', shard_of(id), id)
   if record then handed = { id, record, its_token }
   else
     call('HDEL', META, 'H' .. worker)
@@ -192,7 +179,7 @@ if before then
   local all = call('HGETALL', RUNNING)
   for k = 1, #all, 2 do
     if sub(all[k + 1], 10, 9 + #claim) == claim then
-      local number = tonumber(sub(all[k + 1], 10 + #claim))
+      local number = tonumber(string.match(all[k + 1], '^%d+', 10 + #claim))
       if number >= first_token and number < first_token + capacity then
         local id = all[k]
         local key = shard_of(id)
@@ -253,46 +240,7 @@ if limits then
   kept_back = math.max(0, left - room)
   left = left - kept_back
 end
-local run_pairs, run_parts = {}, 0
--- What entries of running jobs begin with, all but the last digit of their tokens: by lane and flags, for ten jobs at a
--- time. A number put behind a text is made a text of its own first, by a way that knows fractions.
-local DIGITS, stamps = { '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }, {}
-local function stamp_of(lane, flags)
-  local own = stamps[lane]
-  if not own then own = {} stamps[lane] = own end
-  local stamp = own[flags]
-  if not stamp then
-    stamp = string.char(flags) .. lane.number .. now6 .. claim .. (token < 10 and '' or floor(token / 10))
-    own[flags] = stamp
-  end
-  return stamp
-end
-local function take(id, record, lane, read, known_kin)
-  local flags = byte(record, 2)
-  local extras, kin = read or '', ''
-  if flags ~= 0 and not (read and flags == EXTRAS) then
-    if has(flags, KIN) then kin = known_kin or call('HGET', shard_of(id), id .. 'k') end
-    extras = read or has(flags, EXTRAS) and call('HGET', shard_of(id), id .. 'x') or ''
-    -- A new try begins without the progress of the last one.
-    if has(flags, PROGRESS) then
-      call('HDEL', shard_of(id), id .. 'p')
-      flags = flags - PROGRESS
-    end
-  end
-  give(id, record, kin == '' and extras or kin .. extras, token)
-  local digit = token % 10
-  if digit == 0 then stamps = {} end
-  run_pairs[run_parts + 1], run_pairs[run_parts + 2] = id, stamp_of(lane, flags) .. DIGITS[digit + 1]
-  run_parts = run_parts + 2
-  if with_events then
-    local attempts = extras ~= '' and cjson.decode(extras).a or 0
-    tell(id_text(id) .. lane.event .. (attempts + 1) .. '}')
-  end
-  token = token + 1
-  left = left - 1
-  offers[lane.offer] = offers[lane.offer] - 1
-end
-local function is_expired(id, record)
+${STARTING}local function is_expired(id, record)
   if not has(byte(record, 2), EXPIRES) then return false end
   local at_ms = call('ZSCORE', TIMERS, 'x' .. id)
   return not at_ms or tonumber(at_ms) <= now
@@ -386,7 +334,20 @@ return without_claim()
 
 /** An exchange by what it does with the ends of steps. */
 export function exchangeParts(endings: string): readonly string[] {
-  return [PRELUDE, WRITING, TELLING, WAKING, LIMITS, LANES, RECORDS, LINES, MOVE, endings, BODY];
+  return [
+    PRELUDE,
+    WRITING,
+    TELLING,
+    WAKING,
+    ROWS,
+    LIMITS,
+    LANES,
+    RECORDS,
+    LINES,
+    MOVE,
+    endings,
+    BODY,
+  ];
 }
 
 export const EXCHANGE: Script = script("exchange", "settle", ...exchangeParts(KEEP_ENDINGS));

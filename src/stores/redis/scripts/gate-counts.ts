@@ -18,9 +18,8 @@ export const GATES: string = `
   local function gate_at(name) return gates[name] or gate_of(name, call('HGET', GATES, 'g' .. name)) end
   local names_of = {}
   -- The names of the gates in keys, where they are several. Of a single key, which is the usual case, no list is made.
-  local function are_several(keys) return find(keys, '\\1', find(keys, '\\1', 1, true) + 1, true) end
   local function several(keys)
-    if not are_several(keys) then return nil end
+    if not are_several(keys, 1) then return nil end
     local names = names_of[keys]
     if not names then
       names = {}
@@ -79,10 +78,11 @@ export const GATES: string = `
     end
     return count
   end
-  -- Of groups that have one gate each, the fields of these, how many run there, and how many may; nil where anything else
-  -- is to be remembered of one, or it has no room.
-  local function plain_counts(list_of_keys)
-    local fields, most, counts, n = {}, {}, {}, #list_of_keys
+  -- Of groups, as if each had one gate: the fields of these, how many run there, how many may, and their rows; nil where
+  -- anything else is to be remembered of one, or it has no room.
+  local function plain_counts(lane, list_of_keys)
+    local fields, most, counts, texts, flags_of, n = {}, {}, {}, {}, {}, #list_of_keys
+    local asked, row_prefix, has_gates = {}, 'r' .. lane, next(gates) ~= nil
     -- What names of gates begin with, and what is allowed there: mostly of one limit, so it is looked up once.
     local limit, bound
     for k = 1, n do
@@ -91,24 +91,31 @@ export const GATES: string = `
         limit = sub(keys, 1, find(keys, '\\1', 1, true))
         bound = bounds[sub(limit, 1, -2)] or UNBOUNDED
       end
-      if bound.rate or gates[keys] or find(keys, '\\1', #limit + 1, true) then return nil end
-      fields[k], most[k] = 'g' .. keys, bound.concurrency or INFINITE
+      if bound.rate or has_gates and gates[keys] then return nil end
+      local field, at = 'g' .. keys, 2 * k
+      fields[k], most[k] = field, bound.concurrency or INFINITE
+      asked[at - 1], asked[at] = field, row_prefix .. keys
     end
-    local values = read_fields(GATES, fields)
+    local values = read_fields(GATES, asked)
     for k = 1, n do
-      local value = values[k]
-      local count = value and plain_count(value) or not value and 0
-      if not count or count >= most[k] then
+      local at = 2 * k
+      local value, text = values[at - 1], values[at]
+      local count = value and (counts_of_texts[value] or plain_count(value)) or not value and 0
+      local flags = text and byte(text, 7)
+      if not count or count >= most[k] or not flags or flags > 1 then
         -- Whoever goes on need not read them again.
-        for at = 1, n do gate_of(list_of_keys[at], values[at]) end
+        for at = 1, n do
+          if gates[list_of_keys[at]] == nil and not are_several(list_of_keys[at], 1) then gate_of(list_of_keys[at], values[2 * at - 1]) end
+        end
         return nil
       end
-      counts[k] = count
+      counts[k], texts[k], flags_of[k] = count, text, flags
     end
-    return fields, counts, most
+    return fields, counts, most, texts, flags_of
   end
   -- Writes what changed; a gate that is shut until a time notes it, so that somebody looks again.
   local function save()
+    rows.save()
     local write, drop, written, dropped = {}, {}, 0, 0
     for name, gate in pairs(dirty) do
       local count = name == 'queue' and 0 or gate.count

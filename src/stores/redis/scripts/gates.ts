@@ -10,21 +10,23 @@ import { GROUPS } from "./groups.ts";
  * the same keys: the lane's number and the gates' names, `\1` between. What is kept, beside the jobs themselves:
  *
  *   m  G          what the limits of the queue allow: `version \n`, then `name \1 concurrency \1 starts \1 ms \n` each
- *   k  lane keys \0 due id     jobs that are ready under their keys, by group and then by rank
+ *   k  lane keys \0 due id     jobs that are ready under their keys and stand in no row, by group and then by rank
  *   q  R lane turn keys        groups in the ring of their lane, in the order of their turns
  *      P gate \0 lane turn keys   groups parked at a gate that is shut
  *      O time gate             when a gate opens by itself
  *      S gate \0 id            jobs that stand for new ones of a key that drops or cancels
  *   g  g<gate>    running (4 bytes), held until (6), opens at (6), 1 if groups may be parked (1), starts (4), and the
  *                 window of starts: time (6) and number (4) of each step
- *      r<group>   turn (6), and the gate where it is parked
- *      u<id>      of each job that runs under keys: `+` if it stands for new ones, else `g` (`-` by older programs), and
- *                 its keys: of a single key the text is the field of its gate then, and no other one is made
+ *      r<group>   its row (rows.ts): turn, the gate where it is parked, the jobs that come first
+ *      w, w<lane> how many jobs are in rows, of all lanes and of one
  *      c<lane>    where in the ring of a lane the next claim begins: behind the group that the last one took from
+ *   r  <id>       behind the claim of each job that runs under keys, after a zero byte, its mark: `+` if it may stand for
+ *                 new ones, `s` if its keys are several, else `g`, and its keys: with a `g` the text is the field of its
+ *                 gate, and no other one is made
  *
- * How many run under a gate is the number of entries `u` that name it, and each of them goes in the same call as the
- * entry of the running job: neither a repeated call nor a failover can let the two differ. How many run in the whole
- * queue is the length of the hash of running jobs.
+ * How many run under a gate is the number of marks that name it: they are written and go with the entry of the running
+ * job. Neither a repeated call nor a failover can let the two differ, and a sweep counts them again all the same. How
+ * many run in the whole queue is the length of the hash of running jobs.
  *
  * What makes it right is the rule of the embedded store's gates: where a gate has room and groups of a lane are parked
  * at it, one group that stands before it is in the ring of that lane. Whoever makes room (an end, a raised limit, time)
@@ -38,30 +40,18 @@ import { GROUPS } from "./groups.ts";
  * one field more in a command that it makes anyway.
  */
 
-/** Fields of one command: a script can't unpack many more. */
-const CHUNK = 1_000;
 /** Entries looked at by one sweep: all of them in their turn. */
 const LOOKED_AT = 200;
 /** Lanes whose idle workers may be woken when places in the whole queue became free. */
 const MAX_LANES_WOKEN = 64;
 
-/** For scripts that claim, settle, keep or sweep, after WAKING: `open_limits` makes `limits` of the entry `G`. */
+/** For scripts that claim, settle, keep or sweep, after WAKING and ROWS: `open_limits` makes `limits` of the entry `G`. */
 export const LIMITS: string = `
--- Reads fields of a hash, in parts.
-local function read_fields(key, fields)
-  if not fields[${CHUNK + 1}] then return fields[1] and call('HMGET', key, unpack(fields)) or {} end
-  local values = {}
-  for from = 1, #fields, ${CHUNK} do
-    local to = math.min(#fields, from + ${CHUNK - 1})
-    local part = call('HMGET', key, unpack(fields, from, to))
-    for k = from, to do values[k] = part[k - from + 1] end
-  end
-  return values
-end
 ${ARRIVALS}
 local function open_limits(text)
-  local bounds, gates, dirty, freed, entered, trimmed, UNBOUNDED = {}, {}, {}, {}, {}, {}, {}
-  local places, comers = {}, {}
+  if not rows then open_rows() end
+  local bounds, gates, dirty, freed, trimmed, UNBOUNDED = {}, {}, {}, {}, {}, {}
+  local comers = {}
   local find, parse, INFINITE = string.find, struct.unpack, math.huge
   for name, concurrency, most, per in string.gmatch(text, '([^\\1\\n]+)\\1(%d*)\\1(%d*)\\1(%d*)\\n') do
     bounds[name] = { concurrency = tonumber(concurrency), rate = tonumber(most), per = tonumber(per) }
@@ -100,29 +90,43 @@ ${ROOM}${GATES}${GROUPS}
       low = (byte(lane, 1) * 256 + byte(lane, 2) + 1) * LANE_SPAN
     end
   end
-  -- A part of what is kept, at each sweep: gates of which there is nothing to remember are forgotten, and a place is
-  -- free again that a job has and does not use, since a program that knows no limits settled it.
-  local function upkeep()
+  -- How many run under each gate, by their marks.
+  local function count_marks(runs)
+    local counts = {}
+    for k = 1, #runs, 2 do
+      local mark = runs[k] ~= '' and mark_of(runs[k + 1])
+      for _, name in ipairs(mark and split(sub(mark, 2)) or {}) do counts[name] = (counts[name] or 0) + 1 end
+    end
+    return counts
+  end
+  -- A part of what is kept, at each sweep: gates of which there is nothing to remember are forgotten, and those are put
+  -- right that count others than run.
+  local function upkeep(runs)
     local step = call('HSCAN', GATES, call('HGET', META, 'Gc') or '0', 'COUNT', ${LOOKED_AT})
     call('HSET', META, 'Gc', step[1])
-    local orphans = {}
+    local counts
     for k = 1, #step[2], 2 do
-      local field, kind = step[2][k], sub(step[2][k], 1, 1)
-      if kind == 'u' and call('HEXISTS', RUNNING, sub(field, 2)) == 0 then orphans[#orphans + 1] = sub(field, 2)
-      elseif kind == 'g' then
+      local field = step[2][k]
+      if sub(field, 1, 1) == 'g' then
         local gate = gate_at(sub(field, 2))
         if gate.bound.rate then trim(gate) else gate.starts, gate.total = '', 0 end
-        if gate.count == 0 and gate.starts == '' then dirty[gate.name] = gate end
+        counts = counts or count_marks(runs)
+        local count = gate.name == 'queue' and gate.count or counts[gate.name] or 0
+        if gate.count ~= count then
+          gate.count = count
+          dirty[gate.name] = gate
+          if gate.parked == 1 and room_at(gate) > 0 then unpark_all(gate) end
+        end
+        if count == 0 and gate.starts == '' then dirty[gate.name] = gate end
       end
     end
-    leave(orphans)
     save()
     wake_freed()
   end
   limits = { bounds = bounds, gates = gates, room_at = room_at, start = start, gate_at = gate_at, load_gates = load_gates,
     gates_of = gates_of, plain_counts = plain_counts, plain_text = plain_text, save = save, unpark_next = unpark_next,
     unpark_all = unpark_all, open_gates = open_gates, open_due = open_due, next_opening = next_opening, leave = leave,
-    choose = choose, stand = stand, foresee = foresee, enter = enter, seat = seat, keys_of = keys_of, hold = hold,
+    choose = choose, stand = stand, enter = enter, seat = seat, keys_of = keys_of, hold = hold,
     queue_gate = queue_gate, wake_freed = wake_freed, upkeep = upkeep,
     change = function(gate) dirty[gate.name] = gate end }
 end

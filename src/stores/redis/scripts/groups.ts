@@ -14,7 +14,9 @@ export const GROUPS: string = `
     local lane, turn, keys = sub(member, at, at + 1), sub(member, at + 2, at + 7), sub(member, at + 8)
     call('ZREM', TURNS, member)
     call('ZADD', TURNS, '0', 'R' .. lane .. turn .. keys)
-    call('HSET', GATES, 'r' .. lane .. keys, turn)
+    local row = rows.row_at(lane .. keys) or rows.make(lane .. keys)
+    row.turn, row.gate = turn, ''
+    rows.change(row)
     freed[lane] = (freed[lane] or 0) + 1
     return keys, turn
   end
@@ -69,21 +71,21 @@ export const GROUPS: string = `
     return first and struct.unpack('>I6', sub(first, 2, 7))
   end
   -- Gates of which only a count is kept: it is written at once. Gives back the keys of what is to leave other gates.
-  -- left: of each a g and its keys, which is the field of a gate where there is one key.
-  local function leave_plain(left, gone)
-    local fields, times, others, n = {}, {}, {}, 0
+  -- marks: of each its kind and its keys; where that is g, it is the field of the only gate.
+  local function leave_plain(marks)
+    local fields, times, others, gone, n = {}, {}, {}, {}, 0
     local has_gates = next(gates) ~= nil
-    for k = 1, #left do
-      local field = left[k]
-      local before = times[field]
-      if before then times[field] = before + 1
-      elseif has_gates and gates[sub(field, 2)] or are_several(field) then others[#others + 1] = sub(field, 2)
+    for k = 1, #marks do
+      local mark = marks[k]
+      local before = times[mark]
+      if before then times[mark] = before + 1
+      elseif byte(mark) ~= 103 or has_gates and gates[sub(mark, 2)] then others[#others + 1] = sub(mark, 2)
       else
         n = n + 1
-        fields[n], times[field] = field, 1
+        fields[n], times[mark] = mark, 1
       end
     end
-    local values, write, written, dropped = read_fields(GATES, fields), {}, 0, #gone
+    local values, write, written, dropped = read_fields(GATES, fields), {}, 0, 0
     for k = 1, n do
       local value, field = values[k], fields[k]
       local count, less = plain_count(value), times[field]
@@ -103,29 +105,13 @@ export const GROUPS: string = `
     in_parts('HDEL', GATES, gone)
     return others
   end
-  -- Jobs run no longer: they leave their gates. Gives back those that stand for new ones.
-  local function leave(ids)
-    local fields = {}
-    for k = 1, #ids do fields[k] = 'u' .. ids[k] end
-    local all, left, gone, standing, n = {}, {}, {}, {}, 0
-    local values = read_fields(GATES, fields)
-    for k = 1, #ids do
-      local value = values[k]
-      if value then
-        n = n + 1
-        gone[n] = fields[k]
-        if byte(value) == 103 then left[n] = value
-        else
-          -- One that stands for new ones, or that an older program started.
-          left[n] = 'g' .. sub(value, 2)
-          if byte(value) == 43 then standing[#standing + 1] = ids[k] end
-        end
-      end
-    end
-    if n == 0 then return standing end
-    local others = leave_plain(left, gone)
-    if not others[1] then return standing end
+  -- Jobs run no longer: they leave their gates.
+  local function leave(marks)
+    if not marks[1] then return end
+    local others = leave_plain(marks)
+    if not others[1] then return end
     load_gates(others)
+    local all = {}
     local function leave_gate(gate)
       gate.count = math.max(0, gate.count - 1)
       dirty[gate.name] = gate
@@ -141,43 +127,33 @@ export const GROUPS: string = `
     for _, gate in pairs(all) do
       if room_at(gate) > 0 then unpark_all(gate) end
     end
-    return standing
   end
-  -- Reads at once where groups are, by their names: lane and keys.
-  local function foresee(names)
-    local fields = {}
-    for k = 1, #names do fields[k] = 'r' .. names[k] end
-    local entries = read_fields(GATES, fields)
-    for k = 1, #names do places[names[k]] = entries[k] end
-  end
-  -- A job with keys is ready: its group is in the ring, or where it is parked. Gives back whether it is in the ring: there
-  -- it is once all of a call are seated.
-  local function enter(lane, keys)
+  -- A job with keys is ready: it waits in its group. Gives back whether that is in the ring, and not parked: there it is
+  -- once all of a call are seated.
+  local function enter(lane, keys, job)
     local name = lane .. keys
-    if entered[name] ~= nil then return entered[name] end
-    local place = places[name]
-    if place == nil then place = call('HGET', GATES, 'r' .. name) end
-    if not place then
-      comers[#comers + 1] = lane
-      comers[#comers + 1] = keys
+    local row = rows.row_at(name)
+    if not row then
+      row = rows.make(name)
+      comers[#comers + 1] = row
     end
-    entered[name] = not place or #place == 6
-    return entered[name]
+    rows.add(row, job)
+    return row.gate == ''
   end
-  -- Gives those that came into the ring their turns.
+  -- Gives those that came into the ring their turns, and writes all that came in.
   local function seat()
-    local count = #comers / 2
-    if count == 0 then return end
-    local turn, members, fields = call('HINCRBY', GATES, 'turn', count) - count, {}, {}
-    for k = 1, 2 * count, 2 do
-      turn = turn + 1
-      local lane, keys, turn6 = comers[k], comers[k + 1], pack('>I6', turn)
-      members[k], members[k + 1] = '0', 'R' .. lane .. turn6 .. keys
-      fields[k], fields[k + 1] = 'r' .. lane .. keys, turn6
+    local count = #comers
+    if count > 0 then
+      local turn, members = call('HINCRBY', GATES, 'turn', count) - count, {}
+      for k = 1, count do
+        local row = comers[k]
+        row.turn = pack('>I6', turn + k)
+        members[2 * k - 1], members[2 * k] = '0', 'R' .. sub(row.name, 1, 2) .. row.turn .. sub(row.name, 3)
+      end
+      comers = {}
+      in_parts('ZADD', TURNS, members)
     end
-    comers = {}
-    in_parts('ZADD', TURNS, members)
-    in_parts('HSET', GATES, fields)
+    rows.save()
   end
   -- A new job chooses, for each of its keys (a letter each: w wait, d drop the new one, c cancel the oldest), what
   -- becomes of it where as many stand as may run. Gives back nil if it is to be dropped, else what it overtakes: id and

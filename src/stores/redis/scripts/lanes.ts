@@ -17,6 +17,7 @@ local function has_waiting(lane, slot)
   if slot > 0 and call('LLEN', KEYS[${FIXED_KEYS} + slot]) > 1 then return true end
   return call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1] ~= nil
     or call('ZRANGEBYLEX', KEYED, '[' .. lane, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1] ~= nil
+    or tonumber(call('HGET', GATES, 'w' .. lane) or 0) > 0
 end
 local function lanes_running()
   local lanes = {}
@@ -26,7 +27,7 @@ end
 local function forget_lane(field, lane, slot)
   call('HDEL', META, field, 'l' .. lane, 'e' .. lane, 'i' .. lane)
   if slot > 0 then call('HDEL', META, 's' .. slot, 'D' .. slot) end
-  call('HDEL', GATES, 'c' .. lane)
+  call('HDEL', GATES, 'c' .. lane, 'w' .. lane)
   call('HINCRBY', META, 'L', -1)
   local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
   local idle = call('ZRANGE', IDLE, low + 1, low + LANE_SPAN - 1, 'BYSCORE', 'WITHSCORES')

@@ -1,5 +1,6 @@
 // Limits of a room and of a namespace: changed, held by a handler that pushed back, and read.
 import { LIMITS } from "./gates.ts";
+import { ROWS } from "./rows.ts";
 import { PRELUDE, type Script, WAKING, WRITING, script } from "./script.ts";
 
 /*
@@ -80,9 +81,19 @@ export const SET_LIMITS: Script = script(
   PRELUDE,
   WRITING,
   WAKING,
+  ROWS,
   LIMITS,
   SET,
 );
-export const HOLD_GATE: Script = script("hold", "settle", PRELUDE, WRITING, WAKING, LIMITS, HOLD);
-export const READ_LIMITS: Script = script("limits", "read", PRELUDE, WAKING, LIMITS, READ);
+export const HOLD_GATE: Script = script(
+  "hold",
+  "settle",
+  PRELUDE,
+  WRITING,
+  WAKING,
+  ROWS,
+  LIMITS,
+  HOLD,
+);
+export const READ_LIMITS: Script = script("limits", "read", PRELUDE, WAKING, ROWS, LIMITS, READ);
 export const CHANGE_LIMITS: Script = script("limits-change", "settle", CHANGE);

@@ -58,15 +58,11 @@ local function leave_owner(id, key)
   call('HSET', key, id .. 'k', sub(kin, 1, 20) .. 'r')
 end
 local quiet_about_later = false
--- Whether a guard names the claim of a running entry.
-local function is_claim(run, guard)
-  return #run == #guard + 8 and find(guard, sub(run, 10), 2, true) == 2
-end
 -- Why a move may not be made, if so.
 local function refusal(guard, record, run)
   if not record then return 'g' end
   if sub(guard, 1, 1) == 's' then
-    if not run or not is_claim(run, guard) then return 's' end
+    if not run or not is_of(run, sub(guard, 2)) then return 's' end
     if has(byte(run, 1), CANCEL) then return 'c' end
   elseif sub(record, 1, 17) .. (run or '') ~= sub(guard, 2) then return 'c' end
 end
@@ -107,7 +103,7 @@ local function move(at, instead, found)
   if limits and place ~= 'T' and place ~= '=' then end_standing(id, key) end
   if run then
     call('HDEL', RUNNING, id)
-    if limits then limits.leave({ id }) end
+    if limits then limits.leave({ mark_of(run) }) end
     if has(old, CANCEL) then call('ZREM', TIMERS, 'c' .. id) end
     if has(old, KIN) then leave_owner(id, key) end
   else leave_place(id, record, key) end

@@ -1,5 +1,6 @@
 // Where jobs that are ready stand: what a claim would take before them.
 import { FIXED_KEYS } from "../layout.ts";
+import { ROW_READING } from "./rows.ts";
 import { PRELUDE, type Script, script } from "./script.ts";
 
 /** Most jobs counted before one: a claim away from it is not told from a day. */
@@ -8,8 +9,6 @@ export const MAX_COUNTED_AHEAD = 100_000;
 const MAX_MARKS_READ = 5_000;
 /** Groups of keys whose jobs are counted: those beyond are not. */
 const MAX_GROUPS_READ = 2_000;
-/** Of the turn of a group. */
-const TURN_BYTES = 6;
 /** Marks in a row that are passed over to find a job to compare with. */
 const MAX_PASSED = 100;
 
@@ -17,7 +16,7 @@ const MAX_PASSED = 100;
  * keys: the room's. arguments, for each job: its rank (due less head start, ms), id, keys ('' where it has none).
  * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id; of a job with keys, how
  *   many of the same keys: keys take turns, so only those are before it for sure.
- * cost: 1 command a lane, 3 a group of keys; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
+ * cost: 1 command a lane, 1 a thousand groups of keys, 1 a group with more than a few jobs; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
 const AHEAD = `
@@ -60,26 +59,26 @@ local function marks_within(list, entries, left)
   end
   return marks + math.min(entries - read, math.max(0, left - marks))
 end
--- Jobs that wait under their keys, by rank as if there were no turns. Those that a limit holds are before nobody: beside
--- the turn of their group stands where it is parked.
-local function keyed_below(lane, due6, id)
-  local from, count = '[' .. lane, 0
-  for _ = 1, ${MAX_GROUPS_READ} do
-    local member = call('ZRANGEBYLEX', KEYED, from, '[' .. lane .. '\\255', 'LIMIT', 0, 1)[1]
-    if not member then break end
-    local group = sub(member, 1, -24)
-    if #(call('HGET', GATES, 'r' .. group) or '') <= ${TURN_BYTES} then
-      count = count + call('ZLEXCOUNT', KEYED, '[' .. group .. '\\0', '(' .. group .. '\\0' .. due6 .. id)
-    end
-    from = '(' .. group .. '\\1'
+-- Jobs that wait under their keys, by rank as if there were no turns. Those that a limit holds are before nobody: their
+-- groups are not in the ring.
+local function keyed_below(lane, job)
+  local names, fields, count = {}, {}, 0
+  local members = call('ZRANGEBYLEX', TURNS, '[R' .. lane, '[R' .. lane .. '\\255', 'LIMIT', 0, ${MAX_GROUPS_READ})
+  for k, member in ipairs(members) do
+    names[k] = lane .. sub(member, 10)
+    fields[k] = 'r' .. names[k]
+  end
+  for k, text in ipairs(read_fields(GATES, fields)) do
+    if text then count = count + count_before(names[k], text, job) end
   end
   return count
 end
 local function own_below(keys, id)
   local record = call('HGET', shard_of(id), id)
   if not record then return 0 end
-  local group = sub(record, 4, 5) .. keys .. '\\0'
-  return call('ZLEXCOUNT', KEYED, '[' .. group, '(' .. group .. sub(record, 12, 17) .. id)
+  local name = sub(record, 4, 5) .. keys
+  local text = call('HGET', GATES, 'r' .. name)
+  return text and count_before(name, text, sub(record, 12, 17) .. id) or 0
 end
 local reply = {}
 for at = 1, #ARGV, 3 do
@@ -89,7 +88,7 @@ for at = 1, #ARGV, 3 do
     local due6 = clamp6(rank + lane.head_start)
     local until_member = not precedes(now6, due6) and '(' .. lane.number .. due6 .. id or '(' .. lane.number .. now6 .. '\\255'
     ahead = ahead + call('ZLEXCOUNT', TIMED, '[' .. lane.number, until_member)
-    if lane.is_keyed then ahead = ahead + keyed_below(lane.number, due6, id) end
+    if lane.is_keyed then ahead = ahead + keyed_below(lane.number, due6 .. id) end
     if lane.slot > 0 then
       local list = KEYS[${FIXED_KEYS} + lane.slot]
       local entries = entries_below(list, due6, id)
@@ -103,4 +102,4 @@ end
 return reply
 `;
 
-export const COUNT_AHEAD: Script = script("ahead", "read", PRELUDE, AHEAD);
+export const COUNT_AHEAD: Script = script("ahead", "read", PRELUDE, ROW_READING, AHEAD);

@@ -1,4 +1,5 @@
 // Words of workflow runs that say nothing but how far the runs are: texts for their records, or that they have ended.
+import { ROWS } from "./rows.ts";
 import { PRELUDE, RECORDS, type Script, WRITING, script } from "./script.ts";
 
 /** Bytes of a word's head: run (16), texts that the record had (4), texts (2), kind, digits of its token's number; these. */
@@ -120,7 +121,8 @@ local function go_on(k, id, run, flags, kin, first)
   end
   if new ~= flags then
     -- In one go, of pieces that are short or there: a text is hashed byte by byte.
-    entries[entry_count + 1], entries[entry_count + 2] = id, string.char(new) .. sub(run, 2, 9) .. claim .. numbers[k]
+    local rest = limited == 1 and sub(run, claim_end + 1) or numbers[k]
+    entries[entry_count + 1], entries[entry_count + 2] = id, string.char(new) .. sub(run, 2, 9) .. claim .. rest
     entry_count = entry_count + 2
   end
   local list, n = in_shard(write_of, id)
@@ -192,7 +194,8 @@ for k = 1, count do
   local id, run = ids[k], runs[k]
   -- By its id it need not come behind those before it, nor those before the next.
   if kinds[k] == 100 then remove_rows() end
-  if not run or find(run, claim, 10, true) ~= 10 or sub(run, claim_end + 1) ~= numbers[k] then
+  if not run or find(run, claim, 10, true) ~= 10
+    or (sub(run, claim_end + 1) ~= numbers[k] and not (limited == 1 and is_of(run, claim .. numbers[k]))) then
     letters[k] = (run or call('HEXISTS', shard_of(id), id) == 1) and 's' or 'g'
   elseif kinds[k] == 100 or kinds[k] == 68 then letters[k] = end_run(k, id, byte(run, 1), kins[k])
   elseif kinds[k] == 109 then letters[k] = keep_end(k, id, byte(run, 1), kins[k], records[k], first)
@@ -215,4 +218,12 @@ remember(nonce, said, arrived)
 return { now, followed, said, limited }
 `;
 
-export const TAKE_PLAIN_WORDS: Script = script("words", "settle", PRELUDE, WRITING, RECORDS, BODY);
+export const TAKE_PLAIN_WORDS: Script = script(
+  "words",
+  "settle",
+  PRELUDE,
+  WRITING,
+  ROWS,
+  RECORDS,
+  BODY,
+);

@@ -127,7 +127,7 @@ for k = 1, #all, 2 do
   elseif field == 'Q' then draining = value end
 end
 waiting = math.max(0, waiting)
-ready = ready + math.max(0, call('ZCARD', KEYED) - 1)
+ready = ready + math.max(0, call('ZCARD', KEYED) - 1) + (call('HGET', GATES, 'w') or 0)
 for slot = 1, ${LIST_SLOTS} do ready = ready + math.max(0, call('LLEN', KEYS[${FIXED_KEYS} + slot]) - 1) end
 local function ended(place) return call('ZLEXCOUNT', INDEX, '[B' .. place, '[B' .. place .. '\\255') end
 local at_owner = ended('w')

@@ -24,7 +24,7 @@ for k = 1, count do
   at = events_at + events + 1
   local key = shard_of(id)
   local run = call('HGET', RUNNING, id)
-  if not run or sub(run, 10) ~= claim then
+  if not run or not is_of(run, claim) then
     letters[k] = call('HEXISTS', key, id) == 1 and 's' or 'g'
   else
     letters[k] = 'a'

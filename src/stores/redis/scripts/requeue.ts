@@ -1,4 +1,5 @@
 // Moves jobs that wait from one queue to another: out of their room, into another, whose slot may be a different one.
+import { ROWS } from "./rows.ts";
 import {
   LANES,
   PRELUDE,
@@ -133,6 +134,7 @@ export const MOVE_OUT: Script = script(
   PRELUDE,
   WRITING,
   TELLING,
+  ROWS,
   RECORDS,
   OUT,
 );

@@ -1,5 +1,6 @@
 // Workflow runs: what they are told, and how far they are.
 import { LIMITS } from "./gates.ts";
+import { ROWS } from "./rows.ts";
 import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
 import {
   LANES,
@@ -212,7 +213,7 @@ end
 local function go_on(id, guard, from, next_state, is_refused, first, count)
   local found = looked_at[id] or look_at(id)
   local run = found.run
-  if not run or not is_claim(run, guard) then return (run or found.record) and 's' or 'g' end
+  if not run or not is_of(run, sub(guard, 2)) then return (run or found.record) and 's' or 'g' end
   local kin = found.kin
   local kept = struct.unpack('>I4', kin, 17)
   if count > 0 and kept == from + count then return 'k' end
@@ -377,7 +378,7 @@ return { now, followed, table.concat(letters) }
 
 /** Speaking, after what names the ends that stand in no outbox, and words that are refused. */
 export function speakParts(endedHere: string): readonly string[] {
-  const moving = [LIMITS, LANES, RECORDS, LINES, MOVE, KEEP_ENDINGS];
+  const moving = [ROWS, LIMITS, LANES, RECORDS, LINES, MOVE, KEEP_ENDINGS];
   const telling = ["local followed = 0", TELL, ADVANCE, BODY];
   return [PRELUDE, WRITING, TELLING, WAKING, ...moving, endedHere, ...telling];
 }

@@ -1,4 +1,9 @@
 // The usual claim of jobs with keys, in Lua: one of each of the next groups, where nothing is in the way of any.
+import { RECORD_SHARDS } from "../layout.ts";
+import { JOB_BYTES, ROW_HEAD_BYTES } from "./rows.ts";
+
+/** Values of an id's byte that lead to the same shard. */
+const SHARD_SPAN = 256 / RECORD_SHARDS;
 
 /*
  * A claim of one lane reads as many groups off the ring as it wants jobs. Where each has one gate, of which nothing but a
@@ -9,47 +14,49 @@
  * Anything else is left to turns.ts, to which what was read here is handed on: nothing has been changed by then.
  */
 
-/** Within `claim_turns` of turns.ts. */
+/** Within `claim_turns` of turns.ts. What was read of rows before has been written and forgotten. */
 export const STRETCH: string = `
-  -- The first jobs of groups; nil where one has none, or has more and no room for them: it is to be parked.
-  -- A range without an end, so that no text is made of one: what is found may be of another group.
-  local function read_firsts(lane, list_of_keys, counts, most)
-    local firsts, are_last = {}, {}
-    local from, first, second = '[' .. lane, byte(lane, 1, 2)
-    local function is_of(member, keys)
-      local bytes = #keys
-      if #member ~= bytes + 25 or find(member, keys, 3, true) ~= 3 or byte(member, bytes + 3) ~= 0 then return false end
-      local own, other = byte(member, 1, 2)
-      return own == first and other == second
+  -- The first jobs of groups, of their rows; nil where one has none there, is parked, or has more and no room for them: it
+  -- is to be parked. Beside them what is to be kept of each: a text, true where more is to be read, or false, nothing.
+  local function read_firsts(texts, flags, counts, most)
+    local firsts, rests = {}, {}
+    for k = 1, #texts do
+      local text = texts[k]
+      local bytes = #text
+      if bytes < ${ROW_HEAD_BYTES + JOB_BYTES} or byte(text, 8) ~= 0 then return nil end
+      local rest = bytes > ${ROW_HEAD_BYTES + JOB_BYTES} and sub(text, 1, -${JOB_BYTES + 1}) or flags[k] == 1
+      if rest and counts[k] + 1 >= most[k] then return nil end
+      firsts[k], rests[k] = sub(text, -16), rest
     end
-    for k = 1, #list_of_keys do
-      local keys = list_of_keys[k]
-      local heads = call('ZRANGEBYLEX', KEYED, from .. keys .. '\\0', '+', 'LIMIT', '0', '2')
-      local member, behind = heads[1], heads[2]
-      local is_last = not behind or not is_of(behind, keys)
-      -- What is before one of the group is of it too.
-      if is_last and not (member and is_of(member, keys)) or not is_last and counts[k] + 1 >= most[k] then return nil end
-      firsts[k], are_last[k] = member, is_last
-    end
-    return firsts, are_last
+    return firsts, rests
   end
   -- The records of jobs and what is beside them, with a command a shard; nil where one has more than its extras.
   local function read_usual(ids)
     local records, extras, asked = {}, {}, {}
+    -- By the bits of their ids that say which shard they are in: those of one claim mostly have the same.
+    local last, own, fields, places, count
     for k = 1, #ids do
       local id = ids[k]
-      local key = shard_of(id)
-      local own = asked[key]
-      if not own then own = { fields = {}, places = {}, count = 0 } asked[key] = own end
-      local fields, count = own.fields, own.count + 1
-      fields[2 * count - 1], fields[2 * count], own.places[count], own.count = id, id .. 'x', k, count
+      local low = byte(id, 6)
+      local burst = low - low % ${SHARD_SPAN}
+      if burst ~= last then
+        last, own = burst, asked[burst]
+        if not own then
+          own = { fields = {}, places = {} }
+          asked[burst] = own
+        end
+        fields, places, count = own.fields, own.places, #own.places
+      end
+      fields[2 * count + 1], fields[2 * count + 2] = id, id .. 'x'
+      count = count + 1
+      places[count] = k
     end
-    for key, own in pairs(asked) do
-      local values, places = call('HMGET', key, unpack(own.fields)), own.places
-      for at = 1, own.count do
-        local record, beside = values[2 * at - 1], values[2 * at]
+    for _, own in pairs(asked) do
+      local values, places = call('HMGET', shard_of(own.fields[1]), unpack(own.fields)), own.places
+      for at = 1, #places do
+        local record, beside, k = values[2 * at - 1], values[2 * at], places[at]
         if not record or not beside or byte(record, 2) ~= EXTRAS then return nil end
-        records[places[at]], extras[places[at]] = record, beside
+        records[k], extras[k] = record, beside
       end
     end
     return records, extras
@@ -61,26 +68,38 @@ export const STRETCH: string = `
     cursor.ahead = members
     -- Of fewer groups than jobs some have several turns.
     if cursor.dry then return end
-    local list_of_keys, list_of_ids = {}, {}
+    local list_of_keys = {}
     for k = 1, #members do list_of_keys[k] = sub(members[k], 10) end
-    local gates, counts, most = limits.plain_counts(list_of_keys)
+    local gates, counts, most, texts, flags = limits.plain_counts(lane, list_of_keys)
     if not gates then return end
-    local firsts, are_last = read_firsts(lane, list_of_keys, counts, most)
-    if not firsts then return end
-    for k = 1, #firsts do list_of_ids[k] = sub(firsts[k], -16) end
+    local list_of_ids, rests = read_firsts(texts, flags, counts, most)
+    if not list_of_ids then return end
     local records, extras = read_usual(list_of_ids)
     if not records then return end
     cursor.ahead = nil
-    local text_of_one = plain_text(1)
+    local text_of_one, row_prefix, put, in_rows = plain_text(1), 'r' .. lane, 0, -#members
+    local its_lane = cursor.lane
     for k = 1, #members do
-      local id, gate, beside = list_of_ids[k], gates[k], extras[k]
-      take(id, records[k], cursor.lane, beside)
-      under[4 * k - 3], under[4 * k - 2] = 'u' .. id, find(beside, '"O":', 1, true) and '+' .. list_of_keys[k] or gate
-      under[4 * k - 1], under[4 * k] = gate, counts[k] == 0 and text_of_one or plain_text(counts[k] + 1)
-      if are_last[k] then out[#out + 1], gone[#gone + 1] = members[k], 'r' .. lane .. list_of_keys[k] end
+      local keys, gate, beside, count, rest = list_of_keys[k], gates[k], extras[k], counts[k], rests[k]
+      local mark = find(beside, '"O":', 1, true) and '+' .. keys or gate
+      start_job(list_of_ids[k], records[k], its_lane, EXTRAS, beside, beside, mark)
+      fields[put + 1], fields[put + 2] = gate, count == 0 and text_of_one or plain_text(count + 1)
+      put = put + 2
+      if rest == true then
+        local jobs, has_more, read = rows.read_behind(lane .. keys, 0)
+        for at = 1, #read do behind[#behind + 1] = read[at] end
+        in_rows = in_rows + #read
+        rest = read[1] and sub(texts[k], 1, 6) .. (has_more and '\\1' or '\\0') .. '\\0' .. jobs
+      end
+      if rest then
+        fields[put + 1], fields[put + 2] = row_prefix .. keys, rest
+        put = put + 2
+      else out[#out + 1], gone[#gone + 1] = members[k], row_prefix .. keys end
     end
-    keyed, ids, turns, passed = firsts, list_of_ids, #members, 4 * #members
-    fields[1], fields[2] = 'c' .. lane, sub(members[#members], 4)
+    count_taken(its_lane, #members)
+    ids, turns = list_of_ids, #members
+    fields[put + 1], fields[put + 2] = 'c' .. lane, sub(members[#members], 4)
+    rows.add_counts({ [lane] = in_rows })
     return true
   end
 `;

@@ -12,15 +12,13 @@ const MAX_LOOKS = 1_000;
 
 /** What is read of groups as a claim comes to them. */
 const READING = `
-  -- Of a number that a command is given the server makes a text with all its digits, which takes longer than the text.
-  local TEXTS = { '1', '2' }
   -- A group is known by its entry in the ring. Each text that is made costs as much as a small command: its turn and its
   -- name are made where they are needed.
   local function group_of(entry, keys)
-    -- All fields at once: a table that grows is made anew several times. Its gates; its first jobs (heads), the one whose
-    -- turn it is among them (at), and whether there are no others (drained); of that one: id (order), rank, record (0: not
-    -- read), extras; whether this claim took one of it (touched), and let it in before its turn (early).
-    return { keys = keys, entry = entry, gates = false, heads = false, at = 0, drained = false, record = 0, extras = false,
+    -- All fields at once: a table that grows is made anew several times. Its gates; its row (false: not looked at, or there
+    -- is none); of the job whose turn it is: what the row has of it (job), id (order), rank, record (0: not read), extras;
+    -- whether this claim took one of it (touched), and let it in before its turn (early).
+    return { keys = keys, entry = entry, gates = false, row = false, job = false, record = 0, extras = false,
       touched = false, early = false, order = false, rank = 0 }
   end
   -- The first gate of a group that is shut.
@@ -35,30 +33,34 @@ const READING = `
       if room_at(own[k]) <= 0 then return own[k] end
     end
   end
-  -- Reads the next jobs of a group, so many at most: behind those that were read before, or from the first on.
-  local function read_heads(cursor, group, most)
-    local heads, lane, keys = group.heads, cursor.number, group.keys
-    local from = heads and heads[1] and '(' .. heads[#heads] or '[' .. lane .. keys .. '\\0'
-    heads = call('ZRANGEBYLEX', KEYED, from, '(' .. lane .. keys .. '\\1', 'LIMIT', '0', TEXTS[most + 1] or most + 1)
-    local is_last = heads[most + 1] == nil
-    if not is_last then heads[most + 1] = nil end
-    group.drained, group.heads, group.at = is_last, heads, 1
+  -- The job of a group whose turn it is, whether it is worth starting or not; nil: it has none.
+  local function read_job(cursor, group)
+    if group.job then return group.job end
+    local row = group.row
+    if not row then
+      row = rows.row_at(cursor.number .. group.keys)
+      if not row then return nil end
+      group.row = row
+    end
+    local gate = group.gates
+    -- No more than may start: what is read ahead is written again until it does.
+    local job = rows.first(row, gate and gate.name and math.min(cursor.wanted, room_at(gate)) or 0)
+    if job then group.job, group.order, group.record = job, sub(job, -16), 0 end
+    return job
   end
   -- Reads the first jobs of groups that may start, their records with a command a shard.
   local function read_records(groups)
     local by_shard = {}
     for k = 1, #groups do
       local group = groups[k]
-      local member = group.heads[1]
-      if member then
-        local id = sub(member, -16)
+      local id = group.order
+      if id then
         local key = shard_of(id)
         local asked = by_shard[key]
         if not asked then asked = { groups = {}, fields = {}, count = 0 } by_shard[key] = asked end
         local n, fields = asked.count + 1, asked.fields
         asked.count, asked.groups[n] = n, group
         fields[2 * n - 1], fields[2 * n] = id, id .. 'x'
-        group.order = id
       end
     end
     for key, asked in pairs(by_shard) do
@@ -73,25 +75,26 @@ const READING = `
   local function load_more(cursor)
     local members = cursor.ahead or read_ring(cursor, math.max(${LEAST_GROUPS}, left))
     cursor.ahead = nil
-    local fresh, list_of_keys, found, unparked = {}, {}, 0, cursor.unparked
+    local fresh, list_of_keys, names, found, unparked = {}, {}, {}, 0, cursor.unparked
     for k = 1, #members do
       local member = members[k]
       local keys = sub(member, 10)
       if not unparked[keys] then
         found = found + 1
-        fresh[found], list_of_keys[found] = group_of(member, keys), keys
+        fresh[found], list_of_keys[found], names[found] = group_of(member, keys), keys, cursor.number .. keys
       end
     end
     limits.load_gates(list_of_keys)
+    rows.load(names)
     local queue, n = cursor.queue, #cursor.queue
     -- Where there are few groups each has more than one turn.
-    local most = cursor.dry and math.ceil(left / math.max(1, n - cursor.first + 1 + found + #cursor.served)) or 1
+    cursor.wanted = cursor.dry and math.ceil(left / math.max(1, n - cursor.first + 1 + found + #cursor.served)) or 0
     local may_start, open = {}, 0
     for k = 1, found do
       local group = fresh[k]
       queue[n + k] = group
       if not shut_gate(group) then
-        read_heads(cursor, group, most)
+        read_job(cursor, group)
         open = open + 1
         may_start[open] = group
       end
@@ -116,25 +119,20 @@ const READING = `
 
 /** What a claim writes of the groups that it came to. */
 const PLACING = `
-  -- A group leaves its place in the ring: for a new one, to be parked, or since nothing of it is ready.
-  local function place(cursor, group, turn, shut)
+  -- A group leaves its place in the ring: to be parked, or since nothing of it is ready.
+  local function place(group, turn, shut)
     out[#out + 1] = group.entry
-    local field = 'r' .. cursor.number .. group.keys
-    if not turn then
-      gone[#gone + 1] = field
+    local row = group.row
+    if not shut then
+      if row then rows.drop(row) end
       return
     end
-    fields[#fields + 1] = field
-    if shut then
-      put[#put + 1], put[#put + 2] = '0', 'P' .. shut.name .. '\\0' .. cursor.number .. turn .. group.keys
-      fields[#fields + 1] = turn .. shut.name
-      if shut.parked == 0 then
-        shut.parked = 1
-        limits.change(shut)
-      end
-    else
-      put[#put + 1], put[#put + 2] = '0', 'R' .. cursor.number .. turn .. group.keys
-      fields[#fields + 1] = turn
+    put[#put + 1], put[#put + 2] = '0', 'P' .. shut.name .. '\\0' .. sub(group.entry, 2, 3) .. turn .. group.keys
+    row.turn, row.gate = turn, shut.name
+    rows.change(row)
+    if shut.parked == 0 then
+      shut.parked = 1
+      limits.change(shut)
     end
   end
   local function unpark_behind(cursor, gate)
@@ -164,7 +162,10 @@ const PLACING = `
     cursor.first = cursor.first + 1
     put_aside = put_aside + 1
     if group.touched then cursor.done[#cursor.done + 1] = group
-    else place(cursor, group, shut and sub(group.entry, 4, 9), shut) end
+    else
+      group.row = group.row or rows.row_at(cursor.number .. group.keys) or rows.make(cursor.number .. group.keys)
+      place(group, sub(group.entry, 4, 9), shut)
+    end
     pass_on(cursor, group, shut)
   end
   -- Writes the order in which groups come next time: one that may go on stays where it is, and the next claim begins
@@ -178,36 +179,34 @@ const PLACING = `
     for _, group in ipairs(cursor.done) do touched[#touched + 1] = group end
     for _, group in ipairs(touched) do
       local shut = shut_gate(group)
-      if group.drained and group.at > #group.heads then place(cursor, group, nil)
+      if not read_job(cursor, group) then place(group)
       elseif shut then parked[#parked + 1] = { group, shut } end
       pass_on(cursor, group, shut)
     end
     if not parked[1] then return end
     local turn = call('HINCRBY', GATES, 'turn', #parked) - #parked
-    for k, entry in ipairs(parked) do place(cursor, entry[1], pack('>I6', turn + k), entry[2]) end
+    for k, entry in ipairs(parked) do place(entry[1], pack('>I6', turn + k), entry[2]) end
   end
 `;
 
 /** What gives each group its turn, one job after the other. */
 const TAKING = `
-  -- The job of a group whose turn it is; nil: it has none.
+  -- The job of a group that is taken when its turn comes; nil: it has none.
   local function job_of(cursor, group)
     while true do
-      if not group.heads or (group.at > #group.heads and not group.drained) then read_heads(cursor, group, 1) end
-      local member = group.heads[group.at]
-      if not member then return nil end
+      local job = read_job(cursor, group)
+      if not job then return nil end
       if group.record == 0 then
-        local id = sub(member, -16)
-        local read = call('HMGET', shard_of(id), id, id .. 'x')
-        group.order, group.record, group.extras = id, read[1], read[2]
+        local read = call('HMGET', shard_of(group.order), group.order, group.order .. 'x')
+        group.record, group.extras = read[1], read[2]
       end
       if group.record and not is_expired(group.order, group.record) then
-        if are_compared then group.rank = struct.unpack('>I6', member, #member - 21) - cursor.lane.head_start end
+        if are_compared then group.rank = struct.unpack('>I6', job) - cursor.lane.head_start end
         return group
       end
-      keyed[#keyed + 1] = member
       expired = expired + 1
-      group.at, group.record = group.at + 1, 0
+      rows.take_off(group.row)
+      group.job = false
     end
   end
   local function head(cursor)
@@ -223,22 +222,20 @@ const TAKING = `
     end
     look_at_once = true
   end
-  local function pass(id, keys, own, is_standing)
+  local function pass(own)
     if own.name then start(own, 1)
     else
       for _, gate in ipairs(own) do start(gate, 1) end
     end
-    under[passed + 1], under[passed + 2] = 'u' .. id, (is_standing and '+' or 'g') .. keys
-    passed = passed + 2
   end
   local function take_turn(cursor, group)
     local id, extras = group.order, group.extras or ''
     turns = turns + 1
-    keyed[#keyed + 1] = group.heads[group.at]
     ids[turns] = id
-    take(id, group.record, cursor.lane, extras)
-    pass(id, group.keys, group.gates, find(extras, '"O":', 1, true))
-    group.touched, group.record, group.at = true, 0, group.at + 1
+    rows.take_off(group.row)
+    take(id, group.record, cursor.lane, extras, nil, (find(extras, '"O":', 1, true) and '+' or group.gates.name and 'g' or 's') .. group.keys)
+    pass(group.gates)
+    group.touched, group.job = true, false
     cursor.first = cursor.first + 1
     -- To go on behind one that was let in early would pass over those before it.
     if not group.early then cursor.last = group end
@@ -251,7 +248,9 @@ const TAKING = `
     local group = { keys = limits.keys_of(job.id, shard_of(job.id)) }
     limits.load_gates({ group.keys })
     if shut_gate(group) then return end
-    if accept(job) then pass(job.id, group.keys, group.gates, true) end
+    -- Whether it stands for new ones was not read: it is looked up when it ends.
+    job.mark = '+' .. group.keys
+    if accept(job) then pass(group.gates) end
   end
   -- Where expired ones were in the way, there may be others behind them.
   for _ = 1, ${MAX_LOOKS} do
@@ -284,9 +283,10 @@ export const CLAIM_TURNS: string = `
 local look_at_once = false
 local function claim_turns()
   local room_at, start = limits.room_at, limits.start
-  local under, passed, keyed, ids, turns, expired = {}, 0, {}, {}, 0, 0
-  -- Of entries of the ring: to be taken out, and to be put in; of the hash of gates: fields to be written, and to go.
-  local out, put, fields, gone = {}, {}, {}, {}
+  local ids, turns, expired = {}, 0, 0
+  -- Of entries of the ring: to be taken out, and to be put in; of the hash of gates: fields to be written, and to go; of
+  -- the sorted set: those that came into rows.
+  local out, put, fields, gone, behind = {}, {}, {}, {}, {}
   local find = string.find
   -- Whether jobs of several lanes are compared.
   local are_compared = lanes[2] ~= nil
@@ -310,17 +310,18 @@ local function claim_turns()
     local due = call('ZRANGEBYLEX', TIMED, '[' .. lane, '[' .. lane .. now6 .. '\\255', 'LIMIT', 0, most)
     if not due[1] then return end
     look_at_once = look_at_once or #due == most
-    local members = {}
-    for _, member in ipairs(due) do
+    local names, list_of_keys = {}, {}
+    for k, member in ipairs(due) do
       local id = sub(member, 9)
-      local keys = limits.keys_of(id, shard_of(id))
-      if keys then
-        members[#members + 1], members[#members + 2] = '0', lane .. keys .. '\\0' .. sub(member, 3)
-        limits.enter(lane, keys)
-      end
+      local keys = limits.keys_of(id, shard_of(id)) or false
+      list_of_keys[k] = keys
+      if keys then names[#names + 1] = lane .. keys end
+    end
+    rows.load(names)
+    for k, member in ipairs(due) do
+      if list_of_keys[k] then limits.enter(lane, list_of_keys[k], sub(member, 3)) end
     end
     limits.seat()
-    in_parts('ZADD', KEYED, members)
     in_parts('ZREM', TIMED, due)
   end
 ${STRETCH}  -- A cursor for the ring of each lane: groups that were read (queue, from first on), that had a turn (served), that had
@@ -332,15 +333,17 @@ ${STRETCH}  -- A cursor for the ring of each lane: groups that were read (queue,
       if timed then promote(lane.number) end
       local begun = call('HGET', GATES, 'c' .. lane.number) or nil
       rings[#rings + 1] = { lane = lane, number = lane.number, begun = begun, queue = {}, first = 1, served = {}, done = {},
-        unparked = {}, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
+        unparked = {}, wanted = 0, after = begun and '(R' .. lane.number .. begun or '[R' .. lane.number, stop = '[R' .. lane.number .. '\\255' }
     end
   end
+  rows.forget()
   if are_compared or not rings[1] or not take_stretch(rings[1]) then
     -- In a function of its own, so that a claim that was done by columns makes none of what is in it.
     (function()
 ${READING}${PLACING}${TAKING}    end)()
   end
-  in_parts('ZREM', KEYED, keyed)
+  rows.save()
+  in_parts('ZREM', KEYED, behind)
   if turns > 0 then
     tidy_arrivals(ids, turns)
     if call('ZRANGEBYLEX', INDEX, '[Bt', '(Bu', 'LIMIT', '0', '1')[1] then
@@ -348,7 +351,6 @@ ${READING}${PLACING}${TAKING}    end)()
       in_parts('ZREM', INDEX, ids)
     end
   end
-  in_parts('HSET', GATES, under)
   in_parts('ZREM', TURNS, out)
   in_parts('ZADD', TURNS, put)
   in_parts('HSET', GATES, fields)

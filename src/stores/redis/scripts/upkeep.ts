@@ -1,5 +1,6 @@
 // Leases and upkeep.
 import { LIMITS } from "./gates.ts";
+import { ROWS } from "./rows.ts";
 import { LANE_UPKEEP } from "./lanes.ts";
 import { PRELUDE, RECORDS, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
 
@@ -196,7 +197,7 @@ if call('EXISTS', KEYED, TURNS, GATES, ARRIVALS) < 4 then
   if call('EXISTS', ARRIVALS) == 0 then call('RPUSH', ARRIVALS, '') end
 end
 if limits then
-  limits.upkeep()
+  limits.upkeep(runs)
   tidy_arrivals({}, 0)
 end
 publish_told()
@@ -227,6 +228,7 @@ export const SWEEP_ROOM: Script = script(
   WRITING,
   TELLING,
   WAKING,
+  ROWS,
   LIMITS,
   RECORDS,
   LANE_UPKEEP,
