@@ -1,16 +1,6 @@
-// What people type: JSON inputs and numbers.
+// What people type: JSON inputs.
 import { readFile } from "node:fs/promises";
-import { InvalidArgumentError } from "commander";
 import { MillraceError } from "../core/index.ts";
-
-/** A number of an option. */
-export function readNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number)) {
-    throw new InvalidArgumentError("Expected a number.");
-  }
-  return number;
-}
 
 /**
  * A job's input as JSON; `-` reads it from standard input.

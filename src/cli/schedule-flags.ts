@@ -9,6 +9,7 @@ import type {
   SkippedHour,
 } from "../core/index.ts";
 import type { SchedulePut } from "../runtime/index.ts";
+import { readDuration } from "./option-values.ts";
 import { type TermsFlags, readTerms } from "./terms-flags.ts";
 
 /** When it fires. */
@@ -40,7 +41,7 @@ export interface ScheduleFlags extends RhythmFlags, TermsFlags {
 export function withRhythmOptions(command: Command): Command {
   return command
     .option("--cron <expression>", "five fields, or six with the seconds first")
-    .option("--every <duration>", "a fixed interval of whole seconds")
+    .option("--every <duration>", "a fixed interval of whole seconds", readDuration)
     .option("--date <time...>", "these times (ISO 8601) and no others")
     .option("--time-zone <name>", 'IANA zone whose clock the cron follows ("UTC")')
     .addOption(
@@ -58,7 +59,7 @@ export function withRhythmOptions(command: Command): Command {
     )
     .option("--start <time>", "no tick before (ISO 8601)")
     .option("--end <time>", "no tick at or after (ISO 8601)")
-    .option("--jitter <duration>", "put ticks off by up to this long")
+    .option("--jitter <duration>", "put ticks off by up to this long", readDuration)
     .option("--missed <rule>", 'ticks of a downtime: "skip", "once" or a number', readMissed)
     .addOption(
       new Option("--overlap <rule>", "when the one before has not ended").choices([

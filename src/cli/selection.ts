@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type InputValue, JOB_STATES, type JobState, parseDuration } from "../core/index.ts";
 import type { JobSelection } from "../runtime/index.ts";
+import { readFingerprint } from "./option-values.ts";
 
 /** What the options give. */
 export interface SelectionOptions {
@@ -30,7 +31,11 @@ export function withSelectionOptions(command: Command): Command {
     .option("--queue <name>", "only this queue")
     .option("--tag <tag>", "only with this tag")
     .option("--key <key>", "only with this idempotency key")
-    .option("--error <fingerprint>", "only with this error, as millrace errors lists it")
+    .option(
+      "--error <fingerprint>",
+      "only with this error, as millrace errors lists it",
+      readFingerprint,
+    )
     .option(
       "--field <path=value>",
       "only with this field of the input; may be given again",

@@ -1,7 +1,7 @@
 // The options by which an enqueue or a schedule says how its jobs are tried.
 import type { Command } from "commander";
 import type { OwnBackoff, OwnTerms } from "../core/index.ts";
-import { readNumber } from "./input.ts";
+import { readBackoff, readCount, readDuration } from "./option-values.ts";
 
 /** How a job is tried, where its type does not say. */
 export interface TermsFlags {
@@ -13,18 +13,17 @@ export interface TermsFlags {
 /** Adds the options of {@link TermsFlags}. */
 export function withTermsOptions(command: Command): Command {
   return command
-    .option("--attempts <number>", "tries in all, in place of the type's", readNumber)
+    .option("--attempts <number>", "tries in all, in place of the type's", readCount)
     .option(
       "--backoff <rule>",
       'wait between tries: "exponential", "fixed", or durations such as 1s,10s,1m',
       readBackoff,
     )
-    .option("--timeout <duration>", "longest time of one try, in place of the type's");
-}
-
-function readBackoff(text: string): OwnBackoff {
-  if (text === "exponential" || text === "fixed") return text;
-  return text.split(",").map((each) => each.trim());
+    .option(
+      "--timeout <duration>",
+      "longest time of one try, in place of the type's",
+      readDuration,
+    );
 }
 
 /** The terms that were said. */

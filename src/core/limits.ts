@@ -1,5 +1,6 @@
 // The bounds that hold for every job on every store, each with its reason.
-import { tellValue } from "./arguments.ts";
+import { tellValue, wrongArgument } from "./arguments.ts";
+import { type Duration, parseDuration } from "./duration.ts";
 import { type ErrorCode, MillraceError } from "./errors.ts";
 import type { RetentionPolicy } from "./store.ts";
 
@@ -90,6 +91,30 @@ export function checkTags(tags: readonly string[] | undefined, field: string): r
     }
   }
   return [...new Set<string>(tags)].sort((left, right) => (left < right ? -1 : 1));
+}
+
+/**
+ * Reads a priority into a head start, in milliseconds.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`
+ */
+export function readPriority(priority: number | { readonly headStart: Duration }): number {
+  const headStartMs = headStartOf(priority);
+  if (Math.abs(headStartMs) <= MAX_HEAD_START_MS) return Math.round(headStartMs) + 0;
+  throw wrongArgument(
+    "priority",
+    priority,
+    `a number of at most ${MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS} either way (one step is a minute of head start), or { headStart: duration }`,
+  );
+}
+
+/** What a priority is worth; `NaN` for what is none. */
+function headStartOf(priority: number | { readonly headStart: Duration }): number {
+  if (typeof priority === "number") return priority * HEAD_START_PER_PRIORITY_MS;
+  if (typeof priority !== "object" || priority === null || Array.isArray(priority)) {
+    return Number.NaN;
+  }
+  return parseDuration(priority.headStart, "priority.headStart");
 }
 
 /** Bytes of a text in UTF-8. */

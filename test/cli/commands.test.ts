@@ -43,6 +43,16 @@ describe.each(WAYS)("against %s", (where) => {
     expect(table.out).toMatch(/^ID\s+TYPE\s+STATE.*\n.*Sleep/);
   });
 
+  test("with --json a warning goes to standard error, and the document is whole", async () => {
+    const args = ["--type", "Sleep", "--tag", "nobody has it", "--json"];
+    const { code, out, err } = await ask("requeue", "nobodys-queue", ...args);
+    expect({ code, out: json(out) }).toEqual({
+      code: 0,
+      out: { matched: 0, changed: 0, isDone: true },
+    });
+    expect(err).toContain("no job, job type or worker has the queue nobodys-queue");
+  });
+
   test("enqueue takes its input from standard input, a delay and a key", async () => {
     const args = ["enqueue", "Sleep", "-", "--delay", "1h", "--key", `key of ${where}`, "--json"];
     const options = place.flags(where);

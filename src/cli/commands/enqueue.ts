@@ -3,7 +3,14 @@ import type { Command } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import type { EnqueueOptions, Operations, Receipt } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
-import { readInput, readNumber } from "../input.ts";
+import { readInput } from "../input.ts";
+import {
+  readDuration,
+  readName,
+  readPriorityNumber,
+  readTag,
+  readTimeText,
+} from "../option-values.ts";
 import { type TermsFlags, readTerms, withTermsOptions } from "../terms-flags.ts";
 import { print, printJson } from "../output.ts";
 
@@ -27,15 +34,19 @@ export function registerEnqueue(program: Command): void {
     .description("enqueue a job")
     .argument("<type>", "the job type's name")
     .argument("[input]", "its input as JSON; - reads it from standard input")
-    .option("--delay <duration>", "not before this much time has passed")
-    .option("--run-at <time>", "not before this time (ISO 8601)")
-    .option("--priority <number>", "each step is a minute of head start", readNumber)
-    .option("--expires-in <duration>", "not worth starting this long after it was due")
-    .option("--queue <name>", "a queue other than the type's")
+    .option("--delay <duration>", "not before this much time has passed", readDuration)
+    .option("--run-at <time>", "not before this time (ISO 8601)", readTimeText)
+    .option("--priority <number>", "each step is a minute of head start", readPriorityNumber)
+    .option(
+      "--expires-in <duration>",
+      "not worth starting this long after it was due",
+      readDuration,
+    )
+    .option("--queue <name>", "a queue other than the type's", readName)
     .option("--key <key>", "idempotency key: a second job with it is the first one")
-    .option("--tag <tag...>", "tags")
-    .option("--label <label...>", "labels that a worker must offer")
-    .option("--wait [duration]", "wait for the end and print the result")
+    .option("--tag <tag...>", "tags", readTag)
+    .option("--label <label...>", "labels that a worker must offer", readTag)
+    .option("--wait [duration]", "wait for the end and print the result", readDuration)
     .option("--follow", "show progress and log lines until the end")
     .addHelpText(
       "after",

@@ -7,6 +7,7 @@ import { findJobs, printFound } from "../find-jobs.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
 import { brief, clean, paint, paintState, print, printJson, relativeTime } from "../output.ts";
 import { warnOfNothing } from "../unknown-queue.ts";
+import { readJobId } from "../option-values.ts";
 
 interface JobsOptions extends ConnectionOptions, SelectionOptions {
   readonly limit: number;
@@ -48,7 +49,7 @@ export function registerJob(program: Command): void {
   const command = program
     .command("job")
     .description("show a job, or follow it to its end")
-    .argument("<id>", "the job's id")
+    .argument("<id>", "the job's id", readJobId)
     .option("--follow", "show progress and log lines until the end")
     .option("--logs", "show the lines that it logged")
     .addHelpText(

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import {
   type LimitRecord,
+  MAX_LIMIT,
   MillraceError,
   QUEUE_LIMIT,
   type Rate,
@@ -9,6 +10,7 @@ import {
 } from "../../core/index.ts";
 import type { LimitChangeOptions } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
+import { readName, readRateText } from "../option-values.ts";
 import { clean, print, printJson, table } from "../output.ts";
 import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
 import { whoami } from "../whoami.ts";
@@ -54,15 +56,20 @@ function registerSet(limits: Command): void {
     .command("set")
     .description("change a limit for all workers, without a restart")
     .argument("<queue>", "the queue's name")
-    .option("--name <limit>", "the limit's name; that of the whole queue by default")
+    .option("--name <limit>", "the limit's name; that of the whole queue by default", readName)
     .option("--concurrency <count>", 'jobs that run at once, or "none" for any number')
-    .option("--rate <rate>", 'starts within a time ("100/s"), or "none" for any number')
+    .option(
+      "--rate <rate>",
+      'starts within a time ("100/s"), or "none" for any number',
+      readRateText,
+    )
     .addHelpText("after", "\nExample:\n  $ millrace limits set mail --concurrency 20 --rate 100/s");
   withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
+    const change = readChange(options);
     await using connection = await connect(options);
     const { operations } = connection;
     const look = await lookForQueue(operations, queue);
-    await operations.setLimit(queue, { ...readChange(options), by: whoami() });
+    await operations.setLimit(queue, { ...change, by: whoami() });
     const records = await operations.limits({ queue });
     show(records, options);
     if (look.isKnown) warnOfNoEffect(records, queue, options);
@@ -81,7 +88,7 @@ function registerReset(limits: Command): void {
     .command("reset")
     .description("take a change back: what the job types declare holds again")
     .argument("<queue>", "the queue's name")
-    .option("--name <limit>", "the limit's name; that of the whole queue by default")
+    .option("--name <limit>", "the limit's name; that of the whole queue by default", readName)
     .addHelpText("after", "\nExample:\n  $ millrace limits reset mail");
   withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
     await using connection = await connect(options);
@@ -110,6 +117,11 @@ function warnOfNoEffect(
 }
 
 function readChange({ name, concurrency, rate }: LimitOptions): LimitChangeOptions {
+  if (concurrency === undefined && rate === undefined) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: "say what to change: --concurrency, --rate, or both",
+    });
+  }
   return {
     ...(name === undefined ? {} : { name }),
     ...(concurrency === undefined ? {} : { concurrency: readCount(concurrency) }),
@@ -119,9 +131,9 @@ function readChange({ name, concurrency, rate }: LimitOptions): LimitChangeOptio
 
 function readCount(text: string): number | null {
   if (text === "none") return null;
-  if (/^\d+$/.test(text)) return Number(text);
+  if (/^\d+$/.test(text) && Number(text) <= MAX_LIMIT) return Number(text);
   throw new MillraceError("INVALID_ARGUMENT", {
-    message: `--concurrency is ${JSON.stringify(text)}; expected a whole number, or none`,
+    message: `--concurrency is ${JSON.stringify(text)}; expected a whole number from 0 to ${MAX_LIMIT}, or none`,
   });
 }
 

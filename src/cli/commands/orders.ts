@@ -13,6 +13,7 @@ import { DEFAULT_LIMIT, readLimit } from "./jobs.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { findJobs, printFound } from "../find-jobs.ts";
 import { jobTable } from "../job-table.ts";
+import { readDuration, readJobIds } from "../option-values.ts";
 import { print, printJson } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
@@ -86,9 +87,9 @@ const RESCHEDULE: OrderCommand = {
   example: "reschedule 2h --type report",
   how: ["<time>", "a time (ISO 8601), or how long from now (2h)"],
   order: (_, time) =>
-    /^\d{4}-/.test(time)
+    /^\d{4}-/.test(time) && !Number.isNaN(Date.parse(time))
       ? { kind: "reschedule", runAt: time }
-      : { kind: "reschedule", delay: readDuration("time", time, "a time (ISO 8601)") },
+      : { kind: "reschedule", delay: durationOr("time", time, "a time (ISO 8601)") },
   states: ["scheduled", "ready"],
 };
 const PRIORITIZE: OrderCommand = {
@@ -101,13 +102,13 @@ const PRIORITIZE: OrderCommand = {
     kind: "prioritize",
     priority: /^-?\d+(\.\d+)?$/.test(priority)
       ? Number(priority)
-      : { headStart: readDuration("priority", priority, "a number") },
+      : { headStart: durationOr("priority", priority, "a number") },
   }),
   states: ["scheduled", "ready"],
 };
 
 /** A duration that stands where something else could stand as well. */
-function readDuration(what: string, text: string, orElse: string): string {
+function durationOr(what: string, text: string, orElse: string): string {
   try {
     parseDuration(text);
     return text;
@@ -164,7 +165,7 @@ export function registerDead(program: Command): void {
 function withRetryOptions(command: Command): Command {
   return command
     .option("--rate <number>", "at most so many a second", readRate)
-    .option("--delay <duration>", "not before this much time has passed")
+    .option("--delay <duration>", "not before this much time has passed", readDuration)
     .option("--with <json>", "run with this input in place of the one given", readJson);
 }
 
@@ -195,7 +196,7 @@ function readJson(text: string): unknown {
 function registerOrder(parent: Command, given: OrderCommand): void {
   const command = parent.command(given.name).description(given.description);
   if (given.how !== undefined) command.argument(...given.how);
-  command.argument("[id...]", "ids of jobs; without any, those of the options below");
+  command.argument("[id...]", "ids of jobs; without any, those of the options below", readJobIds);
   withSelectionOptions(command)
     .option("--all", "every job that the order is meant for, where nothing else is said")
     .option("--dry-run", "count them and show some, and change nothing")
@@ -207,8 +208,8 @@ function registerOrder(parent: Command, given: OrderCommand): void {
   withConnectionOptions(command).action(async (...args: readonly unknown[]) => {
     const how = given.how === undefined ? "" : String(args[0]);
     const [ids, options] = args.slice(given.how === undefined ? 0 : 1) as [string[], OrderOptions];
-    await using connection = await connect(options);
     const order = given.order(options, how);
+    await using connection = await connect(options);
     const { operations } = connection;
     const look = order.kind === "move" ? await lookForQueue(operations, order.queue) : undefined;
     if (ids.length > 0) await orderIds(operations, { ids, order, given, options });

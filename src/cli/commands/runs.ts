@@ -6,6 +6,7 @@ import { GRAPH_WORKFLOW, prepareGraph } from "../../workflow/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { readDocument, readInput } from "../input.ts";
 import { print, printJson } from "../output.ts";
+import { readJobId } from "../option-values.ts";
 
 interface RunOptions extends ConnectionOptions {
   readonly follow?: boolean;
@@ -16,7 +17,7 @@ export function registerRun(program: Command): void {
   const command = program
     .command("run")
     .description("show a workflow run: its steps as a tree, with a timeline")
-    .argument("<id>", "the run's id")
+    .argument("<id>", "the run's id", readJobId)
     .option("--follow", "show it live until it ends")
     .addHelpText(
       "after",
@@ -56,7 +57,7 @@ export function registerSignal(program: Command): void {
   const command = program
     .command("signal")
     .description("tell a workflow run something that it waits for, or will")
-    .argument("<id>", "the run's id")
+    .argument("<id>", "the run's id", readJobId)
     .argument("<name>", "the signal's name")
     .argument("[payload]", "what it is told, as JSON; - reads it from standard input")
     .addHelpText(

@@ -8,7 +8,14 @@ import type {
   ScheduleView,
 } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
-import { readInput, readNumber } from "../input.ts";
+import { readInput } from "../input.ts";
+import {
+  readCount,
+  readDuration,
+  readName,
+  readPriorityNumber,
+  readTag,
+} from "../option-values.ts";
 import { brief, clean, paint, print, printJson, relativeTime, table } from "../output.ts";
 import {
   type RhythmFlags,
@@ -31,7 +38,7 @@ export function registerSchedules(program: Command): void {
     .description("list the schedules, with their next tick")
     .option("--type <name>", "only those of this job type")
     .option("--queue <name>", "only those of this queue")
-    .option("--limit <number>", "most to list (50)", readNumber)
+    .option("--limit <number>", "most to list (50)", readCount)
     .option("--cursor <cursor>", "from the page before")
     .addHelpText("after", "\nExample:\n  $ millrace schedules --type daily-report");
   withConnectionOptions(command).action(async (options: ConnectionOptions & ScheduleListQuery) => {
@@ -93,11 +100,11 @@ function registerPut(schedule: Command): void {
       .requiredOption("--type <name>", "the job type's name"),
   );
   const command = withTermsOptions(rhythmic)
-    .option("--priority <number>", "each step is a minute of head start", readNumber)
-    .option("--expires-in <duration>", "not worth starting this long after it fired")
-    .option("--job-queue <name>", "a queue other than the type's")
-    .option("--tag <tag...>", "tags of every tick's job")
-    .option("--label <label...>", "labels that a worker must offer")
+    .option("--priority <number>", "each step is a minute of head start", readPriorityNumber)
+    .option("--expires-in <duration>", "not worth starting this long after it fired", readDuration)
+    .option("--job-queue <name>", "a queue other than the type's", readName)
+    .option("--tag <tag...>", "tags of every tick's job", readTag)
+    .option("--label <label...>", "labels that a worker must offer", readTag)
     .addHelpText(
       "after",
       `
@@ -130,7 +137,7 @@ function registerPreview(schedule: Command): void {
       .description("the next ticks of a schedule, or of a rhythm that nobody has put")
       .argument("[name]", "the schedule's name"),
   )
-    .option("--count <number>", `ticks to show (${DEFAULT_TICKS})`, readNumber)
+    .option("--count <number>", `ticks to show (${DEFAULT_TICKS})`, readCount)
     .option("--after <time>", "the first tick after this time (ISO 8601); now by default")
     .addHelpText(
       "after",

@@ -4,6 +4,7 @@ import { RESOLUTIONS, type Resolution } from "../../core/index.ts";
 import type { FigureView } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, print, printJson, table } from "../output.ts";
+import { readDuration } from "../option-values.ts";
 
 interface StatsOptions extends ConnectionOptions {
   readonly by: Resolution;
@@ -19,7 +20,11 @@ export function registerStats(program: Command): void {
     .addOption(
       new Option("--by <width>", "width of a window").choices(RESOLUTIONS).default("minute"),
     )
-    .option("--since <duration>", "how far back; an hour of minutes, a day of hours by default")
+    .option(
+      "--since <duration>",
+      "how far back; an hour of minutes, a day of hours by default",
+      readDuration,
+    )
     .option("--type <name>", "one job type")
     .addHelpText(
       "after",

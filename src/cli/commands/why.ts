@@ -3,13 +3,14 @@ import type { Command } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
 import { clean, print, printJson, relativeTime, table } from "../output.ts";
+import { readDuration, readJobId } from "../option-values.ts";
 
 /** Registers `why`. */
 export function registerWhy(program: Command): void {
   const command = program
     .command("why")
     .description("say why a job is not running")
-    .argument("<id>", "the job's id")
+    .argument("<id>", "the job's id", readJobId)
     .addHelpText("after", "\nExample:\n  $ millrace why 0199d3c0-...");
   withConnectionOptions(command).action(async (id: string, options: ConnectionOptions) => {
     await using connection = await connect(options);
@@ -30,7 +31,7 @@ export function registerErrors(program: Command): void {
     .command("errors")
     .description("list errors by fingerprint, the most frequent first")
     .option("--type <name>", "only of this job type")
-    .option("--since <duration>", "how far back, at most a month", "24h")
+    .option("--since <duration>", "how far back, at most a month", readDuration, "24h")
     .addHelpText(
       "after",
       "\nExamples:\n  $ millrace errors --since 7d\n  $ millrace jobs --error 9f0c41d2a7be5310",

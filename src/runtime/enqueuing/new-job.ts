@@ -8,11 +8,10 @@ import type { JobId } from "../../core/ids.ts";
 import type { JsonText } from "../../core/job.ts";
 import {
   DEFAULT_IDEMPOTENCY_MS,
-  HEAD_START_PER_PRIORITY_MS,
-  MAX_HEAD_START_MS,
   MAX_TAG_LENGTH,
   checkName,
   checkTags,
+  readPriority,
   toJson,
 } from "../../core/limits.ts";
 import type { NewJob } from "../../core/store.ts";
@@ -88,21 +87,8 @@ function readHeadStart(
   typePriority: number,
   options: EnqueueOptions | undefined,
 ): { readonly headStartMs?: number } {
-  const priority = options?.priority ?? typePriority;
-  const headStartMs = headStartOf(priority);
-  if (!Number.isFinite(headStartMs) || Math.abs(headStartMs) > MAX_HEAD_START_MS) {
-    throw new MillraceError("INVALID_ARGUMENT", {
-      message: `priority is ${tellValue(priority)}; expected a number of at most ${MAX_HEAD_START_MS / HEAD_START_PER_PRIORITY_MS} either way (one step is a minute of head start), or { headStart: duration }`,
-    });
-  }
-  return headStartMs === 0 ? {} : { headStartMs: Math.round(headStartMs) };
-}
-
-/** What a priority is worth; `NaN` for what is none. */
-function headStartOf(priority: NonNullable<EnqueueOptions["priority"]>): number {
-  if (typeof priority === "number") return priority * HEAD_START_PER_PRIORITY_MS;
-  if (typeof priority !== "object" || Array.isArray(priority)) return Number.NaN;
-  return parseDuration(priority.headStart, "priority.headStart");
+  const headStartMs = readPriority(options?.priority ?? typePriority);
+  return headStartMs === 0 ? {} : { headStartMs };
 }
 
 function readLabels(

@@ -3,7 +3,7 @@ import { checkOptions, readTime, tellValue, wrongArgument } from "../../core/arg
 import { parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { isFingerprint } from "../../core/fingerprint.ts";
-import { HEAD_START_PER_PRIORITY_MS, toJson } from "../../core/limits.ts";
+import { readPriority, toJson } from "../../core/limits.ts";
 import { type JobOrder, ORDER_KINDS, checkOrder } from "../../core/orders.ts";
 import type { JobFilter } from "../../core/store.ts";
 import type { JobSelection, Order, Time } from "./order-operations.ts";
@@ -87,20 +87,10 @@ function toJobOrder(order: Order): JobOrder {
     case "reschedule":
       return readTimeOrder(order);
     case "prioritize":
-      return { kind: "prioritize", headStartMs: readHeadStart(order.priority) };
+      return { kind: "prioritize", headStartMs: readPriority(order.priority) };
     default:
       throw wrongArgument("order.kind", (order as Partial<Order>).kind, ORDER_KINDS.join(", "));
   }
-}
-
-function readHeadStart(priority: Extract<Order, { kind: "prioritize" }>["priority"]): number {
-  if (typeof priority !== "number") {
-    const { headStart } = checkOptions(priority, "priority");
-    return parseDuration(headStart, "priority.headStart");
-  }
-  const headStartMs = Math.round(priority * HEAD_START_PER_PRIORITY_MS);
-  if (Number.isFinite(headStartMs)) return headStartMs;
-  throw wrongArgument("priority", priority, "a number of minutes, or { headStart: duration }");
 }
 
 function readTimeOrder({ runAt, delay }: Extract<Order, { kind: "reschedule" }>): JobOrder {
