@@ -2,6 +2,7 @@
 import { type CollectOptions, type CollectResult, startCollection } from "../fleet/index.ts";
 import { collectLines, eventLine, summaryLines } from "./collect-view.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
+import { interruptible } from "./interrupt.ts";
 import { LiveBlock } from "./live-block.ts";
 
 /** Ten pictures a second look like motion and cost nothing that could be measured. */
@@ -15,14 +16,9 @@ export async function runCollect(
   options: Options,
   output: { readonly json?: true },
 ): Promise<number> {
-  const abort = new AbortController();
-  const onSignal = (): void => {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    abort.abort();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  using interrupt = interruptible();
   const block = new LiveBlock(output.json ? process.stderr : process.stdout);
-  const collection = startCollection({ ...options, signal: abort.signal });
+  const collection = startCollection({ ...options, signal: interrupt.signal });
   const unsubscribe = collection.subscribe((event) => {
     const line = eventLine(event);
     // On a terminal the members' own lines show crashes; what needs a hand stays to be read.
@@ -38,11 +34,10 @@ export async function runCollect(
     block.end(true);
     if (output.json) console.log(JSON.stringify(result));
     else for (const line of summaryLines(result)) console.log(line);
-    return abort.signal.aborted ? EXIT_CODES.interrupted : exitCodeFor(result);
+    return interrupt.signal.aborted ? EXIT_CODES.interrupted : exitCodeFor(result);
   } finally {
     clearInterval(timer);
     unsubscribe();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
 }
 

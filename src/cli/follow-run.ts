@@ -4,6 +4,7 @@ import { type JobId, MillraceError, isTerminal } from "../core/index.ts";
 import type { Operations, RunView } from "../runtime/index.ts";
 import { WORKFLOW_LAUNCHER } from "../workflow/index.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
+import { interruptible } from "./interrupt.ts";
 import { LiveBlock } from "./live-block.ts";
 import { print, printJsonLine } from "./output.ts";
 import { drawRun } from "./run-view.ts";
@@ -28,10 +29,7 @@ export async function followRun(
   id: JobId,
   { isJson }: { readonly isJson: boolean },
 ): Promise<number> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  using interrupt = interruptible();
   const display = isJson ? jsonDisplay() : drawDisplay(operations);
   try {
     for (;;) {
@@ -44,15 +42,12 @@ export async function followRun(
         return run.state === "succeeded" ? EXIT_CODES.ok : EXIT_CODES.jobFailed;
       }
       const pauseMs = Math.max(REFRESH_MS, (performance.now() - from) * MOST_OF_THE_TIME);
-      await sleep(pauseMs, undefined, { signal: stop.signal });
+      await sleep(pauseMs, undefined, { signal: interrupt.signal });
     }
   } catch (thrown) {
-    if (!stop.signal.aborted) throw thrown;
+    if (!interrupt.signal.aborted) throw thrown;
     if (!isJson) print(`still going: millrace run ${id} --follow`);
     return EXIT_CODES.interrupted;
-  } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
   }
 }
 

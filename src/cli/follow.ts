@@ -10,6 +10,7 @@ import {
 } from "../core/index.ts";
 import type { EventView, JobView, Operations } from "../runtime/index.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
+import { interruptible } from "./interrupt.ts";
 import { brief, clean, paint, paintState, print, printJsonLine } from "./output.ts";
 
 /** Lines shown of those that a job logged before it was followed. */
@@ -40,10 +41,7 @@ export async function followJob(
   { isJson }: FollowOptions,
 ): Promise<number> {
   const display = isJson ? jsonDisplay() : process.stdout.isTTY ? barDisplay() : lineDisplay();
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  using interrupt = interruptible();
   let early: EventView[] | undefined = [];
   const subscription = await operations.subscribe(
     { id },
@@ -63,17 +61,15 @@ export async function followJob(
     }
     early = undefined;
     if (isTerminal(job.state)) return finish(display, job);
-    const ended = await operations.wait(id, { signal: stop.signal });
+    const ended = await operations.wait(id, { signal: interrupt.signal });
     if (ended === null) throw notKept(id);
     return finish(display, ended);
   } catch (thrown) {
-    if (!stop.signal.aborted) throw thrown;
+    if (!interrupt.signal.aborted) throw thrown;
     // Not on standard output: a program may be reading JSON there.
     console.error(`\nstill going: millrace job ${id} --follow`);
     return EXIT_CODES.interrupted;
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
     await subscription[Symbol.asyncDispose]();
   }
 }

@@ -1,4 +1,5 @@
 // Runs the aggregator for the command line: the live view or JSON lines, metrics, and the end by signal.
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { toErrorRecord } from "../core/index.ts";
@@ -9,6 +10,7 @@ import {
   type AggregatorOptions,
   METRICS_CONTENT_TYPE,
 } from "../rollup/index.ts";
+import { interruptible } from "./interrupt.ts";
 import { LiveView, noticeLine } from "./rollup-view.ts";
 
 /** Runs until SIGINT or SIGTERM, then delivers what is open. */
@@ -28,7 +30,8 @@ export async function runRollup(
     if (output.json) console.error(line);
     else view?.tell(line);
   });
-  const ended = untilSignal();
+  using interrupt = interruptible();
+  const ended = once(interrupt.signal, "abort");
   await aggregator.start();
   view?.start(aggregator);
   await ended;
@@ -48,17 +51,6 @@ function toPlain(notice: AggregatorNotice): unknown {
     return { ...notice, error: toErrorRecord(error).message };
   }
   return notice;
-}
-
-/** A second signal ends the process at once, as people expect of the second Ctrl-C. */
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-      resolve();
-    };
-    process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  });
 }
 
 /** Serves `/metrics` on loopback; the answer closes it. */

@@ -5,6 +5,7 @@ import { formatDuration } from "../core/index.ts";
 import type { QueueRecord, WorkerRecord } from "../core/index.ts";
 import type { EventView, Operations } from "../runtime/index.ts";
 import type { Connection } from "./connection.ts";
+import { interruptible } from "./interrupt.ts";
 import { clean, cutTo, paint, table } from "./output.ts";
 
 /** Over how long rates are averaged: short enough to see a change, long enough not to flicker. */
@@ -143,6 +144,10 @@ const HOME = "\u001b[H";
 const CLEAR_REST_OF_LINE = "\u001b[K";
 const CLEAR_BELOW = "\u001b[J";
 
+function leaveScreen(): void {
+  process.stdout.write(LEAVE_SCREEN);
+}
+
 /** Draws frames until q, Ctrl-C or SIGTERM. The screen is left as it was. */
 export async function watch({ operations, where }: Connection, intervalMs: number): Promise<void> {
   const activity = new Map<string, QueueActivity>();
@@ -151,9 +156,10 @@ export async function watch({ operations, where }: Connection, intervalMs: numbe
   });
   const stop = new AbortController();
   const keys = listenForKeys(() => stop.abort());
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  using interrupt = interruptible();
+  interrupt.signal.addEventListener("abort", () => stop.abort());
+  // A second Ctrl-C ends the process where it is.
+  process.once("exit", leaveScreen);
   process.stdout.write(ENTER_SCREEN);
   try {
     while (!stop.signal.aborted) {
@@ -161,9 +167,8 @@ export async function watch({ operations, where }: Connection, intervalMs: numbe
       await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => {});
     }
   } finally {
-    process.stdout.write(LEAVE_SCREEN);
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    process.off("exit", leaveScreen);
+    leaveScreen();
     keys.stop();
     await following[Symbol.asyncDispose]();
   }

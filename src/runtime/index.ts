@@ -53,4 +53,4 @@ export type * from "./operations/schedule-operations.ts";
 export { startTimer } from "./timer.ts";
 export { validate } from "./validation.ts";
 export { maskError } from "./views.ts";
-export { stopOnSignals } from "./stop-on-signals.ts";
+export { onSignals, stopOnSignals } from "./stop-on-signals.ts";

@@ -16,6 +16,35 @@ const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 /** Where signals come from: the process. */
 type SignalSource = Pick<NodeJS.Process, "on" | "off" | "exit">;
 
+/** What is done on the first of them, and on each that comes later and is no echo of it. */
+interface OnSignals {
+  readonly first: (signal: NodeJS.Signals) => void;
+  readonly second: (signal: NodeJS.Signals) => void;
+}
+
+/**
+ * Hears SIGTERM and SIGINT.
+ *
+ * @returns undoes it
+ */
+export function onSignals(
+  { first, second }: OnSignals,
+  source: Pick<SignalSource, "on" | "off"> = process,
+): () => void {
+  let firstAtMs: number | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const nowMs = performance.now();
+    if (firstAtMs === undefined) {
+      firstAtMs = nowMs;
+      first(signal);
+    } else if (nowMs - firstAtMs >= ECHO_MS) second(signal);
+  };
+  for (const signal of SIGNALS) source.on(signal, onSignal);
+  return () => {
+    for (const signal of SIGNALS) source.off(signal, onSignal);
+  };
+}
+
 /**
  * Closes something on the first SIGTERM or SIGINT, and ends the process on the second.
  *
@@ -28,26 +57,16 @@ export function stopOnSignals(
   source: SignalSource = process,
 ): () => void {
   checkFunction(close, "close");
-  let stoppingSinceMs: number | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const nowMs = performance.now();
-    if (stoppingSinceMs === undefined) {
-      stoppingSinceMs = nowMs;
-      logger.info({ signal }, "stopping: finishing what runs; a second signal stops at once");
-      close().catch((error: unknown) => {
-        logger.error({ error: toErrorRecord(error) }, "stopping failed");
-        process.exitCode = 1;
-      });
-    } else if (nowMs - stoppingSinceMs >= ECHO_MS) {
-      logger.warn(
-        { signal },
-        "stopping at once; unfinished jobs are taken back when the lease ends",
-      );
-      source.exit(FORCED_EXIT_CODE);
-    }
+  const first = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, "stopping: finishing what runs; a second signal stops at once");
+    close().catch((error: unknown) => {
+      logger.error({ error: toErrorRecord(error) }, "stopping failed");
+      process.exitCode = 1;
+    });
   };
-  for (const signal of SIGNALS) source.on(signal, onSignal);
-  return () => {
-    for (const signal of SIGNALS) source.off(signal, onSignal);
+  const second = (signal: NodeJS.Signals): void => {
+    logger.warn({ signal }, "stopping at once; unfinished jobs are taken back when the lease ends");
+    source.exit(FORCED_EXIT_CODE);
   };
+  return onSignals({ first, second }, source);
 }

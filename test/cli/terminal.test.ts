@@ -1,6 +1,7 @@
 /* oxlint-disable no-control-regex -- escape sequences are what is looked for */
 // What needs a real terminal: top and --follow draw on a pseudo-terminal, and leave it as it was.
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { defineJob, openMillrace } from "millrace";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -83,6 +84,24 @@ describe.skipIf(process.platform !== "linux")("on a terminal", () => {
     expect(await wet.end()).toBe(0);
     expect(wet.output()).toMatch(/\r\u001B\[K\d+ cancelled so far; Ctrl-C stops\r\u001B\[K/);
     expect(wet.output()).toMatch(/\r\u001B\[K3000 cancelled\r?\n/);
+  });
+
+  test("an order that is stopped by Ctrl-C says how far it came, also where the key reaches it twice, through npm", async () => {
+    const many = `sqlite:${join(directory.path, "stopped.db")}`;
+    const nobody = defineJob({ name: "nobody", run: () => null });
+    const mill = await openMillrace({ store: many, jobs: [nobody], logger: false });
+    const inputs = Array.from({ length: 1_000 }, () => null);
+    for (let part = 0; part < 15; part += 1) await mill.enqueueMany(nobody, inputs);
+    await mill.close();
+    const order = inTerminal("cancel", "--type", "nobody", "--store", many);
+    await order.line(/cancelled so far; Ctrl-C stops/);
+    for (const key of ["\u0003", "\u0003"]) {
+      order.child.stdin?.write(key);
+      // Two at the same moment are one signal.
+      await sleep(20);
+    }
+    expect(await order.end()).toBe(130);
+    expect(order.output()).toMatch(/\d+ cancelled; stopped before the end/);
   });
 
   test("Ctrl-C ends the following, not the job", async () => {

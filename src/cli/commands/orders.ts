@@ -12,6 +12,7 @@ import { type ConnectionOptions, connect, withConnectionOptions } from "../conne
 import { DEFAULT_LIMIT, readLimit } from "./jobs.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { findJobs, printFound } from "../find-jobs.ts";
+import { interruptible } from "../interrupt.ts";
 import { jobTable } from "../job-table.ts";
 import { readDuration, readJobIds } from "../option-values.ts";
 import { print, printJson } from "../output.ts";
@@ -314,14 +315,11 @@ function statesOf(
 async function untilStopped(
   act: (signal: AbortSignal, line: ProgressLine) => Promise<void>,
 ): Promise<void> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
+  using interrupt = interruptible();
   const line = new ProgressLine();
-  process.once("SIGINT", onSignal);
   try {
-    await act(stop.signal, line);
+    await act(interrupt.signal, line);
   } finally {
-    process.off("SIGINT", onSignal);
     // What comes next, the end or an error, has the line for itself.
     line.end();
   }
