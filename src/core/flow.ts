@@ -71,6 +71,19 @@ export interface SetLimits {
   readonly by: string;
 }
 
+/** Lifts what handlers that pushed back hold of a queue. */
+export interface ReleaseHold {
+  readonly queue: string;
+  /** Of the whole queue, where there is none; else of this key alone. */
+  readonly key?: LimitKey;
+}
+
+/** What was held. */
+export interface ReleasedHold {
+  /** Until when, in milliseconds since 1970; `null`: nothing was held. */
+  readonly heldUntilMs: number | null;
+}
+
 /** Which limits are asked for: of all queues or of one, and of one those of certain keys too. */
 export interface LimitQuery {
   readonly queue?: string;

@@ -8,6 +8,8 @@ import type {
   LimitRecord,
   NewLimitKey,
   PushBack,
+  ReleaseHold,
+  ReleasedHold,
   SetLimits,
   Unique,
 } from "./flow.ts";
@@ -80,6 +82,8 @@ export interface Store {
   setPaused(request: SetPaused): Promise<void>;
   /** Changes limits of a queue, for all who work on it, in place of what its types declare. */
   setLimits(request: SetLimits): Promise<void>;
+  /** Lifts what a handler that pushed back holds: who waits may start again. A rate and other bounds stay as they are. */
+  releaseHold(request: ReleaseHold): Promise<ReleasedHold>;
   /** The limits that hold, and how far they are used. */
   limits(request: LimitQuery): Promise<readonly LimitRecord[]>;
 

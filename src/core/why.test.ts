@@ -129,7 +129,38 @@ test.each<[string, WaitFacts, readonly string[], RegExp]>([
     "a handler that pushed back",
     facts({}, { limits: [{ ...limit, running: 0, opensInMs: 5_000, pushedBackUntilMs: NOW }] }),
     ["limit"],
-    /^A handler pushed back: the key acme \(customer\) goes on in 5s\.$/,
+    /^A handler pushed back: the key acme \(customer\) goes on in 5s \(at once with: millrace limits release mail --name customer --key acme\)\.$/,
+  ],
+  [
+    "a handler that pushed back on a key that a shell would take apart",
+    facts(
+      {},
+      {
+        limits: [{ ...limit, key: "o'a b", running: 0, opensInMs: 5_000, pushedBackUntilMs: NOW }],
+      },
+    ),
+    ["limit"],
+    /--key 'o'\\''a b'\)\.$/,
+  ],
+  [
+    "a handler that pushed back on its queue",
+    facts(
+      {},
+      {
+        limits: [
+          {
+            ...limit,
+            name: "queue",
+            key: null,
+            running: 0,
+            opensInMs: 5_000,
+            pushedBackUntilMs: NOW,
+          },
+        ],
+      },
+    ),
+    ["limit"],
+    /^A handler pushed back: the queue goes on in 5s \(at once with: millrace limits release mail\)\.$/,
   ],
   [
     "others before it",

@@ -218,7 +218,7 @@ export function sentenceOf(
   reasons: readonly WaitReason[],
 ): string {
   if (reasons.length === 0) return `It has ended: it ${ENDED[job.state] ?? "is over"}.`;
-  const [first = "", ...others] = reasons.map((reason) => clauseOf(reason, nowMs));
+  const [first = "", ...others] = reasons.map((reason) => clauseOf(reason, job.queue, nowMs));
   return `${[first.charAt(0).toUpperCase() + first.slice(1), ...others].join("; ")}.`;
 }
 
@@ -239,7 +239,7 @@ function stepClause({ step, name, kind, jobId, untilMs }: OpenStep): string {
   return `for step ${step} (${name}${jobId === null ? "" : `, job ${jobId}`})`;
 }
 
-function clauseOf(reason: WaitReason, nowMs: number): string {
+function clauseOf(reason: WaitReason, queue: string, nowMs: number): string {
   switch (reason.kind) {
     case "running": {
       const asked = reason.isCancelling ? ", and was asked to stop" : "";
@@ -265,7 +265,7 @@ function clauseOf(reason: WaitReason, nowMs: number): string {
     case "held-apart":
       return `workers died under it, so it waits for an idle worker that has run for a while, and runs beside at most ${count(reason.company - 1, "other")}`;
     case "limit":
-      return limitClause(reason);
+      return limitClause(reason, queue);
     case "behind": {
       const more = reason.ahead >= 100_000 ? " or more" : "";
       const estimate =
@@ -289,7 +289,7 @@ function fullClause(reason: Extract<WaitReason, { kind: "workers-full" }>): stri
   return `${able} ${be} full for its type, with ${count(running, "job")} of it: at most ${ofType} at once on each worker`;
 }
 
-function limitClause(reason: Extract<WaitReason, { kind: "limit" }>): string {
+function limitClause(reason: Extract<WaitReason, { kind: "limit" }>, queue: string): string {
   const of = reason.key === null ? "the queue" : `the key ${reason.key} (${reason.limit})`;
   if (reason.because === "concurrency") {
     if (reason.concurrency === 0) return `the limit of ${of} lets none run`;
@@ -298,7 +298,21 @@ function limitClause(reason: Extract<WaitReason, { kind: "limit" }>): string {
   const opens = formatDuration(reason.opensInMs);
   return reason.because === "rate"
     ? `the rate of ${of} lets the next one start in ${opens}`
-    : `a handler pushed back: ${of} goes on in ${opens}`;
+    : `a handler pushed back: ${of} goes on in ${opens} (at once with: ${releaseCommand(queue, reason)})`;
+}
+
+/** The command that lifts a push-back. */
+function releaseCommand(
+  queue: string,
+  { limit, key }: Pick<Extract<WaitReason, { kind: "limit" }>, "limit" | "key">,
+): string {
+  const of = key === null ? "" : ` --name ${limit} --key ${quoted(key)}`;
+  return `millrace limits release ${queue}${of}`;
+}
+
+/** As a shell takes it for one word. */
+function quoted(text: string): string {
+  return /^[\w.:@%+=,/][\w.:@%+=,/-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function count(number: number, what: string): string {

@@ -5,15 +5,17 @@ import type { Store } from "./store.ts";
 /**
  * The methods about limits of a store that has none. Changing one rejects; there are none to be told of.
  *
- * @throws MillraceError `UNSUPPORTED`, from `setLimits`
+ * @throws MillraceError `UNSUPPORTED`, from `setLimits` and `releaseHold`
  */
-export function withoutLimits(kind: string): Pick<Store, "setLimits" | "limits"> {
+export function withoutLimits(kind: string): Pick<Store, "setLimits" | "releaseHold" | "limits"> {
+  const refuse = async (): Promise<never> => {
+    throw new MillraceError("UNSUPPORTED", {
+      message: `the ${kind} store can't hold limits over all workers; use one that has the capability "limits"`,
+    });
+  };
   return {
-    setLimits: async () => {
-      throw new MillraceError("UNSUPPORTED", {
-        message: `the ${kind} store can't hold limits over all workers; use one that has the capability "limits"`,
-      });
-    },
+    setLimits: refuse,
+    releaseHold: refuse,
     limits: async () => [],
   };
 }

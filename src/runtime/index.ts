@@ -38,6 +38,7 @@ export type {
   LimitChangeOptions,
   LimitOperations,
   LimitsQuery,
+  ReleaseLimitOptions,
 } from "./operations/limit-operations.ts";
 export type * from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";

@@ -157,6 +157,7 @@ const CALLS: readonly (readonly [what: string, call: Call, wrong: readonly unkno
   ],
   ["a limit", (mill, wrong) => mill["setLimit"]("q", wrong), [undefined, ...NO_OBJECTS]],
   ["its rate", (mill, wrong) => mill["setLimit"]("q", { rate: wrong }), [7, "fast", {}, [], 1n]],
+  ["options of releaseLimit", (mill, wrong) => mill["releaseLimit"]("q", wrong), NO_OBJECTS],
   ["options of resetLimit", (mill, wrong) => mill["resetLimit"]("q", wrong), NO_OBJECTS],
   ["a run", (mill, wrong) => mill["runs"].get(wrong), [undefined, ...NO_TEXTS]],
   ["a signal", (mill, wrong) => mill["runs"].signal(kept, wrong), [undefined, ...NO_TEXTS]],

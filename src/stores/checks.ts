@@ -1,7 +1,7 @@
 // What a caller may say, checked on the caller's side, before anything is sent.
 import { checkTexts, wrongArgument } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
-import type { LimitQuery, SetLimits } from "../core/flow.ts";
+import type { LimitQuery, ReleaseHold, SetLimits } from "../core/flow.ts";
 import { MAX_LIMITS, checkBounds } from "../core/flow-options.ts";
 import { isJobId } from "../core/ids.ts";
 import {
@@ -250,6 +250,14 @@ export const check = {
     for (const limit of request.limits) {
       name(limit.name, "limit");
       if (limit.bounds !== null) checkBounds(limit.bounds);
+    }
+    return request;
+  },
+  releaseHold: (request: ReleaseHold): ReleaseHold => {
+    name(request.queue, "queue");
+    if (request.key !== undefined) {
+      name(request.key.limit, "key.limit");
+      key(request.key.key, "key.key");
     }
     return request;
   },

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openMillrace, defineJob } from "../../src/index.ts";
+import { defineJob, openMillrace, snooze } from "../../src/index.ts";
 import { repository, run } from "./command-line.ts";
 import { WAYS, useStoreAndService } from "./store-and-service.ts";
 
@@ -55,6 +55,44 @@ describe.each(WAYS)("limits against %s", (where) => {
     expect(paused.err).toMatch(/Did you mean Sleep\? .*millrace resume slep/);
     expect((await ask("resume", "slep")).err).toBe("");
     expect((await ask("resume", "slep")).err).toMatch(/nothing to resume\. Did you mean Sleep/);
+  });
+
+  test("that a handler pushed back on are told, and released by the command that why names", async () => {
+    const pusher = defineJob({
+      name: "pusher",
+      limits: [{ name: "customer", key: "customer" }],
+      run: ({ input }) => {
+        throw snooze("1h", { pushBack: (input as { limit: string }).limit });
+      },
+    });
+    const { store } = place;
+    await using mill = await openMillrace({ store, jobs: [pusher], logger: false });
+    await mill.start();
+    await mill.enqueue(pusher, { customer: "a b", limit: "customer" });
+    const held = async (): Promise<readonly (number | null)[]> => {
+      const keys = [{ limit: "customer", key: "a b" }];
+      const records = await mill.limits({ queue: "pusher", keys });
+      return records
+        .filter(({ name, key }) => name === "queue" || key !== null)
+        .map(({ pushedBackUntilMs }) => pushedBackUntilMs);
+    };
+    await expect.poll(held).toEqual([expect.any(Number)]);
+    const { id } = await mill.enqueue(pusher, { customer: "a b", limit: "queue" });
+    const why = await ask("why", id);
+    expect(why.out).toMatch(/limits release pusher --name customer --key 'a b'\)/);
+    const key = await ask("limits", "release", "pusher", "--name", "customer", "--key", "a b");
+    expect(key.out).toMatch(/^pusher, customer a b goes on: it was held until 2/);
+    // It runs at once, and pushes back on its queue.
+    await expect.poll(held).toEqual([expect.any(Number), null]);
+    expect((await ask("limits", "pusher")).out).toMatch(/pusher +queue .*\(pushed back\)/);
+    const resumed = await ask("resume", "pusher");
+    expect(resumed.err).toContain("To let it go on at once: millrace limits release pusher");
+    expect((await ask("limits", "release", "pusher")).out).toMatch(/^pusher goes on: it was held/);
+    expect(await held()).toEqual([null]);
+    const again = await ask("limits", "release", "pusher");
+    expect(again).toMatchObject({ code: 0, out: "pusher: no handler holds it\n" });
+    expect((await ask("limits", "release", "slep")).err).toMatch(/Did you mean Sleep/);
+    expect(await ask("limits", "release", "pusher", "--key", "a")).toMatchObject({ code: 2 });
   });
 
   test("that can't be read are refused", async () => {

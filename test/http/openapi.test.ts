@@ -117,6 +117,10 @@ const CALLS: Readonly<Record<string, readonly [number, () => Promise<Reply>]>> =
     200,
     () => service.call("PUT", "/v1/queues/idle/limits/queue", { body: { rate: "100/s" } }),
   ],
+  releaseLimit: [
+    200,
+    () => service.call("POST", "/v1/queues/idle/limits/key/release", { body: { key: "a" } }),
+  ],
   resetLimit: [200, () => service.call("DELETE", "/v1/queues/idle/limits/queue")],
   showRun: [200, async () => service.call("GET", `/v1/runs/${await running()}`)],
   signalRun: [

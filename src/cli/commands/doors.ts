@@ -1,8 +1,9 @@
 // `millrace pause`, `drain` and `resume`: close the doors of a queue, and open them.
 import type { Command } from "commander";
+import { formatDuration } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { type ConnectionOptions, connect, withConnectionOptions } from "../connection.ts";
-import { print, printJson } from "../output.ts";
+import { clean, print, printJson } from "../output.ts";
 import { lookForQueue, warnOfUnknown } from "../unknown-queue.ts";
 import { whoami } from "../whoami.ts";
 
@@ -58,8 +59,19 @@ export function registerResume(program: Command): void {
     await connection.operations.resume(queue, { by: whoami() });
     if (options.json === true) printJson({ name: queue, paused: false });
     else print(`${queue} resumed`);
+    await warnOfHold(connection.operations, queue);
     if (!look.isClosed) warnOfUnknown(queue, look, { means: "there was nothing to resume" });
   });
+}
+
+/** What a handler holds is lifted by itself: a pause says nothing of whom the queue's jobs speak to. */
+async function warnOfHold(operations: Operations, queue: string): Promise<void> {
+  const records = await operations.limits({ queue });
+  const held = records.find(({ pushedBackUntilMs }) => pushedBackUntilMs !== null);
+  if (held === undefined) return;
+  console.error(
+    `a handler pushed back: ${clean(queue)} goes on in ${formatDuration(held.opensInMs)}. To let it go on at once: millrace limits release ${clean(queue)}`,
+  );
 }
 
 function registerDoor(program: Command, door: DoorCommand): void {

@@ -28,6 +28,7 @@ export function registerLimits(program: Command): void {
   registerList(limits);
   registerSet(limits);
   registerReset(limits);
+  registerRelease(limits);
 }
 
 function registerList(limits: Command): void {
@@ -101,6 +102,41 @@ function registerReset(limits: Command): void {
   });
 }
 
+function registerRelease(limits: Command): void {
+  const command = limits
+    .command("release")
+    .description("lift a handler's push-back before its time, on all workers")
+    .argument("<queue>", "the queue's name")
+    .option("--name <limit>", "with --key: the limit of the key", readName)
+    .option("--key <key>", "release this key alone; the whole queue by default")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ millrace limits release mail\n  $ millrace limits release mail --name customer --key acme",
+    );
+  withConnectionOptions(command).action(async (queue: string, options: LimitOptions) => {
+    const { name, key } = options;
+    if ((name ?? QUEUE_LIMIT) === QUEUE_LIMIT ? key !== undefined : key === undefined) {
+      throw new MillraceError("INVALID_ARGUMENT", {
+        message:
+          "--name and --key go together: a handler holds one key of a limit, or the whole queue",
+      });
+    }
+    await using connection = await connect(options);
+    const look = await lookForQueue(connection.operations, queue);
+    const { heldUntilMs } = await connection.operations.releaseLimit(queue, {
+      ...(name === undefined ? {} : { name }),
+      ...(key === undefined ? {} : { key }),
+    });
+    if (options.json === true) printJson({ queue, heldUntilMs });
+    else {
+      const of = clean(key === undefined ? queue : `${queue}, ${name} ${key}`);
+      if (heldUntilMs === null) print(`${of}: no handler holds it`);
+      else print(`${of} goes on: it was held until ${new Date(heldUntilMs).toISOString()}`);
+    }
+    if (heldUntilMs === null) warnOfUnknown(queue, look, { means: "there was nothing to release" });
+  });
+}
+
 /** A limit of a key counts the jobs whose type declares its name: a mistyped one holds nothing back. */
 function warnOfNoEffect(
   records: readonly LimitRecord[],
@@ -147,12 +183,17 @@ function show(records: readonly LimitRecord[], { json }: ConnectionOptions): voi
       record.concurrency ?? "any",
       record.running,
       record.rate === null ? "any" : rateText(record.rate),
-      record.opensInMs === 0 ? "" : formatDuration(record.opensInMs),
+      opensText(record),
       clean(record.set?.by ?? ""),
     ]);
     const head = ["QUEUE", "LIMIT", "CONCURRENCY", "RUNNING", "RATE", "OPENS IN", "CHANGED BY"];
     for (const line of table(head, rows)) print(line);
   }
+}
+
+function opensText({ opensInMs, pushedBackUntilMs }: LimitRecord): string {
+  if (opensInMs === 0) return "";
+  return `${formatDuration(opensInMs)}${pushedBackUntilMs === null ? "" : " (pushed back)"}`;
 }
 
 /** As it is given: `100/s`, `10/2s`. */

@@ -1,5 +1,5 @@
 // The operations about limits over HTTP.
-import { type LimitRecord, QUEUE_LIMIT } from "../../core/index.ts";
+import { type LimitRecord, QUEUE_LIMIT, type ReleasedHold } from "../../core/index.ts";
 import type { LimitOperations } from "../../runtime/index.ts";
 import { type Send, searchOf } from "./send.ts";
 
@@ -31,6 +31,10 @@ export function limitOperations(send: Send): LimitOperations {
     },
     resetLimit: async (queue, { name } = {}) => {
       await send("DELETE", pathOf(queue, name));
+    },
+    releaseLimit: async (queue, { name, key } = {}) => {
+      const body = key === undefined ? {} : { key };
+      return (await send("POST", `${pathOf(queue, name)}/release`, { body })) as ReleasedHold;
     },
   };
 }

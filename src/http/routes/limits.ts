@@ -28,6 +28,16 @@ const limitList: z.ZodType = named(
     ),
   }),
 );
+const limitRelease: z.ZodType<{ readonly key?: string }> = named(
+  "LimitRelease",
+  "Of a limit with keys: which of them is released.",
+  z.strictObject({ key: z.string().min(1).max(256).exactOptional() }),
+);
+const releasedHold: z.ZodType = named(
+  "ReleasedHold",
+  "Until when a handler that pushed back had held it (milliseconds since 1970); null: nothing was held.",
+  z.object({ heldUntilMs: z.number().nullable() }),
+);
 const limitQuery = z
   .strictObject({
     queue: name.exactOptional(),
@@ -61,7 +71,12 @@ const limitChange: z.ZodType<Pick<LimitChangeOptions, "concurrency" | "rate">> =
 
 /** The routes about limits. */
 export function limitRoutes(operations: Operations): readonly Route[] {
-  return [listRoute(operations), setRoute(operations), resetRoute(operations)];
+  return [
+    listRoute(operations),
+    setRoute(operations),
+    resetRoute(operations),
+    releaseRoute(operations),
+  ];
 }
 
 function listRoute(operations: Operations): Route {
@@ -111,5 +126,20 @@ function resetRoute(operations: Operations): Route {
       await operations.resetLimit(queue, { name: limit, by: caller.name });
       return json({ limits: await operations.limits({ queue }) });
     },
+  });
+}
+
+function releaseRoute(operations: Operations): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/queues/{queue}/limits/{limit}/release",
+    operationId: "releaseLimit",
+    summary: "Lift a handler's push-back before its time: of the whole queue, or of one key.",
+    scope: "admin",
+    params: limitParams,
+    body: { schema: limitRelease, maxBytes: MAX_BODY_BYTES },
+    replies: [{ status: 200, description: "What was held.", schema: releasedHold }],
+    handle: async ({ params: { queue, limit }, body }) =>
+      json(await operations.releaseLimit(queue, { ...body, name: limit })),
   });
 }

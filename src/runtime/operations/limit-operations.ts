@@ -1,7 +1,13 @@
 // Limits as an operator handles them: looked at, changed while work goes on, and taken back to what the types declare.
 import { checkList, checkOptions } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
-import { type LimitBounds, type LimitKey, type LimitRecord, QUEUE_LIMIT } from "../../core/flow.ts";
+import {
+  type LimitBounds,
+  type LimitKey,
+  type LimitRecord,
+  QUEUE_LIMIT,
+  type ReleasedHold,
+} from "../../core/flow.ts";
 import { type RateOptions, checkBounds, readRate } from "../../core/flow-options.ts";
 import { checkName } from "../../core/limits.ts";
 import type { Store } from "../../core/store.ts";
@@ -22,6 +28,14 @@ export interface LimitsQuery {
   readonly keys?: readonly LimitKey[];
 }
 
+/** What of a queue is held no longer: all of it by default, else one key. */
+export interface ReleaseLimitOptions {
+  /** The limit that a handler named when it pushed back. Default `"queue"`, that of the whole queue. */
+  readonly name?: string;
+  /** The key of that limit; of a limit with keys a handler holds one at a time. */
+  readonly key?: string;
+}
+
 /** What can be done about limits. */
 export interface LimitOperations {
   /** The limits that hold, and how far they are used. */
@@ -33,6 +47,11 @@ export interface LimitOperations {
     queue: string,
     options?: { readonly name?: string; readonly by?: string },
   ): Promise<void>;
+  /**
+   * Lifts a push-back before its time: what a handler held by `retryAfter(..., { pushBack })` or `snooze` may start again
+   * on every worker. Bounds and rates stay as they are. Gives until when it was held.
+   */
+  releaseLimit(queue: string, options?: ReleaseLimitOptions): Promise<ReleasedHold>;
 }
 
 /** Makes the operations about limits. */
@@ -64,6 +83,22 @@ export function createLimitOperations(store: Store): LimitOperations {
       await set(queue, boundsAfter(now, change), change);
     },
     resetLimit: async (queue, options = {}) => set(queue, null, checkOptions(options, "options")),
+    releaseLimit: async (queue, options = {}) => {
+      const { name = QUEUE_LIMIT, key } = checkOptions(options, "options");
+      checkName(queue, "queue");
+      const isQueue = checkName(name, "name") === QUEUE_LIMIT;
+      if (isQueue !== (key === undefined)) {
+        throw new MillraceError("INVALID_ARGUMENT", {
+          message: isQueue
+            ? `key is ${JSON.stringify(key)} and the limit is that of the whole queue; say the name of the key's limit, or no key`
+            : `the limit ${name} is one of keys, and a handler holds one key at a time; say which key is to be released`,
+        });
+      }
+      return store.releaseHold({
+        queue,
+        ...(key === undefined ? {} : { key: { limit: name, key } }),
+      });
+    },
   };
 }
 

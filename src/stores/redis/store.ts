@@ -20,7 +20,7 @@ import { openFollowers } from "./follow.ts";
 import { enqueueKeyed, hasKey } from "./flow/idempotency.ts";
 import { cancelJobs, orderJobs, orderMatching, removeJobs, retryJobs } from "./orders/orders.ts";
 import { readPlaces } from "./orders/places.ts";
-import { createLimitUpkeep, listLimits, setLimits } from "./flow/limits.ts";
+import { createLimitUpkeep, listLimits, releaseHold, setLimits } from "./flow/limits.ts";
 import { listQueues, listTypes, putTypes, readLogs, setPaused } from "./queues.ts";
 import { findJobs, listJobs } from "./reading.ts";
 import { keepReports } from "./reporting.ts";
@@ -108,11 +108,12 @@ export function createRedisStore({ context, location, durability, clock }: Store
 function queueMethods(
   context: Context,
   open: Opened,
-): Pick<Store, "queues" | "setPaused" | "setLimits" | "limits"> {
+): Pick<Store, "queues" | "setPaused" | "setLimits" | "releaseHold" | "limits"> {
   return {
     queues: () => open(() => listQueues(context)),
     setPaused: (request) => open(() => setPaused(context, check.setPaused(request))),
     setLimits: (request) => open(() => setLimits(context, check.setLimits(request))),
+    releaseHold: (request) => open(() => releaseHold(context, check.releaseHold(request))),
     limits: (query) => open(() => listLimits(context, check.limits(query))),
   };
 }

@@ -169,5 +169,71 @@ const rates: readonly StoreCase[] = [
   ),
 ];
 
+const PUSHED_BACK = { kind: "snooze", delayMs: 2 * HOUR_MS } as const;
+
+const releases: readonly StoreCase[] = [
+  limited("a queue that a handler holds goes on once it is released", [], async (world) => {
+    const { enqueueMany, worker, store } = world;
+    await enqueueMany(3);
+    await enqueueMany(2, of("a"));
+    const only = await worker({ leaseDurationMs: 100 * HOUR_MS });
+    const job = await only.claimOne();
+    const pushBack = { limit: "queue", delayMs: HOUR_MS };
+    await only.settle({ ...PUSHED_BACK, pushBack }, job);
+    assert.deepEqual(await only.claim(), []);
+    const until = (await limitOf(world, "queue"))?.pushedBackUntilMs;
+    const before = only.wakes();
+    assert.deepEqual(await store.releaseHold({ queue: "mail" }), { heldUntilMs: until });
+    await eventually(() => only.wakes() > before, "the worker should be woken");
+    assert.equal(await limitOf(world, "queue"), undefined);
+    assert.equal((await only.claim()).length, 4);
+    assert.deepEqual(await store.releaseHold({ queue: "mail" }), { heldUntilMs: null });
+  }),
+  limited(
+    "a key that a handler holds goes on once it is released, and others stay held",
+    [ofCustomer()],
+    async (world) => {
+      const { enqueueMany, worker, store } = world;
+      for (const customer of ["a", "b"]) await enqueueMany(3, of(customer, { tags: [customer] }));
+      const only = await worker({ leaseDurationMs: 100 * HOUR_MS });
+      const jobs = await only.claim({ capacity: 2 });
+      const pushBack = { limit: "customer", delayMs: HOUR_MS };
+      await only.settle({ ...PUSHED_BACK, pushBack }, ...jobs);
+      assert.deepEqual(await only.claim(), []);
+      const before = only.wakes();
+      const key = { limit: "customer", key: "a" };
+      assert.notEqual((await store.releaseHold({ queue: "mail", key })).heldUntilMs, null);
+      await eventually(() => only.wakes() > before, "the worker should be woken");
+      const claimed = await only.claim();
+      assert.deepEqual(
+        claimed.flatMap(({ tags }) => tags),
+        ["a", "a"],
+      );
+      assert.equal((await limitOf(world, "customer", "a"))?.pushedBackUntilMs, null);
+      assert.notEqual((await limitOf(world, "customer", "b"))?.pushedBackUntilMs, null);
+    },
+  ),
+  limited(
+    "a released key keeps its rate, whose time lets the next one start",
+    [ofCustomer({ rate: { limit: 1, perMs: 30 * MINUTE_MS } })],
+    async ({ enqueueMany, worker, store, advance }) => {
+      await enqueueMany(3, of("a"));
+      const only = await worker({ leaseDurationMs: 100 * HOUR_MS });
+      const pushBack = { limit: "customer", delayMs: 3 * HOUR_MS };
+      await only.settle({ ...PUSHED_BACK, pushBack }, await only.claimOne());
+      assert.deepEqual(await only.claim(), []);
+      await store.releaseHold({ queue: "mail", key: { limit: "customer", key: "a" } });
+      const { claimed, lookAgainInMs } = await only.exchange([], {});
+      assert.deepEqual(claimed, []);
+      assert.ok(lookAgainInMs !== null && lookAgainInMs <= 30 * MINUTE_MS + SLACK_MS);
+      await advance(31 * MINUTE_MS);
+      assert.equal((await only.claim()).length, 1);
+    },
+  ),
+];
+
 /** Cases about limits of queues, and about rates. */
-export const limitsTopic: Topic = { name: "limits", cases: [...ofWholeQueues, ...rates] };
+export const limitsTopic: Topic = {
+  name: "limits",
+  cases: [...ofWholeQueues, ...rates, ...releases],
+};

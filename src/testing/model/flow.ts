@@ -49,6 +49,14 @@ export class FlowModel {
     this.#held.set(name, Math.max(nowMs + delayMs, this.#held.get(name) ?? 0));
   }
 
+  /** What a handler holds of a queue is lifted: all of it, or a key. */
+  release(queue: string, key: LimitKey | undefined, nowMs: number): number | null {
+    const name = nameOf({ queue, limit: QUEUE_LIMIT, key: "", ...key });
+    const heldUntilMs = this.#held.get(name) ?? 0;
+    this.#held.delete(name);
+    return heldUntilMs > nowMs ? heldUntilMs : null;
+  }
+
   /** A job starts: what has a rate counts it. */
   start(job: JobRecord, table: LimitTable, nowMs: number): void {
     for (const counted of countedBy(job)) {

@@ -204,6 +204,32 @@ const setLimits = command(
   },
 );
 
+const release = command(
+  "release",
+  fc.record({
+    queue: fc.constantFrom(...QUEUES),
+    key: fc.option(
+      fc.record({
+        limit: limitName.filter((name) => name !== "queue"),
+        key: fc.constantFrom("a", "b", "eu"),
+      }),
+      {
+        nil: undefined,
+      },
+    ),
+  }),
+  async (side, { queue, key }) => {
+    const { store, model } = side;
+    if (!store.capabilities.has("limits")) return;
+    const expected = model.flow.release(queue, key, await side.now());
+    const { heldUntilMs } = await store.releaseHold({
+      queue,
+      ...(key === undefined ? {} : { key }),
+    });
+    assert.equal(heldUntilMs === null, expected === null);
+  },
+);
+
 const report = command(
   "report",
   fc.array(fc.tuple(pick, fc.boolean(), lastWords), { minLength: 1, maxLength: 6 }),
@@ -330,7 +356,18 @@ export function commands(
 ): fc.Arbitrary<Iterable<Command>> {
   const frequent = [enqueue, exchange, exchange, exchange];
   const usual = [enqueueAgain, report, cancel, retry, remove, advance, sweep];
-  const rare = [setLimits, setLimits, pause, putType, attach, detach, dies, look, readLogs];
+  const rare = [
+    setLimits,
+    setLimits,
+    release,
+    pause,
+    putType,
+    attach,
+    detach,
+    dies,
+    look,
+    readLogs,
+  ];
   const orders = capabilities.includes("bulk") ? orderCommands : [];
   const all = [
     ...frequent,

@@ -8,6 +8,8 @@ import {
   type LimitRecord,
   type LimitTable,
   QUEUE_LIMIT,
+  type ReleaseHold,
+  type ReleasedHold,
   type SetLimits,
   UNLIMITED,
   limitTable,
@@ -16,7 +18,7 @@ import { MillraceError } from "../../../core/errors.ts";
 import type { TypeRecord } from "../../../core/store.ts";
 import { type Context, storeNowMs } from "../context.ts";
 import { gateOf } from "./limit-keys.ts";
-import { CHANGE_LIMITS, READ_LIMITS, SET_LIMITS } from "../scripts/limits.ts";
+import { CHANGE_LIMITS, READ_LIMITS, RELEASE_GATE, SET_LIMITS } from "../scripts/limits.ts";
 import { Arguments } from "../link/wire.ts";
 
 /*
@@ -143,6 +145,21 @@ export async function setLimits(context: Context, { queue, limits, by }: SetLimi
   }
   await context.link.call(CHANGE_LIMITS, [context.directory.limits], args);
   await tellRooms(context, [queue]);
+}
+
+/** Lifts what a handler holds, in every room of its queue. */
+export async function releaseHold(
+  context: Context,
+  { queue, key }: ReleaseHold,
+): Promise<ReleasedHold> {
+  const gate = key === undefined ? QUEUE_LIMIT : gateOf(key);
+  const replies = await Promise.all(
+    (await context.rooms.ofQueue(queue)).map((room) =>
+      context.link.call(RELEASE_GATE, room.keys, new Arguments().text(gate)),
+    ),
+  );
+  const heldUntilMs = Math.max(0, ...replies.map(([until]) => Number(until)));
+  return { heldUntilMs: heldUntilMs === 0 ? null : heldUntilMs };
 }
 
 /** The upkeep of limits of a store: rooms that were not told of a change are. */

@@ -126,7 +126,7 @@ ${ROOM}${GATES}${GROUPS}
   limits = { bounds = bounds, gates = gates, room_at = room_at, start = start, gate_at = gate_at, load_gates = load_gates,
     gates_of = gates_of, plain_counts = plain_counts, plain_text = plain_text, save = save, unpark_next = unpark_next,
     unpark_all = unpark_all, open_gates = open_gates, open_due = open_due, next_opening = next_opening, leave = leave,
-    choose = choose, stand = stand, enter = enter, seat = seat, keys_of = keys_of, hold = hold,
+    choose = choose, stand = stand, enter = enter, seat = seat, keys_of = keys_of, hold = hold, release = release,
     queue_gate = queue_gate, wake_freed = wake_freed, upkeep = upkeep,
     change = function(gate) dirty[gate.name] = gate end }
 end

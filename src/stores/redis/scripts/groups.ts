@@ -188,4 +188,16 @@ export const GROUPS: string = `
     gate.held = math.max(gate.held, now + ms)
     dirty[name] = gate
   end
+  -- What a handler holds is lifted: a group of each lane that waits there is let go, unless the gate is shut by more than
+  -- that. Gives back until when it was held, 0 if it was not.
+  local function release(name)
+    local gate = gate_at(name)
+    local held = gate.held
+    if held <= now then return 0 end
+    if gate.opens > 0 then call('ZREM', TURNS, 'O' .. pack('>I6', gate.opens) .. name) end
+    gate.held, gate.opens = 0, 0
+    dirty[name] = gate
+    if gate.parked == 1 and room_at(gate) > 0 then unpark_all(gate) end
+    return held
+  end
 `;

@@ -1,4 +1,4 @@
-// Limits of a room and of a namespace: changed, held by a handler that pushed back, and read.
+// Limits of a room and of a namespace: changed, held by a handler that pushed back, released, and read.
 import { LIMITS } from "./gates.ts";
 import { ROWS } from "./rows.ts";
 import { PRELUDE, type Script, WAKING, WRITING, script } from "./script.ts";
@@ -40,6 +40,23 @@ open_limits(meta[2] or '')
 limits.hold(ARGV[1], tonumber(ARGV[2]))
 limits.save()
 return { 1 }
+`;
+
+/*
+ * keys: the room's. arguments: gate that is held no longer.
+ * reply: [until when it was held, 0 if it was not]. cost: 6 commands, 5 for each lane in which groups wait at it, and a
+ *   message to each idle worker.
+ */
+const RELEASE = `
+local meta = call('HMGET', META, 'v', 'G')
+open_room(meta[1])
+if not meta[2] then return { 0 } end
+open_limits(meta[2])
+local held = limits.release(ARGV[1])
+if held == 0 then return { 0 } end
+limits.save()
+wake_all()
+return { held }
 `;
 
 /*
@@ -94,6 +111,16 @@ export const HOLD_GATE: Script = script(
   ROWS,
   LIMITS,
   HOLD,
+);
+export const RELEASE_GATE: Script = script(
+  "release",
+  "settle",
+  PRELUDE,
+  WRITING,
+  WAKING,
+  ROWS,
+  LIMITS,
+  RELEASE,
 );
 export const READ_LIMITS: Script = script("limits", "read", PRELUDE, WAKING, ROWS, LIMITS, READ);
 export const CHANGE_LIMITS: Script = script("limits-change", "settle", CHANGE);

@@ -10,6 +10,8 @@ import {
   NO_STARTS,
   type PushBack,
   QUEUE_LIMIT,
+  type ReleaseHold,
+  type ReleasedHold,
   type SetLimits,
   type Starts,
   UNLIMITED,
@@ -19,7 +21,7 @@ import {
 } from "../../../core/flow.ts";
 import { type Context, bumpRevision } from "../context.ts";
 import { STATE } from "../counts.ts";
-import { roomAt, unparkAll } from "./gates.ts";
+import { noteOpening, roomAt, unparkAll } from "./gates.ts";
 import type { StoredJob } from "../rows.ts";
 
 /** Limits of a namespace, as they were last read. */
@@ -170,6 +172,26 @@ export function pushBack(context: Context, job: StoredJob, request: PushBack): v
   const gate = context.gates.ofKey(context, queue, key);
   gate.heldUntilMs = Math.max(untilMs, gate.heldUntilMs ?? 0);
   context.gates.change(gate);
+}
+
+/** Lifts what a handler holds: of its queue, or of a key. */
+export function releaseHold(context: Context, { queue, key }: ReleaseHold): ReleasedHold {
+  const { nowMs, gates, limits } = context;
+  const gate = key === undefined ? undefined : gates.find(context, queue, key);
+  const heldUntilMs = (key === undefined ? limits.held.get(queue) : gate?.heldUntilMs) ?? 0;
+  if (heldUntilMs <= nowMs) return { heldUntilMs: null };
+  if (gate === undefined) {
+    put(context, queue, QUEUE_LIMIT, "held_until", null);
+    bumpRevision(context);
+  } else {
+    gate.heldUntilMs = null;
+    gate.opensAtMs = null;
+    gates.change(gate);
+    if (roomAt(context, gate).room > 0) unparkAll(context, gate);
+    else if (gate.hasParked) noteOpening(context, gate);
+  }
+  context.effects.hasResumed = true;
+  return { heldUntilMs };
 }
 
 /** The limits in force, and those of the keys asked for. */

@@ -10,7 +10,7 @@ import type { Followers } from "../followers.ts";
 import { detach, redescribe, workers } from "../leases.ts";
 import { get } from "../list.ts";
 import type { Call, Method, Methods } from "./messages.ts";
-import { readLimitRecords, setLimits } from "../flow/limits.ts";
+import { readLimitRecords, releaseHold, setLimits } from "../flow/limits.ts";
 import { listTypes, putTypes, queues, setPaused } from "../queues.ts";
 import { changeJobs, changeMatching, places } from "../orders.ts";
 import { logs, report } from "../report.ts";
@@ -72,6 +72,7 @@ const WRITES: { readonly [Name in Method]?: Handler<Name> } = {
   changeMatching: ({ context }, request) => changeMatching(context, request),
   setPaused: ({ context }, request) => setPaused(context, request),
   setLimits: ({ context }, request) => setLimits(context, request),
+  releaseHold: ({ context }, request) => releaseHold(context, request),
   putTypes: ({ context }, { types }) => putTypes(context, types),
   addFigures: ({ context }, { figures }) => {
     addFigures(context, figures);

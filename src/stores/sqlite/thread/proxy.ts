@@ -258,6 +258,7 @@ function plainMethods(
     setLimits: async (request) => {
       await caller.call("setLimits", check.setLimits(request));
     },
+    releaseHold: async (request) => caller.call("releaseHold", check.releaseHold(request)),
     limits: async (query) => caller.call("limits", check.limits(query)),
     putTypes: async (request) => {
       await caller.call("putTypes", check.putTypes(request));
