@@ -70,7 +70,7 @@ export interface Store {
   /** One bounded step through the jobs that a filter fits, newest first: carries an order out on each, or counts them. */
   changeMatching(request: ChangeMatching): Promise<ChangeStep>;
   /** What a store alone knows of why jobs wait, in the order of the ids; `null` for one that is not ready. */
-  places(request: { readonly ids: readonly JobId[] }): Promise<readonly (JobPlace | null)[]>;
+  places(request: PlacesRequest): Promise<readonly (JobPlace | null)[]>;
 
   /**
    * The queues with their counts, by name: those with jobs, those of a job type or of a worker that holds a lease, and
@@ -475,9 +475,23 @@ export interface ChangeStep {
   readonly cursor?: string;
 }
 
+/** Which places are asked for. */
+export interface PlacesRequest {
+  readonly ids: readonly JobId[];
+  /** Those that could take the jobs: what none of them would claim is before nobody. Absent: whatever is ready counts. */
+  readonly takers?: readonly Taker[];
+}
+
+/** What a worker claims: jobs of these types, whose required labels are all among these. */
+export interface Taker {
+  /** Absent: of any type. */
+  readonly types?: readonly string[];
+  readonly labels: readonly string[];
+}
+
 /** Where a job that waits for a worker stands. */
 export interface JobPlace {
-  /** Jobs of its queue that would be claimed before it by a worker that could take any of them. */
+  /** Jobs of its queue that would be claimed before it, by any of those that were asked for. */
   readonly ahead: number;
   /** Most jobs that may run beside it, itself included, since workers died under it; `null`: any number. */
   readonly company: number | null;

@@ -187,6 +187,23 @@ describe("why a job is not running", () => {
   });
 });
 
+describe("the place of a job that waits", () => {
+  test("counts no job that the workers which could take it do not take", async () => {
+    const mill = await open([pay]);
+    await mill.start();
+    await mill.pause("pay");
+    await mill.enqueueMany(
+      pay,
+      Array.from({ length: 7 }, () => ({ order: 100 })),
+      { labels: ["gpu"] },
+    );
+    const [, , last] = await mill.enqueueMany(pay, [{ order: 1 }, { order: 2 }, { order: 3 }]);
+    expect(await mill.why(last?.id ?? "")).toMatchObject({
+      reasons: [{ kind: "paused" }, { kind: "behind", ahead: 2 }],
+    });
+  });
+});
+
 describe("a job of a type of which each worker runs but one at a time", () => {
   test("is told to wait for that one", async () => {
     const { promise: end, resolve: letEnd } = Promise.withResolvers<void>();

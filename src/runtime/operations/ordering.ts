@@ -13,7 +13,8 @@ import {
 import type { JobId } from "../../core/ids.ts";
 import type { JobRecord } from "../../core/job.ts";
 import { MAX_COUNTED, MAX_PAGE, checkName } from "../../core/limits.ts";
-import type { ChangeStep, JobFilter, Store } from "../../core/store.ts";
+import type { ChangeStep, JobFilter, Store, Taker } from "../../core/store.ts";
+import { isTaken, takersOf } from "../../core/takers.ts";
 import { type OpenStep, type WaitFacts, explainWait, sentenceOf } from "../../core/why.ts";
 import type { JobView } from "../millrace.ts";
 import { type PacedOrder, paceOrder } from "./order-pace.ts";
@@ -198,12 +199,13 @@ async function why({ store, openSteps }: OrderingParts, id: JobId): Promise<WhyV
 async function readFacts(store: Store, job: JobRecord): Promise<Omit<WaitFacts, "openSteps">> {
   const { capabilities } = store;
   const { queue, keys } = job;
-  const [{ nowMs }, queues, workers, perWorker, places, limits] = await Promise.all([
+  const workers = await store.workers();
+  const takers = takersOf(job, workers);
+  const [{ nowMs }, queues, perWorker, places, limits] = await Promise.all([
     store.describe(),
     store.queues(),
-    store.workers(),
     perWorkerOf(store, job),
-    capabilities.has("places") ? store.places({ ids: [job.id] }) : [],
+    capabilities.has("places") ? store.places({ ids: [job.id], takers }) : [],
     capabilities.has("limits") ? store.limits({ queue, keys }) : [],
   ]);
   return {
@@ -215,7 +217,7 @@ async function readFacts(store: Store, job: JobRecord): Promise<Omit<WaitFacts, 
     ),
     place: places[0] ?? null,
     perWorker,
-    pace: await paceOf(store, queue, nowMs),
+    pace: await paceOf(store, { queue, takers, nowMs }),
     nowMs,
   };
 }
@@ -236,15 +238,26 @@ async function perWorkerOf(
   return { most, running };
 }
 
-/** Tries of a queue's types that ended in the last minutes, per millisecond. */
-async function paceOf(store: Store, queue: string, nowMs: number): Promise<number> {
+/** Tries that ended in the last minutes, of a queue's types that those who could take a job take, per millisecond. */
+async function paceOf(
+  store: Store,
+  {
+    queue,
+    takers,
+    nowMs,
+  }: { readonly queue: string; readonly takers: readonly Taker[]; readonly nowMs: number },
+): Promise<number> {
   if (!store.capabilities.has("figures")) return 0;
   const fromMs = windowStartMs("minute", nowMs) - PACE_MINUTES * RESOLUTION_MS.minute;
   const [types, figures] = await Promise.all([
     store.types(),
     store.figures({ resolution: "minute", fromMs }),
   ]);
-  const own = new Set(types.filter((type) => type.queue === queue).map(({ name }) => name));
+  // Figures are kept by type, whatever labels its jobs require.
+  const taken = types.filter(
+    ({ name, queue: of }) => of === queue && isTaken({ type: name, labels: [] }, takers),
+  );
+  const own = new Set(taken.map(({ name }) => name));
   const counted = figures.filter(({ type }) => own.has(type));
   if (counted.length === 0) return 0;
   const ended = counted.reduce(

@@ -131,7 +131,7 @@ function orderMethods(
     remove: (request) => open(() => removeJobs(context, check.ids(request).ids)),
     change: (request) => open(() => orderJobs(context, check.change(request))),
     changeMatching: (request) => open(() => orderMatching(context, check.changeMatching(request))),
-    places: (request) => open(() => readPlaces(context, check.ids(request).ids)),
+    places: (request) => open(() => readPlaces(context, check.ids(request))),
   };
 }
 

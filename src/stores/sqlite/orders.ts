@@ -9,7 +9,9 @@ import type {
   ChangeStep,
   JobFilter,
   JobPlace,
+  PlacesRequest,
 } from "../../core/store.ts";
+import { isTaken } from "../../core/takers.ts";
 import { rankOf } from "../../core/transitions.ts";
 import { type Context, emit, policyOf } from "./context.ts";
 import { STATE } from "./counts.ts";
@@ -177,14 +179,15 @@ function aheadInGroup({ connection }: Context, { group, record }: StoredJob): nu
 }
 
 /** Where jobs stand that are ready. */
-export function places(context: Context, ids: readonly JobId[]): (JobPlace | null)[] {
+export function places(context: Context, { ids, takers }: PlacesRequest): (JobPlace | null)[] {
+  const lanes = context.lanes.all().filter((lane) => takers === undefined || isTaken(lane, takers));
   return ids.map((id) => {
     const job = readJob(context, id);
     if (job === null || job.record.state !== "ready") return null;
     if (job.group !== null) return { ahead: aheadInGroup(context, job), company: job.company };
     let ahead = 0;
     const rank = rankOf(job.record);
-    for (const { no, queue, isKeyed } of context.lanes.all()) {
+    for (const { no, queue, isKeyed } of lanes) {
       if (queue !== job.record.queue || ahead >= MAX_COUNTED) continue;
       for (const counting of isKeyed ? [AHEAD, AHEAD_IN_RING] : [AHEAD]) {
         ahead += Number(context.connection.first(counting, no, rank, id)?.[0] ?? 0);

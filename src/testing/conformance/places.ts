@@ -1,5 +1,6 @@
 // Places: where a job stands that waits for a worker.
 import assert from "node:assert/strict";
+import type { Taker } from "../../core/store.ts";
 import type { Topic } from "./harness.ts";
 import { limited, of, ofCustomer } from "./limit-cases.ts";
 import { HOUR_MS, MINUTE_MS } from "./world.ts";
@@ -29,6 +30,46 @@ export const placesTopic: Topic = {
         assert.deepEqual(await ahead(), [0, 1, 2, undefined, 3]);
         await store.cancel({ ids: [second], reason: "r" });
         assert.deepEqual(await ahead(), [0, undefined, 1, undefined, 2]);
+      },
+    },
+    {
+      name: "count what those that are asked for would claim, by type and labels",
+      isAboutOrder: true,
+      needs: ["places"],
+      async run({ store, enqueue }) {
+        const gpu = { labels: ["gpu"] };
+        const ids = await enqueue(
+          {},
+          gpu,
+          { type: "b", queue: "mail" },
+          gpu,
+          {},
+          {
+            type: "b",
+            queue: "mail",
+            ...gpu,
+          },
+        );
+        const last = await enqueue({}, gpu);
+        assert.equal(ids.length, 6);
+        const ahead = async (
+          ...takers: readonly Taker[]
+        ): Promise<readonly (number | undefined)[]> =>
+          (await store.places({ ids: last, takers })).map((place) => place?.ahead);
+        const types = ["mail"];
+        assert.deepEqual(await ahead({ types, labels: [] }), [2, 3]);
+        assert.deepEqual(await ahead({ types, labels: ["eu", "gpu"] }), [4, 5]);
+        assert.deepEqual(await ahead({ types: ["b", "mail"], labels: [] }), [3, 4]);
+        assert.deepEqual(await ahead({ labels: ["gpu"] }), [6, 7]);
+        assert.deepEqual(
+          await ahead({ types: ["b"], labels: ["gpu"] }, { types, labels: [] }),
+          [4, 5],
+        );
+        const places = await store.places({ ids: last });
+        assert.deepEqual(
+          places.map((place) => place?.ahead),
+          [6, 7],
+        );
       },
     },
     limited(

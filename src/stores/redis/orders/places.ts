@@ -1,6 +1,6 @@
 // Where jobs stand that wait for a worker, over all partitions of their queue.
 import type { JobId } from "../../../core/ids.ts";
-import type { JobPlace } from "../../../core/store.ts";
+import type { JobPlace, PlacesRequest } from "../../../core/store.ts";
 import { rankOf } from "../../../core/transitions.ts";
 import type { Context } from "../context.ts";
 import { writeKeys } from "../flow/limit-keys.ts";
@@ -11,7 +11,7 @@ import { Arguments } from "../link/wire.ts";
 /** The places of jobs, in the order of the ids; `null` for one that is not ready. */
 export async function readPlaces(
   context: Context,
-  ids: readonly JobId[],
+  { ids, takers }: PlacesRequest,
 ): Promise<readonly (JobPlace | null)[]> {
   const jobs = await findJobs(context, ids);
   const ready = jobs.filter((job) => job?.record.state === "ready");
@@ -20,7 +20,7 @@ export async function readPlaces(
   await Promise.all(
     [...queues].map(async (queue) => {
       const own = ready.filter((job) => job?.record.queue === queue);
-      const args = new Arguments();
+      const args = new Arguments().text(takers === undefined ? "" : JSON.stringify(takers));
       for (const job of own) {
         if (job === null) continue;
         const { id, keys } = job.record;

@@ -13,21 +13,40 @@ const MAX_GROUPS_READ = 2_000;
 const MAX_PASSED = 100;
 
 /*
- * keys: the room's. arguments, for each job: its rank (due less head start, ms), id, keys ('' where it has none).
- * reply: for each, how many ready jobs of the room have a lower rank, or the same and a lower id; of a job with keys, how
+ * keys: the room's. arguments: those that could take the jobs, as JSON (store.ts), or '' for any; for each job: its rank (due less head start, ms), id, keys ('' where it has none).
+ * reply: for each, how many ready jobs of the room that one of these would claim have a lower rank, or the same and a lower id; of a job with keys, how
  *   many of the same keys: keys take turns, so only those are before it for sure.
  * cost: 1 command a lane, 1 a thousand groups of keys, 1 a group with more than a few jobs; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
 const AHEAD = `
 local lanes = {}
+local takers = ARGV[1] ~= '' and cjson.decode(ARGV[1])
+local function set_of(list)
+  local set = {}
+  for _, each in ipairs(list) do set[each] = true end
+  return set
+end
+for _, taker in ipairs(takers or {}) do
+  taker.types = taker.types and set_of(taker.types)
+  taker.labels = set_of(taker.labels)
+end
+-- definition: a lane's type, two numbers, and the labels that its jobs require.
+local function is_claimed(definition)
+  for _, taker in ipairs(takers or {}) do
+    local is_offered = not taker.types or taker.types[definition[1]]
+    for k = 4, #definition do is_offered = is_offered and taker.labels[definition[k]] end
+    if is_offered then return true end
+  end
+  return not takers
+end
 local all = call('HGETALL', META)
 for k = 1, #all, 2 do
   local field, value = all[k], all[k + 1]
   if byte(field, 1) == 100 and sub(field, 2, 2) ~= '!' then
     local is_keyed = sub(field, 2, 2) == '#'
     local definition = cjson.decode(sub(field, is_keyed and 3 or 2))
-    lanes[#lanes + 1] = { number = sub(value, 1, 2), slot = byte(value, 3), head_start = definition[2], is_keyed = is_keyed }
+    if is_claimed(definition) then lanes[#lanes + 1] = { number = sub(value, 1, 2), slot = byte(value, 3), head_start = definition[2], is_keyed = is_keyed } end
   end
 end
 local function clamp6(ms) return pack('>I6', math.max(0, math.min(ms, 281474976710655))) end
@@ -81,7 +100,7 @@ local function own_below(keys, id)
   return text and count_before(name, text, sub(record, 12, 17) .. id) or 0
 end
 local reply = {}
-for at = 1, #ARGV, 3 do
+for at = 2, #ARGV, 3 do
   local rank, id, keys = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   local ahead = keys ~= '' and own_below(keys, id) or 0
   for _, lane in ipairs(keys == '' and lanes or {}) do
