@@ -106,8 +106,11 @@ describe("a run on a terminal", () => {
         endedAt: at(10),
         error: { name: "MillraceError", code: "STEP_FAILED", message: "step 2 failed" },
         undone: [1],
-        notUndone: [{ step: 2, error: { name: "Error", message: "gone" } }],
-        notUndoneCount: 3,
+        notUndone: [
+          { step: 2, error: { name: "Error", message: "gone" } },
+          { step: 4, error: { name: "RangeError", message: "" } },
+        ],
+        notUndoneCount: 4,
       },
     );
     const text = draw(view).join("\n");
@@ -115,6 +118,7 @@ describe("a run on a terminal", () => {
     expect(text).toContain("remove-network ↩ undoes 1");
     expect(text).toContain("undone: 1");
     expect(text).toContain("not undone: 2, gone");
+    expect(text).toContain("not undone: 4, RangeError");
     expect(text).toContain("not undone: 2 more");
     expect(text).not.toContain("\u001b[31m room");
   });

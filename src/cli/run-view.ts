@@ -1,5 +1,5 @@
 // A workflow run on a terminal: its steps as a tree, with a timeline beside it.
-import { formatDuration, isTerminal } from "../core/index.ts";
+import { formatDuration, isTerminal, messageWithCauses } from "../core/index.ts";
 import type { RunView, StepState, StepView } from "../runtime/index.ts";
 import { brief, clean, paint, paintState, widthOf } from "./output.ts";
 
@@ -129,7 +129,12 @@ function stepRows(
     { left, span },
     ...(step.error === null || step.state === "cancelled"
       ? []
-      : [{ left: `${inner}${paint("red", brief(step.error.message, MAX_ERROR))}`, span: null }]),
+      : [
+          {
+            left: `${inner}${paint("red", brief(messageWithCauses(step.error), MAX_ERROR))}`,
+            span: null,
+          },
+        ]),
     ...(child === undefined ? [] : rowsOf(child, drawing, inner)),
   ];
 }
@@ -215,7 +220,7 @@ function undoLines(run: RunView): readonly string[] {
   return [
     ...(undone.length === 0 ? [] : [`undone: ${undone.join(", ")}`]),
     ...notUndone.map(({ step, error }) =>
-      paint("red", `not undone: ${step}, ${brief(error.message, MAX_ERROR)}`),
+      paint("red", `not undone: ${step}, ${brief(messageWithCauses(error), MAX_ERROR)}`),
     ),
     ...(untold > 0 ? [paint("red", `not undone: ${untold} more`)] : []),
   ];

@@ -50,6 +50,13 @@ test("an error is told in a line with what led to it, each once", () => {
   );
 });
 
+test("an error without a message is told by its name, and so is what led to it", () => {
+  const abort = new RangeError("");
+  expect(messageWithCauses(toErrorRecord(abort))).toBe("RangeError");
+  const failed = new Error("no page", { cause: new TypeError(" ") });
+  expect(messageWithCauses(toErrorRecord(failed))).toBe("no page: TypeError");
+});
+
 describe("toErrorRecord", () => {
   test("keeps name, message, code and stack", () => {
     const error = Object.assign(new TypeError("no host"), { code: "ENOTFOUND" });

@@ -128,14 +128,22 @@ function describeError(thrown: unknown, causesLeft: number, stackLength: number)
   }
 }
 
-/** An error's message and those of what led to it, in a line: `fetch failed: connect ECONNREFUSED 127.0.0.1:80`. */
+/**
+ * An error's message and those of what led to it, in a line: `fetch failed: connect ECONNREFUSED 127.0.0.1:80`. The name
+ * stands for a message that is empty.
+ */
 export function messageWithCauses(error: ErrorRecord): string {
-  let told = error.message;
+  let told = messageOrName(error);
   for (let { cause } = error; cause !== undefined; { cause } = cause) {
     // Many errors tell their cause's message themselves.
-    if (!told.includes(cause.message)) told += `: ${cause.message}`;
+    const led = messageOrName(cause);
+    if (!told.includes(led)) told += `: ${led}`;
   }
   return told;
+}
+
+function messageOrName({ name, message }: ErrorRecord): string {
+  return message.trim() === "" ? name : message;
 }
 
 function describe(thrown: unknown): string {
