@@ -5,6 +5,7 @@ import type { AnyJobType, BatchHandler } from "../../core/define-job.ts";
 import { defineJob } from "../../core/define-job.ts";
 import { fatal, snooze } from "../../core/outcomes.ts";
 import { openMillrace } from "../../millrace/index.ts";
+import { silentLogger } from "../logging/logger.ts";
 import type { Millrace } from "../millrace.ts";
 
 const opened: Millrace[] = [];
@@ -50,6 +51,56 @@ function gather(
 }
 
 const inputs = (count: number): { n: number }[] => Array.from({ length: count }, (_, n) => ({ n }));
+
+test.each([
+  {
+    what: "the worker",
+    concurrency: 10,
+    ofType: undefined,
+    raised: "worker.concurrency",
+    most: 10,
+  },
+  { what: "its type", concurrency: 60, ofType: 5, raised: "the type's concurrency", most: 5 },
+  {
+    what: "both",
+    concurrency: 10,
+    ofType: 20,
+    raised: "worker.concurrency and the type's concurrency",
+    most: 10,
+  },
+])(
+  "a batch that can't fill, for $what runs fewer at once, is told once with what mends it",
+  async ({ concurrency, ofType, raised, most }) => {
+    const warned: object[] = [];
+    const warn = (fields: object, message: string): void => void warned.push({ fields, message });
+    const type = defineJob({
+      name: "sum",
+      batch: { size: 50, within: "1s", run: () => undefined },
+      ...(ofType === undefined ? {} : { concurrency: ofType }),
+    });
+    const fits = defineJob({
+      name: "fits",
+      batch: { size: 5, within: "1s", run: () => undefined },
+    });
+    const free = defineJob({ name: "free", batch: { size: 500, run: () => undefined } });
+    const logger = { ...silentLogger, warn, isLevelEnabled: () => true };
+    const mill = await openMillrace({
+      store: "memory:",
+      logger,
+      jobs: [type, fits, free],
+      worker: { concurrency },
+    });
+    opened.push(mill);
+    await mill.start();
+    await mill.start();
+    expect(warned).toEqual([
+      {
+        fields: { type: "sum", batchSize: 50, concurrency: most },
+        message: `batches can't fill, so each waits for all of batch.within (1s): raise ${raised} to 50 or more, or lower batch.size to ${most}`,
+      },
+    ]);
+  },
+);
 
 test("a handler takes up to its size, and each job gets its own result", async () => {
   const { type, batches } = gather({ size: 4 });

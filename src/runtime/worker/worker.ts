@@ -5,6 +5,7 @@ import type { JobId } from "../../core/ids.ts";
 import { SlidingMap } from "../../core/sliding-map.ts";
 import type { ClaimedJob, SettleOutcome, Store } from "../../core/store.ts";
 import { Attempt, type AttemptSurroundings, type ClaimEnded } from "./attempt.ts";
+import { tellBatchRoom } from "./batch-room.ts";
 import type { LargeValues } from "../blobs/index.ts";
 import { ExchangeLoop } from "../exchanges/exchange-loop.ts";
 import type { Ended } from "../exchanges/exchange-parts.ts";
@@ -184,6 +185,10 @@ export class Worker {
 
   /** Takes jobs of a type from now on. */
   serve(type: AnyJobType): void {
+    const { settings, logger } = this.#parts;
+    if (this.#slots.find(type.name) === undefined) {
+      tellBatchRoom(type, settings.concurrency, logger);
+    }
     this.#slots.serve(type);
     this.#lease.refresh();
     this.#wake();
