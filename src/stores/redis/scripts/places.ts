@@ -1,7 +1,8 @@
 // Where jobs that are ready stand: what a claim would take before them.
 import { FIXED_KEYS } from "../layout.ts";
-import { ROW_READING } from "./rows.ts";
-import { PRELUDE, type Script, script } from "./script.ts";
+import { LIMITS } from "./gates.ts";
+import { ROWS, ROW_READING } from "./rows.ts";
+import { PRELUDE, type Script, WAKING, script } from "./script.ts";
 
 /** Most jobs counted before one: a claim away from it is not told from a day. */
 export const MAX_COUNTED_AHEAD = 100_000;
@@ -16,7 +17,7 @@ const MAX_PASSED = 100;
  * keys: the room's. arguments: those that could take the jobs, as JSON (store.ts), or '' for any; for each job: its rank (due less head start, ms), id, keys ('' where it has none).
  * reply: for each, how many ready jobs of the room that one of these would claim have a lower rank, or the same and a lower id; of a job with keys, how
  *   many of the same keys: keys take turns, so only those are before it for sure.
- * cost: 1 command a lane, 1 a thousand groups of keys, 1 a group with more than a few jobs; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
+ * cost: 1 command a lane, 2 a thousand groups of keys, 1 a group with more than a few jobs; for a list as many as halving takes, and one a job before it, up to a bound, where jobs left
  *   it out of their turn.
  */
 const AHEAD = `
@@ -79,16 +80,26 @@ local function marks_within(list, entries, left)
   return marks + math.min(entries - read, math.max(0, left - marks))
 end
 -- Jobs that wait under their keys, by rank as if there were no turns. Those that a limit holds are before nobody: their
--- groups are not in the ring.
+-- groups are not in the ring, or will leave it at their next turn.
+open_limits(call('HGET', META, 'G') or '')
+local function is_shut(keys)
+  local own = limits.gates_of(keys)
+  for _, gate in ipairs(own.name and { own } or own) do
+    if limits.room_at(gate) <= 0 then return true end
+  end
+  return false
+end
 local function keyed_below(lane, job)
-  local names, fields, count = {}, {}, 0
+  local list_of_keys, names, fields, count = {}, {}, {}, 0
   local members = call('ZRANGEBYLEX', TURNS, '[R' .. lane, '[R' .. lane .. '\\255', 'LIMIT', 0, ${MAX_GROUPS_READ})
   for k, member in ipairs(members) do
-    names[k] = lane .. sub(member, 10)
+    list_of_keys[k] = sub(member, 10)
+    names[k] = lane .. list_of_keys[k]
     fields[k] = 'r' .. names[k]
   end
+  limits.load_gates(list_of_keys)
   for k, text in ipairs(read_fields(GATES, fields)) do
-    if text then count = count + count_before(names[k], text, job) end
+    if text and not is_shut(list_of_keys[k]) then count = count + count_before(names[k], text, job) end
   end
   return count
 end
@@ -121,4 +132,13 @@ end
 return reply
 `;
 
-export const COUNT_AHEAD: Script = script("ahead", "read", PRELUDE, ROW_READING, AHEAD);
+export const COUNT_AHEAD: Script = script(
+  "ahead",
+  "read",
+  PRELUDE,
+  WAKING,
+  ROWS,
+  LIMITS,
+  ROW_READING,
+  AHEAD,
+);

@@ -17,9 +17,9 @@ const READING = `
   local function group_of(entry, keys)
     -- All fields at once: a table that grows is made anew several times. Its gates; its row (false: not looked at, or there
     -- is none); of the job whose turn it is: what the row has of it (job), id (order), rank, record (0: not read), extras;
-    -- whether this claim took one of it (touched), and let it in before its turn (early).
+    -- whether this claim took one of it (touched), let it in before its turn (early), and found it shut after that (is_done).
     return { keys = keys, entry = entry, gates = false, row = false, job = false, record = 0, extras = false,
-      touched = false, early = false, order = false, rank = 0 }
+      touched = false, early = false, is_done = false, order = false, rank = 0 }
   end
   -- The first gate of a group that is shut.
   local function shut_gate(group)
@@ -161,7 +161,9 @@ const PLACING = `
   local function leave_ring(cursor, group, shut)
     cursor.first = cursor.first + 1
     put_aside = put_aside + 1
-    if group.touched then cursor.done[#cursor.done + 1] = group
+    if group.touched then
+      group.is_done = true
+      cursor.done[#cursor.done + 1] = group
     else
       group.row = group.row or rows.row_at(cursor.number .. group.keys) or rows.make(cursor.number .. group.keys)
       place(group, sub(group.entry, 4, 9), shut)
@@ -170,7 +172,9 @@ const PLACING = `
   end
   -- Writes the order in which groups come next time: one that may go on stays where it is, and the next claim begins
   -- behind it (putting it last took two commands of a sorted set and one of a hash, and a third of a claim's time). One
-  -- that is parked is the last of those that wait where it does.
+  -- that is parked is the last of those that wait where it does. Where nothing more is wanted, one whose last place this
+  -- claim took is left in the ring: until its next turn it mostly has one again, and parking it and letting it go took
+  -- longer than all else.
   local function close(cursor)
     if cursor.last then fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, sub(cursor.last.entry, 4) end
     local touched, parked = {}, {}
@@ -180,7 +184,7 @@ const PLACING = `
     for _, group in ipairs(touched) do
       local shut = shut_gate(group)
       if not read_job(cursor, group) then place(group)
-      elseif shut then parked[#parked + 1] = { group, shut } end
+      elseif shut and (left > 0 or group.is_done) then parked[#parked + 1] = { group, shut } end
       pass_on(cursor, group, shut)
     end
     if not parked[1] then return end
