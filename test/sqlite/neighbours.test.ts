@@ -50,6 +50,33 @@ it("a rate of a queue counts what started elsewhere", async () => {
   expect(started).toEqual([2, 2, 1, 0]);
 });
 
+it.each([
+  { what: "a queue", limit: "queue", key: undefined },
+  { what: "a key", limit: "customer", key: { limit: "customer", key: "a" } },
+])(
+  "who waits for $what that a handler holds is woken when it is released elsewhere",
+  async (each) => {
+    const [here, there] = [await place.open(), await place.open()];
+    const keys = [{ limit: "customer", key: "a" }];
+    await here.enqueue({ jobs: [newJob({ keys }), newJob({ keys })] });
+    const worker = await attachWorker(here);
+    const [job] = await worker.claim({ capacity: 1 });
+    if (job === undefined) throw new Error("no job was claimed");
+    const pushBack = { limit: each.limit, delayMs: 3_600_000 };
+    const outcome = { kind: "snooze", delayMs: 7_200_000, pushBack } as const;
+    await worker.exchange([{ id: job.id, token: job.token, outcome }]);
+    expect(await worker.claim()).toEqual([]);
+    worker.heard.wakes = 0;
+    const released = await there.releaseHold({
+      queue: "mail",
+      ...(each.key === undefined ? {} : { key: each.key }),
+    });
+    expect(released.heldUntilMs).not.toBeNull();
+    await expect.poll(() => worker.heard.wakes).toBeGreaterThan(0);
+    expect(await worker.claim()).toHaveLength(1);
+  },
+);
+
 it("a writer that is never done lets others in", async () => {
   const busy = await place.open({ durability: "os" });
   const patient = await place.open({ durability: "os" });

@@ -256,6 +256,34 @@ describe("a queue in partitions", () => {
     );
   });
 
+  test("is held in all of them by a handler that pushes back, and released in all", async () => {
+    await withWorld(
+      { ...harness, open: ({ namespace }) => openRedisStore({ url, namespace }) },
+      {
+        run: async ({ store, enqueueMany, worker }) => {
+          await enqueueMany(20, { type: "cut" });
+          const offers = [{ queue: "cut", type: "cut", capacity: 100 }];
+          const { claim, exchange, wakes } = await worker({ offers });
+          const [job] = await claim({ capacity: 1 });
+          const pushBack = { limit: "queue", delayMs: 60 * MINUTE_MS };
+          const outcome = { kind: "snooze", delayMs: 60 * MINUTE_MS, pushBack } as const;
+          await exchange([{ id: job?.id ?? "", token: job?.token ?? "", outcome }], undefined);
+          expect(await claim()).toEqual([]);
+          const before = wakes();
+          expect(await store.releaseHold({ queue: "cut" })).not.toEqual({ heldUntilMs: null });
+          await expect.poll(wakes).toBeGreaterThan(before);
+          const ids: string[] = [];
+          await expect
+            .poll(async () => {
+              ids.push(...(await claim()).map(({ id }) => id));
+              return ids.length;
+            })
+            .toBe(19);
+        },
+      },
+    );
+  });
+
   test("is not made of one that has limits, unless it is named", async () => {
     await withWorld(
       { ...harness, open: ({ namespace }) => openRedisStore({ url, namespace }) },
