@@ -147,6 +147,31 @@ test("calls whose replies were lost, sent again, count nothing twice and lose no
   );
 });
 
+test("a place that whoever made it free takes again wakes nobody", async () => {
+  await withWorld(harness, {
+    run: async (world) => {
+      await world.putType({ limits: [ONE_EACH] });
+      await world.enqueueMany(5, of("a"));
+      const [one, other] = [await world.worker(), await world.worker()];
+      let job = await one.claimOne();
+      expect(await other.claim()).toEqual([]);
+      const before = other.wakes();
+      for (let at = 0; at < 3; at += 1) {
+        const { claimed } = await one.exchange(
+          [{ id: job.id, token: job.token, outcome: outcomes.succeeded() }],
+          { capacity: 1 },
+        );
+        expect(claimed).toHaveLength(1);
+        job = claimed[0] ?? job;
+      }
+      // A wake-up is a message: what was sent before is there once this one is.
+      await one.settle(outcomes.succeeded(), job);
+      await expect.poll(other.wakes).toBe(before + 1);
+      expect(await other.claim()).toHaveLength(1);
+    },
+  });
+});
+
 /** Numbers below 1 that a seed decides. */
 function numbersOf(seed: number): () => number {
   let state = seed;

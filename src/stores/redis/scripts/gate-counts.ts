@@ -78,8 +78,8 @@ export const GATES: string = `
     end
     return count
   end
-  -- Of groups, as if each had one gate: the fields of these, how many run there, their rows and the flags of these; nil
-  -- where anything else is to be remembered of one, or it has no room.
+  -- Of groups, as if each had one gate: the fields of these, how many run there, how many may, their rows and the flags of
+  -- these; nil where anything else is to be remembered of one, or it has no room.
   local function plain_counts(lane, list_of_keys)
     local fields, most, counts, texts, flags_of, n = {}, {}, {}, {}, {}, #list_of_keys
     local asked, row_prefix, has_gates = {}, 'r' .. lane, next(gates) ~= nil
@@ -111,7 +111,7 @@ export const GATES: string = `
       end
       counts[k], texts[k], flags_of[k] = count, text, flags
     end
-    return fields, counts, texts, flags_of
+    return fields, counts, most, texts, flags_of
   end
   -- Writes what changed; a gate that is shut until a time notes it, so that somebody looks again.
   local function save()

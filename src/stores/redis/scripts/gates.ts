@@ -73,11 +73,23 @@ ${ROOM}${GATES}${GROUPS}
   end
   local was_full
   if bounds.queue and bounds.queue.concurrency then was_full = queue_gate().count >= bounds.queue.concurrency end
+  -- Whether a group that was let go may still start a job.
+  local function may_start(name)
+    local row = rows.row_at(name)
+    if not row or row.gate ~= '' or row.bytes == 0 and not row.has_more then return false end
+    for _, gate in ipairs(split(sub(name, 3))) do
+      if room_at(gate_at(gate)) <= 0 then return false end
+    end
+    return true
+  end
   -- Places that became free and that the caller did not take: others are told.
   local function wake_freed()
-    for lane, groups in pairs(freed) do
-      if call('ZRANGEBYLEX', TURNS, '[R' .. lane, '[R' .. lane .. '\\255', 'LIMIT', 0, 1)[1] then wake(lane, groups) end
+    local startable = {}
+    for _, name in ipairs(freed) do
+      local lane = sub(name, 1, 2)
+      if may_start(name) then startable[lane] = (startable[lane] or 0) + 1 end
     end
+    for lane, groups in pairs(startable) do wake(lane, groups) end
     freed = {}
     if not was_full then return end
     local places = room_at(queue_gate())

@@ -17,7 +17,7 @@ export const GROUPS: string = `
     local row = rows.row_at(lane .. keys) or rows.make(lane .. keys)
     row.turn, row.gate = turn, ''
     rows.change(row)
-    freed[lane] = (freed[lane] or 0) + 1
+    freed[#freed + 1] = lane .. keys
     return keys, turn
   end
   local function unpark_next(gate, lane)

@@ -16,15 +16,16 @@ const SHARD_SPAN = 256 / RECORD_SHARDS;
 
 /** Within `claim_turns` of turns.ts. What was read of rows before has been written and forgotten. */
 export const STRETCH: string = `
-  -- The first jobs of groups, of their rows; nil where one has none there or is parked. Beside them what is to be kept of
-  -- each: a text, true where more is to be read, or false, nothing.
-  local function read_firsts(texts, flags)
+  -- The first jobs of groups, of their rows; nil where one has none there or is parked, or is to be parked now. Beside them
+  -- what is to be kept of each: a text, true where more is to be read, or false, nothing.
+  local function read_firsts(lane, texts, flags, counts, most)
     local firsts, rests = {}, {}
     for k = 1, #texts do
       local text = texts[k]
       local bytes = #text
       if bytes < ${ROW_HEAD_BYTES + JOB_BYTES} or byte(text, 8) ~= 0 then return nil end
       local rest = bytes > ${ROW_HEAD_BYTES + JOB_BYTES} and sub(text, 1, -${JOB_BYTES + 1}) or flags[k] == 1
+      if rest and counts[k] + 1 >= most[k] and is_any_idle(lane) then return nil end
       firsts[k], rests[k] = sub(text, -16), rest
     end
     return firsts, rests
@@ -69,9 +70,9 @@ export const STRETCH: string = `
     if cursor.dry then return end
     local list_of_keys = {}
     for k = 1, #members do list_of_keys[k] = sub(members[k], 10) end
-    local gates, counts, texts, flags = limits.plain_counts(lane, list_of_keys)
+    local gates, counts, most, texts, flags = limits.plain_counts(lane, list_of_keys)
     if not gates then return end
-    local list_of_ids, rests = read_firsts(texts, flags)
+    local list_of_ids, rests = read_firsts(lane, texts, flags, counts, most)
     if not list_of_ids then return end
     local records, extras = read_usual(list_of_ids)
     if not records then return end

@@ -172,9 +172,10 @@ const PLACING = `
   end
   -- Writes the order in which groups come next time: one that may go on stays where it is, and the next claim begins
   -- behind it (putting it last took two commands of a sorted set and one of a hash, and a third of a claim's time). One
-  -- that is parked is the last of those that wait where it does. Where nothing more is wanted, one whose last place this
-  -- claim took is left in the ring: until its next turn it mostly has one again, and parking it and letting it go took
-  -- longer than all else.
+  -- that is parked is the last of those that wait where it does. Where nothing more is wanted, and nobody is idle, one
+  -- whose last place this claim took is left in the ring: until its next turn it mostly has one again, and parking it and
+  -- letting it go took longer than all else. Whoever becomes idle later looks at it before, and parks it; who is idle now
+  -- would not be told that it has a place again.
   local function close(cursor)
     if cursor.last then fields[#fields + 1], fields[#fields + 2] = 'c' .. cursor.number, sub(cursor.last.entry, 4) end
     local touched, parked = {}, {}
@@ -184,7 +185,7 @@ const PLACING = `
     for _, group in ipairs(touched) do
       local shut = shut_gate(group)
       if not read_job(cursor, group) then place(group)
-      elseif shut and (left > 0 or group.is_done) then parked[#parked + 1] = { group, shut } end
+      elseif shut and (left > 0 or group.is_done or is_any_idle(cursor.number)) then parked[#parked + 1] = { group, shut } end
       pass_on(cursor, group, shut)
     end
     if not parked[1] then return end
@@ -307,6 +308,16 @@ local function claim_turns()
     cursor.dry = #members < want
     if members[1] then cursor.after = '(' .. members[#members] end
     return members
+  end
+  local idle_of_lanes = {}
+  local function is_any_idle(lane)
+    local idle = idle_of_lanes[lane]
+    if idle == nil then
+      local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
+      idle = call('ZRANGE', IDLE, low, low + LANE_SPAN - 1, 'BYSCORE', 'LIMIT', 0, 1)[1] ~= nil
+      idle_of_lanes[lane] = idle
+    end
+    return idle
   end
   -- Jobs of a lane that fell due come under their keys.
   local function promote(lane)
