@@ -88,6 +88,7 @@ export async function useFlows(mill: Millrace, types: FlowTypes, round: number):
   await mill.limits({ queue, keys: [{ limit: "by-key", key: of("a").key }] });
   await mill.setLimit(queue, { name: "by-key", concurrency: 2, by: "C3" });
   await mill.resetLimit(queue, { name: "by-key", by: "C3" });
+  await mill.releaseLimit(queue, { name: "by-key", key: of("a").key });
   await Promise.all([1, 2].map(() => mill.enqueue(unique, of("u"), { delay: "50ms" })));
   const moving = await mill.enqueue(step, of("later"), { delay: "1h", idempotencyKey: `${round}` });
   await mill.order([moving.id], { kind: "move", queue: OTHER_QUEUE });
