@@ -68,6 +68,11 @@ function typeOf(run: Run, options: Options): { type: AnyJobType; counter: StartC
   return { type, counter };
 }
 
+/** So many keys that nearly every job is of another, each with its own bound. */
+function manyKeys(concurrency: number): Options {
+  return { limits: [{ key: (input) => (input as Numbered).n % KEYS, concurrency }] };
+}
+
 function paceWith(options: Options): (asked: Asked) => Promise<number> {
   return async (asked) => {
     const { type, counter } = typeOf(asked.run, options);
@@ -97,9 +102,9 @@ export const MEASURES: Readonly<Record<string, (asked: Asked) => Promise<number>
   "slack-limit": paceWith({
     limits: [{ concurrency: 1_000, rate: { limit: 1_000_000, per: "1s" } }],
   }),
-  "keys-10k": paceWith({
-    limits: [{ key: (input) => (input as Numbered).n % KEYS, concurrency: 10 }],
-  }),
+  "keys-10k": paceWith(manyKeys(10)),
+  // One job of each at a time, in order: what a key is used for most.
+  "keys-10k-serial": paceWith(manyKeys(1)),
   unique: paceWith({ unique: true }),
   "batch-50": batches,
 };
