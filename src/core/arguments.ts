@@ -4,7 +4,10 @@ import { MillraceError } from "./errors.ts";
 /** Most of a wrong value that a message repeats. */
 const MAX_TOLD_LENGTH = 100;
 
-/** A value as a message tells it: bounded, and whatever it is. */
+/** User and password of a URL; a password may hold another @. */
+const CREDENTIALS = /\/\/[^/\s"]*@/g;
+
+/** A value as a message tells it: bounded, without credentials of URLs, and whatever it is. */
 export function tellValue(value: unknown): string {
   switch (typeof value) {
     case "string":
@@ -34,7 +37,8 @@ function tellObject(value: object | null): string {
   }
 }
 
-function cut(text: string, write: (text: string) => string): string {
+function cut(whole: string, write: (text: string) => string): string {
+  const text = whole.replace(CREDENTIALS, "//***@");
   if (text.length <= MAX_TOLD_LENGTH) return write(text);
   return `${write(text.slice(0, MAX_TOLD_LENGTH))}… (${text.length} characters)`;
 }

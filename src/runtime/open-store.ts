@@ -31,7 +31,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   }
   if (/^rediss?(\+cluster|\+sentinel)?:/.test(url)) return openRedis(options);
   if (url.startsWith("bullmq+")) return openBullmq(options);
-  throw unknownStore(withoutPassword(url));
+  throw unknownStore(url);
 }
 
 function unknownStore(url: unknown): MillraceError {
@@ -64,8 +64,4 @@ async function openRedis(options: OpenStoreOptions): Promise<Store> {
 async function openBullmq(options: OpenStoreOptions): Promise<Store> {
   const { openBullmqStore } = await import("../stores/bullmq/index.ts");
   return openBullmqStore(options);
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//***@");
 }
