@@ -92,35 +92,11 @@ end
 return { redis.call('HINCRBY', KEYS[1], '', 1) }
 `;
 
-export const SET_LIMITS: Script = script(
-  "limits-set",
-  "settle",
-  PRELUDE,
-  WRITING,
-  WAKING,
-  ROWS,
-  LIMITS,
-  SET,
-);
-export const HOLD_GATE: Script = script(
-  "hold",
-  "settle",
-  PRELUDE,
-  WRITING,
-  WAKING,
-  ROWS,
-  LIMITS,
-  HOLD,
-);
-export const RELEASE_GATE: Script = script(
-  "release",
-  "settle",
-  PRELUDE,
-  WRITING,
-  WAKING,
-  ROWS,
-  LIMITS,
-  RELEASE,
-);
+/** What scripts that change limits, or holds, are made of. */
+const CHANGING: readonly string[] = [PRELUDE, WRITING, WAKING, ROWS, LIMITS];
+
+export const SET_LIMITS: Script = script("limits-set", "settle", ...CHANGING, SET);
+export const HOLD_GATE: Script = script("hold", "settle", ...CHANGING, HOLD);
+export const RELEASE_GATE: Script = script("release", "settle", ...CHANGING, RELEASE);
 export const READ_LIMITS: Script = script("limits", "read", PRELUDE, WAKING, ROWS, LIMITS, READ);
 export const CHANGE_LIMITS: Script = script("limits-change", "settle", CHANGE);
