@@ -536,10 +536,11 @@ export interface SweepRequest {
 
 export interface SweepReply {
   readonly deadWorkers: readonly string[];
-  /** Jobs that were taken back from dead workers. */
+  /** Jobs that were taken back from dead workers, whatever became of them. */
   readonly takenBack: number;
-  /** Jobs failed because they outlived `maxCrashes` workers. */
+  /** Of those, jobs failed because they outlived `maxCrashes` workers. */
   readonly crashed: number;
+  /** Jobs ended by a cancel request: of those that were taken back, and those whose grace was over. */
   readonly cancelled: number;
   readonly expired: number;
   readonly removed: number;

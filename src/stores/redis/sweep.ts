@@ -276,14 +276,16 @@ function loseJob(
   return { job, claim: null, transition, changes, suspicion: { strikes, company } };
 }
 
-function changeOfLoss(job: StoredJob, transition: Transition): JobChange {
-  const { cancelRequest } = job.record;
-  const after = transition.kind === "changed" ? transition.job : null;
-  // Also a workflow run that was asked to cancel: it ends by itself.
-  if (after?.state === "ready") return { kind: "readied", why: "lost" };
-  if (cancelRequest !== null)
-    return { kind: "cancelled", error: cancelError(cancelRequest.reason) };
-  const error = after?.error ?? {
+function changeOfLoss(
+  job: StoredJob,
+  { job: lost }: Exclude<Transition, { kind: "rejected" }>,
+): JobChange {
+  if (lost.state === "ready") return { kind: "readied", why: "lost" };
+  // A workflow run that was asked to cancel may fail all the same: what became of it decides.
+  if (lost.state === "cancelled") {
+    return { kind: "cancelled", error: cancelError(job.record.cancelRequest?.reason ?? "") };
+  }
+  const error = lost.error ?? {
     name: "MillraceError",
     code: "JOB_CRASHED",
     message: "its workers died",
@@ -294,7 +296,7 @@ function changeOfLoss(job: StoredJob, transition: Transition): JobChange {
 function countLost(move: Move, sums: Sums): void {
   sums.left -= 1;
   const [change] = move.changes;
+  sums.takenBack += 1;
   if (change?.kind === "cancelled") sums.cancelled += 1;
   else if (change?.kind === "failed") sums.crashed += 1;
-  else sums.takenBack += 1;
 }

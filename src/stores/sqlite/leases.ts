@@ -118,12 +118,13 @@ export interface TakenBack {
   readonly deadWorkers: string[];
   takenBack: number;
   crashed: number;
+  cancelled: number;
 }
 
 /** Takes back jobs of workers whose lease is over, at most `limit`. */
 export function takeBack(context: Context, limit: number): TakenBack {
   const { connection, namespace, nowMs } = context;
-  const result: TakenBack = { deadWorkers: [], takenBack: 0, crashed: 0 };
+  const result: TakenBack = { deadWorkers: [], takenBack: 0, crashed: 0, cancelled: 0 };
   const dead = connection.all(
     "SELECT no, id, died_with FROM workers WHERE namespace = ? AND (lease_until <= ? OR died_with IS NOT NULL) ORDER BY no",
     namespace,
@@ -165,6 +166,7 @@ function takeBackOne(
   result.takenBack += 1;
   const { lane, record } = job;
   if (transition.job.state === "cancelled") {
+    result.cancelled += 1;
     emitWithdrawn(context, job, transition.kind === "removed");
     return;
   }

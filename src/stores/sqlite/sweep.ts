@@ -34,7 +34,7 @@ export function sweep(context: Context, limit: number): SweepReply {
     deadWorkers: taken.deadWorkers,
     takenBack: taken.takenBack,
     crashed: taken.crashed,
-    cancelled,
+    cancelled: taken.cancelled + cancelled,
     expired,
     removed,
     more: left <= 0,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Advance, RunFact } from "../../core/run.ts";
 import type { Store } from "../../core/store.ts";
+import { DEFAULT_STORE_POLICY } from "../../core/transitions.ts";
 import type { Topic } from "./harness.ts";
 import {
   NEEDS,
@@ -290,6 +291,28 @@ export const runLifeTopic: Topic = {
         assertFields(again, { id: run.id, resumes: true });
         const late = await say(world, owner, run, { from: 1, entries: ['"late"'] });
         assert.deepEqual(late, { accepted: false, why: "stale" });
+      },
+    },
+    {
+      name: "fail by too many crashes also when they were asked to cancel, and are told as failed",
+      needs: [...NEEDS, "events"],
+      async run(world) {
+        for (const failed of [REMOVE_AT_ONCE, { ageMs: HOUR_MS, count: 9 }]) {
+          const retention = { ...DEFAULT_STORE_POLICY.retention, failed };
+          await world.putType({ name: "flow", maxCrashes: 1, retention });
+          const { owner, run } = await beginRun(world);
+          await say(world, owner, run, { entries: ["1"], next: { kind: "running" } });
+          await world.store.cancel({ ids: [run.id], reason: "enough" });
+          const { take, close } = await world.follow({ id: run.id });
+          await world.advance(2 * owner.leaseDurationMs);
+          const { takenBack, crashed, cancelled } = await world.sweep();
+          const expected = { takenBack: 1, crashed: 1, cancelled: 0 };
+          assert.deepEqual({ takenBack, crashed, cancelled }, expected);
+          const [event] = await take(1);
+          assert.ok(event?.kind === "failed", `told as ${event?.kind}`);
+          assert.equal(event.error.code, "JOB_CRASHED");
+          await close();
+        }
       },
     },
     {
