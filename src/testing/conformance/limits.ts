@@ -137,6 +137,44 @@ const rates: readonly StoreCase[] = [
       assert.equal((await only.claim()).length, 2);
     },
   ),
+  limited(
+    "a key whose one place is free again waits for its rate, and is looked at when that lets it",
+    [ofCustomer({ concurrency: 1, rate: { limit: 1, perMs: 30 * MINUTE_MS } })],
+    async ({ enqueueMany, worker, advance }) => {
+      await enqueueMany(4, of("a"));
+      for (const ends of [true, false, true]) {
+        const only = await worker({ leaseDurationMs: 100 * HOUR_MS });
+        const job = await only.claimOne({ capacity: 2 });
+        const other = await worker({ leaseDurationMs: 100 * HOUR_MS });
+        assert.deepEqual(await other.claim(), []);
+        if (ends) await only.settle(outcomes.succeeded(), job);
+        await only.attachment.close();
+        const { claimed, lookAgainInMs } = await other.exchange([], {});
+        assert.deepEqual(claimed, []);
+        assert.ok(lookAgainInMs !== null && Math.abs(lookAgainInMs - 30 * MINUTE_MS) <= SLACK_MS);
+        await advance(31 * MINUTE_MS);
+      }
+    },
+  ),
+  limited(
+    "a limit that is changed is looked at when its rate, as it is now, lets the next one start",
+    [ofCustomer({ concurrency: 1, rate: { limit: 1, perMs: HOUR_MS } })],
+    async ({ store, enqueueMany, worker, advance }) => {
+      await enqueueMany(4, of("a"));
+      const only = await worker({ leaseDurationMs: 100 * HOUR_MS });
+      await only.claimOne({ capacity: 2 });
+      for (const minutes of [50, 40]) {
+        const bounds = { concurrency: 2, rate: { limit: 1, perMs: minutes * MINUTE_MS } };
+        await store.setLimits({ queue: "mail", limits: [{ name: "customer", bounds }], by: "ops" });
+        const { claimed, lookAgainInMs } = await only.exchange([], {});
+        assert.deepEqual(claimed, []);
+        const expectedMs = minutes * MINUTE_MS;
+        assert.ok(lookAgainInMs !== null && Math.abs(lookAgainInMs - expectedMs) <= SLACK_MS);
+      }
+      await advance(41 * MINUTE_MS);
+      assert.equal((await only.claim()).length, 1);
+    },
+  ),
   limited("a handler that pushes back holds its whole queue", [], async (world) => {
     const { enqueueMany, worker, advance, store } = world;
     await enqueueMany(3);

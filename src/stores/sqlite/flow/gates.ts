@@ -21,7 +21,8 @@ import { placeAgain, placeBehind } from "./rounds.ts";
  *
  * What makes it right: where a gate has room and groups of a lane are parked at it, one group that stands before it is
  * in the ring of that lane. Whoever makes room (an end, a raised limit, time) puts one of each lane back; a group that
- * leaves the ring, or leaves room when its turn is over, puts back the next.
+ * leaves the ring, or leaves room when its turn is over, puts back the next. And where groups are parked at a gate that
+ * only time keeps shut, it is noted when it opens: also by an end, for what runs may have kept it shut until then.
  *
  * What is remembered here holds until another process commits. Gates are written once a transaction.
  */
@@ -266,10 +267,13 @@ function boundsAt(context: Context, gate: Gate): LimitBounds {
 }
 
 /** How many more may start at a gate, and, where none may for a time, when. */
-export function roomAt(
-  context: Context,
-  gate: Gate,
-): { readonly room: number; readonly opensAtMs: number | null } {
+interface Room {
+  readonly room: number;
+  readonly opensAtMs: number | null;
+}
+
+/** What a gate lets start now. */
+export function roomAt(context: Context, gate: Gate): Room {
   const { nowMs } = context;
   const { concurrency, rate } = boundsAt(context, gate);
   let room = concurrency === null ? Number.POSITIVE_INFINITY : concurrency - gate.running;
@@ -303,7 +307,7 @@ export function passGates(context: Context, group: Group): void {
 export function leaveGates(context: Context, group: Group): void {
   for (const gate of group.gates) {
     context.gates.count(gate, -1);
-    if (gate.hasParked && roomAt(context, gate).room > 0) unparkAll(context, gate);
+    if (gate.hasParked) lookAgain(context, gate);
   }
 }
 
@@ -331,8 +335,11 @@ export function park(context: Context, group: Group, gate: Gate, dueIn: number):
 }
 
 /** Notes when a gate opens by itself, if it is shut until a time. */
-export function noteOpening(context: Context, gate: Gate): void {
-  const { opensAtMs } = roomAt(context, gate);
+export function noteOpening(
+  context: Context,
+  gate: Gate,
+  { opensAtMs }: Pick<Room, "opensAtMs"> = roomAt(context, gate),
+): void {
   if (opensAtMs === null || gate.opensAtMs === opensAtMs) return;
   gate.opensAtMs = opensAtMs;
   context.gates.change(gate);
@@ -359,6 +366,13 @@ export function unparkNext(context: Context, gate: Gate, lane: Lane): Group | nu
   context.effects.readied.add(lane);
   lane.mayHaveTurns = true;
   return group;
+}
+
+/** A gate is not what it was: whom it lets go now is let go, and else it is noted when time will. */
+export function lookAgain(context: Context, gate: Gate): void {
+  const found = roomAt(context, gate);
+  if (found.room > 0) unparkAll(context, gate);
+  else if (gate.hasParked) noteOpening(context, gate, found);
 }
 
 /** A gate has room: the next group of each lane goes back into its ring. */

@@ -21,7 +21,7 @@ import {
 } from "../../../core/flow.ts";
 import { type Context, bumpRevision } from "../context.ts";
 import { STATE } from "../counts.ts";
-import { noteOpening, roomAt, unparkAll } from "./gates.ts";
+import { lookAgain, roomAt } from "./gates.ts";
 import type { StoredJob } from "../rows.ts";
 
 /** Limits of a namespace, as they were last read. */
@@ -144,7 +144,7 @@ export function setLimits(context: Context, { queue, limits, by }: SetLimits): v
   openGates(context);
 }
 
-/** Limits may be wider than before: whoever waits at a gate that has room now is let go. */
+/** Limits are others than before: whoever waits at a gate that has room now is let go, or later by time. */
 export function openGates(context: Context): void {
   context.effects.hasResumed = true;
   context.gates.write(context);
@@ -152,8 +152,7 @@ export function openGates(context: Context): void {
     "SELECT no FROM gates WHERE namespace = ? AND parked = 1",
     context.namespace,
   )) {
-    const gate = context.gates.gate(context, Number(no));
-    if (roomAt(context, gate).room > 0) unparkAll(context, gate);
+    lookAgain(context, context.gates.gate(context, Number(no)));
   }
 }
 
@@ -187,8 +186,7 @@ export function releaseHold(context: Context, { queue, key }: ReleaseHold): Rele
     gate.heldUntilMs = null;
     gate.opensAtMs = null;
     gates.change(gate);
-    if (roomAt(context, gate).room > 0) unparkAll(context, gate);
-    else if (gate.hasParked) noteOpening(context, gate);
+    lookAgain(context, gate);
   }
   context.effects.hasResumed = true;
   return { heldUntilMs };
