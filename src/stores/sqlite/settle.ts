@@ -23,6 +23,7 @@ import {
   type StoredJob,
   writeJob,
 } from "./rows.ts";
+import { findWorkerNumber } from "./worker-names.ts";
 
 /** Without RETURNING, which would double the cost of the statement (1.5 µs instead of 3). */
 const REMOVE_PLAIN = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
@@ -32,12 +33,14 @@ const REMOVE_SUCCEEDED = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?,
 /** A job with keys, or one that stands for others, that is as it was when it was claimed. */
 const REMOVE_FLOW = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
   AND extras = ?`;
+/** By the worker that ran it: the record keeps that one, whoever tells of the end. */
 const KEEP_FLOW = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?, extras = 0, grp = NULL
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND extras = ? AND rest = ?`;
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND worker = ? AND extras = ?
+  AND rest = ?`;
 const KEEP_SUCCEEDED = `UPDATE jobs SET state = 4, attempts = attempts + 1, token = NULL, worker = ?, result = ?,
   finished_at = ?, remove_at = ?
-  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND rest IS NULL
+  WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2 AND worker = ? AND rest IS NULL
   AND extras & ${EXTRA.run | EXTRA.parent} = 0 RETURNING lane`;
 /** A step of a run that is as it was when it was claimed. */
 const REMOVE_STEP = `DELETE FROM jobs WHERE namespace = ? AND id = unhex(?, '-') AND token = ? AND state = 2
@@ -112,6 +115,7 @@ function settleFlow(
         namespace,
         id,
         token,
+        findWorkerNumber(context, worker),
         extras,
         rest,
       );
@@ -165,6 +169,7 @@ function keepPlain(
     namespace,
     id,
     token,
+    findWorkerNumber(context, worker),
   );
   return row === undefined ? null : laneOf(context, Number(row[0]));
 }

@@ -36,6 +36,30 @@ export const settleTopic: Topic = {
       },
     },
     {
+      name: "keeps the worker that ran the job, whoever told of its end",
+      async run({ enqueue, worker, record }) {
+        const [id = ""] = await enqueue({});
+        const ran = await worker();
+        const claimed = await ran.claimOne();
+        const teller = await worker();
+        assert.deepEqual(await teller.settle(outcomes.succeeded(), claimed), ["succeeded"]);
+        assertFields(await record(id), { state: "succeeded", worker: ran.id });
+      },
+    },
+    {
+      name: "keeps the worker that ran a job with keys, whoever told of its end",
+      needs: ["limits"],
+      async run({ enqueue, worker, record, putType }) {
+        await putType({ limits: [{ name: "customer", concurrency: 1, rate: null }] });
+        const [id = ""] = await enqueue({ keys: [{ limit: "customer", key: "a" }] });
+        const ran = await worker();
+        const claimed = await ran.claimOne();
+        const teller = await worker();
+        assert.deepEqual(await teller.settle(outcomes.succeeded(), claimed), ["succeeded"]);
+        assertFields(await record(id), { state: "succeeded", worker: ran.id });
+      },
+    },
+    {
       name: "keeps the error of a failure, and the try",
       async run({ enqueue, worker, record }) {
         const [id = ""] = await enqueue({});
