@@ -298,5 +298,32 @@ const beyond: readonly StoreCase[] = [
   ),
 ];
 
+function debounced(key: string): Partial<NewJob> {
+  return {
+    delayMs: HOUR_MS,
+    unique: { key, while: "waiting", debounce: { waitMs: HOUR_MS, longestMs: HOUR_MS } },
+  };
+}
+
+/** Other keys of a job that is kept already: it must not go on under those of an input that it no longer has. */
+const changed: readonly StoreCase[] = [
+  {
+    ...limited(
+      "a debounced job whose newest input has the first key counts under it",
+      [ofCustomer({ concurrency: 1 })],
+      async ({ store, job, worker, advance }) => {
+        for (const key of ["d1", "d2"]) {
+          await store.enqueue({ jobs: [job(debounced(key))] });
+          await store.enqueue({ jobs: [job({ ...debounced(key), ...of("a") })] });
+        }
+        await advance(2 * HOUR_MS);
+        const only = await worker({ leaseDurationMs: 10 * HOUR_MS });
+        assert.equal((await only.claim()).length, 1);
+      },
+    ),
+    needs: ["limits", "unique"],
+  },
+];
+
 /** Cases about limits of keys. */
-export const keysTopic: Topic = { name: "keys", cases: [...ofEachKey, ...beyond] };
+export const keysTopic: Topic = { name: "keys", cases: [...ofEachKey, ...beyond, ...changed] };

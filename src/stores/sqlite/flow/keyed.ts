@@ -18,10 +18,20 @@ export function regroup(context: Context, before: StoredJob, after: StoredJob): 
     leaveGates(context, context.gates.group(context, before.group));
   }
   if (keys.length === 0) return null;
+  // Its first keys may come with another input, long after its lane.
+  noteKeyed(context, after.lane);
   if (isClaimed) return before.group;
   // A suspect waits apart; its gates are looked at when it is claimed.
   if (state !== "ready" || after.company !== null) return null;
   return enterGroup(context, after.lane, keys).no;
+}
+
+/** A lane has jobs with keys from now on: each process looks at its turns. */
+export function noteKeyed(context: Context, lane: Lane): void {
+  if (lane.isKeyed) return;
+  context.connection.run("UPDATE lanes SET keyed = 1 WHERE no = ?", lane.no);
+  context.lanes.noteKeyed(lane);
+  context.connection.run("UPDATE revision SET n = n + 1");
 }
 
 /** A job changes: what is kept until it ends goes with its end. Gives its extras. */

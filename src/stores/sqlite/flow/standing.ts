@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { debounce } from "./debounce.ts";
 import { EXTRA } from "../extras.ts";
 import { enterGroup } from "./gates.ts";
+import { noteKeyed } from "./keyed.ts";
 import type { Lane } from "../lanes.ts";
 import { boundsOf } from "./limits.ts";
 import { changeJobs } from "../orders.ts";
@@ -103,13 +104,6 @@ export function flowOfNew(
       (unique === undefined ? 0 : EXTRA.unique),
     group: keys.length > 0 && isReady ? enterGroup(context, lane, keys.map(bare)).no : null,
   };
-}
-
-function noteKeyed(context: Context, lane: Lane): void {
-  if (lane.isKeyed) return;
-  context.connection.run("UPDATE lanes SET keyed = 1 WHERE no = ?", lane.no);
-  context.lanes.noteKeyed(lane);
-  context.connection.run("UPDATE revision SET n = n + 1");
 }
 
 /** Keeps what a new job stands for. */
