@@ -1,5 +1,6 @@
 // What operators order done to jobs, and what each order makes of one: pure, like every transition.
 import { checkTexts, wrongArgument } from "./arguments.ts";
+import type { LimitKey } from "./flow.ts";
 import type { JobRecord, JsonText } from "./job.ts";
 import { MAX_HEAD_START_MS, MAX_VALUE_BYTES, checkBytes, checkName } from "./limits.ts";
 import { isRun } from "./run.ts";
@@ -12,6 +13,7 @@ export type JobOrder =
    * Ready again with a fresh set of attempts, if it failed or was cancelled; after `delayMs`, and each job of a call
    * `everyMs` later than the one before it, so that many come back at a rate. `input` replaces what it was given. Where
    * several calls carry out one order, `fromMs` is the time of the store from which all of them count `everyMs`.
+   * `keys` are what jobs count under with `input`, by their type; those of a type that it does not name keep theirs.
    */
   | {
       readonly kind: "retry";
@@ -19,6 +21,7 @@ export type JobOrder =
       readonly everyMs?: number;
       readonly fromMs?: number;
       readonly input?: JsonText;
+      readonly keys?: Readonly<Record<string, readonly LimitKey[]>>;
     }
   | { readonly kind: "remove" }
   /** To another queue, if it waits for its time or a worker. It gets the id that belongs to that queue. */
@@ -93,12 +96,20 @@ function retryLater(
   const { delayMs = 0, everyMs = 0 } = order;
   const fromMs = everyMs > 0 ? (order.fromMs ?? nowMs) : nowMs;
   const dueAtMs = fromMs + Math.round(delayMs + place * everyMs);
-  const input = order.input ?? job.input;
-  if (dueAtMs <= nowMs) return { kind: "changed", job: { ...transition.job, input } };
+  const edited =
+    order.input === undefined ? {} : { input: order.input, keys: keysWithInput(job, order.keys) };
+  if (dueAtMs <= nowMs) return { kind: "changed", job: { ...transition.job, ...edited } };
   return {
     kind: "changed",
-    job: { ...transition.job, input, state: "scheduled", dueAtMs },
+    job: { ...transition.job, ...edited, state: "scheduled", dueAtMs },
   };
+}
+
+function keysWithInput(
+  { type, keys }: JobRecord,
+  byType: Extract<JobOrder, { kind: "retry" }>["keys"] = {},
+): JobRecord["keys"] {
+  return (Object.hasOwn(byType, type) ? byType[type] : undefined) ?? keys;
 }
 
 function reschedule(job: JobRecord, runAtMs: number, nowMs: number): Transition {

@@ -28,18 +28,27 @@ export function readFlowOf(
   input: unknown,
   given: Pick<NewJob, "idempotency" | "delayMs" | "runAtMs">,
 ): FlowParts {
-  const keys = type.flow.limits.filter(isNamed).flatMap((limit): NewLimitKey[] => {
+  const keys = readKeysOf(type, input);
+  const { unique } = type.flow;
+  return {
+    ...(keys.length === 0 ? {} : { keys }),
+    ...(unique === undefined ? {} : readUnique(type, unique, input, given)),
+  };
+}
+
+/**
+ * What a job counts under with an input.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`, and whatever a key function throws
+ */
+export function readKeysOf(type: AnyJobType, input: unknown): readonly NewLimitKey[] {
+  return type.flow.limits.filter(isNamed).flatMap((limit): NewLimitKey[] => {
     // A limit of the whole queue has one key, the same for all: so many of them stand at once.
     const key = limit.key === null ? limit.name : readKey(type, limit.name, limit.key(input));
     if (key === null) return [];
     const { onLimit } = limit;
     return [{ limit: limit.name, key, ...(onLimit === "wait" ? {} : { onLimit }) }];
   });
-  const { unique } = type.flow;
-  return {
-    ...(keys.length === 0 ? {} : { keys }),
-    ...(unique === undefined ? {} : readUnique(type, unique, input, given)),
-  };
 }
 
 function isNamed(limit: AnyJobType["flow"]["limits"][number]): boolean {

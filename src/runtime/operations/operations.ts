@@ -78,7 +78,7 @@ export function createOperations(
     },
     retry: async (ids) => store.retry({ ids: checkIds(ids) }),
     remove: async (ids) => store.remove({ ids: checkIds(ids) }),
-    ...createOrdering({ store, view, checkIds, openSteps }),
+    ...createOrdering({ store, registry, view, checkIds, openSteps }),
     queues: async () => store.queues(),
     ...createDoors(store),
     workers: async () => store.workers(),

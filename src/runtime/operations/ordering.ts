@@ -17,6 +17,8 @@ import type { ChangeStep, JobFilter, Store, Taker } from "../../core/store.ts";
 import { isTaken, takersOf } from "../../core/takers.ts";
 import { type OpenStep, type WaitFacts, explainWait, sentenceOf } from "../../core/why.ts";
 import type { JobView } from "../millrace.ts";
+import type { Registry } from "../registry.ts";
+import { withKeysOf, withKeysOfAll } from "./edited-keys.ts";
 import { type PacedOrder, paceOrder } from "./order-pace.ts";
 import type {
   ErrorGroupView,
@@ -43,6 +45,7 @@ const PACE_MINUTES = 10;
 
 export interface OrderingParts {
   readonly store: Store;
+  readonly registry: Pick<Registry, "find">;
   readonly view: (records: readonly JobRecord[]) => Promise<readonly JobView[]>;
   readonly checkIds: (ids: readonly JobId[]) => readonly JobId[];
   /** The steps of a workflow run that have not ended. */
@@ -53,7 +56,10 @@ export interface OrderingParts {
 export function createOrdering(parts: OrderingParts): OrderOperations {
   const { store, checkIds } = parts;
   return {
-    order: async (ids, order) => store.change({ ids: checkIds(ids), order: readOrder(order) }),
+    order: async (ids, order) => {
+      const read = await withKeysOf(parts, readOrder(order), checkIds(ids));
+      return store.change({ ids, order: read });
+    },
     orderMatching: (step) => carryOutStep(parts, step),
     why: async (id) => why(parts, checkIds([id])[0] ?? id),
     errors: (query = {}) => readErrors(store, query),
@@ -87,7 +93,7 @@ async function carryOutStep(parts: OrderingParts, step: OrderStep): Promise<Orde
   }
   if (typeof dryRun !== "boolean") throw wrongArgument("dryRun", dryRun, "true or false");
   const filter = readSelection(step.select);
-  const order = readOrder(step.order);
+  const order = await withKeysOfAll(parts, readOrder(step.order), filter.type);
   const paced = await paceOrder(store, dryRun ? null : order, after.pacedFromMs);
   const sum = await changeUpTo(store, { filter, order: paced, limit, after });
   const isFirst = dryRun && step.after === undefined;

@@ -309,6 +309,50 @@ function debounced(key: string): Partial<NewJob> {
 const changed: readonly StoreCase[] = [
   {
     ...limited(
+      "a job that is retried with another input counts under the keys of that one",
+      [ofCustomer({ concurrency: 1 })],
+      async (world) => {
+        const { store, enqueue, enqueueMany, worker, record } = world;
+        const ids = [...(await enqueueMany(2, of("a"))), ...(await enqueue({}, of("c")))];
+        const only = await worker({ leaseDurationMs: 10 * HOUR_MS });
+        for (let claimed = await only.claim(); claimed.length > 0; claimed = await only.claim()) {
+          await only.settle(outcomes.failed(FAILURE, KEEP), ...claimed);
+        }
+        const keys = { mail: [{ limit: "customer", key: "b" }] };
+        const order = { kind: "retry", input: '"2"', keys } as const;
+        await store.change({ ids: ids.slice(0, 3), order });
+        assert.deepEqual((await record(ids[0] ?? "")).keys, keys.mail);
+        const [running, ...others] = await only.claim();
+        assert.deepEqual([running?.input, others], ['"2"', []]);
+        assert.equal((await limitOf(world, "customer", "a"))?.running, 0);
+        assert.equal((await limitOf(world, "customer", "b"))?.running, 1);
+        await store.change({ ids: ids.slice(3), order: { ...order, keys: { mail: [] } } });
+        assert.deepEqual(
+          (await only.claim()).map(({ id }) => id),
+          ids.slice(3),
+        );
+      },
+    ),
+    needs: ["limits", "bulk"],
+  },
+  {
+    ...limited(
+      "a job of a lane without keys that is retried with another input counts under its keys",
+      [ofCustomer({ concurrency: 1 })],
+      async ({ store, enqueueMany, worker }) => {
+        const ids = await enqueueMany(2);
+        const only = await worker({ leaseDurationMs: 10 * HOUR_MS });
+        await only.settle(outcomes.failed(FAILURE, KEEP), ...(await only.claim()));
+        const keys = { mail: [{ limit: "customer", key: "b" }] };
+        await store.change({ ids, order: { kind: "retry", input: '"2"', keys } });
+        assert.equal((await only.claim()).length, 1);
+        assert.equal((await only.claim()).length, 0);
+      },
+    ),
+    needs: ["limits", "bulk"],
+  },
+  {
+    ...limited(
       "a debounced job whose newest input has the first key counts under it",
       [ofCustomer({ concurrency: 1 })],
       async ({ store, job, worker, advance }) => {

@@ -19,6 +19,7 @@ export function isRevival({ job, claim, transition, suspicion, cancel }: Move): 
     record.result === null &&
     record.expiresAtMs === null &&
     record.keys.length === 0 &&
+    after.keys.length === 0 &&
     !job.hasKin &&
     job.lane.company === 0 &&
     (suspicion?.company ?? 0) === 0 &&
