@@ -189,19 +189,14 @@ function readLimit<Input>(type: string, options: LimitOptions<Input>): LimitRule
   }
   return {
     name,
-    key: typeof key === "string" ? (input) => keyAt(input, key) : (key ?? null),
+    // Of whatever kind: one that is no key is refused as from a function, where it would pass its limit by.
+    key: typeof key === "string" ? (input) => fieldAt(input, key) as string : (key ?? null),
     onLimit,
     ...checkBounds({
       concurrency: concurrency ?? null,
       rate: rate === undefined ? null : readRate(rate),
     }),
   };
-}
-
-/** The text or number at a path of an input; `undefined` where there is none. */
-function keyAt(input: unknown, path: string): string | number | undefined {
-  const value = fieldAt(input, path);
-  return typeof value === "string" || typeof value === "number" ? value : undefined;
 }
 
 /** What is at a path of an input: names with dots between. */

@@ -4,6 +4,8 @@ import { defineJob } from "../../core/define-job.ts";
 import { openMillrace } from "../../millrace/index.ts";
 import { checkFlow, hasFlow, readFlowOf } from "./flow.ts";
 
+const read = (input: unknown): string => (input as { region: string }).region.toUpperCase();
+
 describe("keys of a new job", () => {
   const type = defineJob({
     name: "mail",
@@ -35,6 +37,26 @@ describe("keys of a new job", () => {
     expect(() => readFlowOf(type, { customer: "" }, {})).toThrow("key of limit customer");
     const wrong = defineJob({ name: "mail", limits: [{ key: () => ({}) as string }] });
     expect(() => readFlowOf(wrong, {}, {})).toThrow("of type object");
+    // What is at a path may be anything: a job with another kind of key would pass its limit by.
+    expect(() => readFlowOf(type, { customer: true }, {})).toThrow("of type boolean");
+    expect(readFlowOf(type, { customer: null }, {})).toEqual({});
+  });
+
+  test("that a function fails to read are told as a wrong input", () => {
+    const limited = defineJob({ name: "mail", limits: [{ name: "region", key: read }] });
+    const unique = defineJob({ name: "mail", unique: { by: read } });
+    for (const [each, what] of [
+      [limited, "the key of limit region of job type mail can't be read from the input"],
+      [unique, "a job of type mail one with others"],
+    ] as const) {
+      expect(() => readFlowOf(each, {}, {})).toThrow(
+        expect.objectContaining({
+          code: "INVALID_INPUT",
+          message: expect.stringContaining(what),
+          cause: expect.any(TypeError),
+        }),
+      );
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 // What a new job counts under and which others it is the same as: read from its input by what its type says.
 import { createHash } from "node:crypto";
 import type { AnyJobType } from "../../core/define-job.ts";
-import { MillraceError } from "../../core/errors.ts";
+import { MillraceError, isMillraceError } from "../../core/errors.ts";
 import type { NewLimitKey } from "../../core/flow.ts";
 import { type UniqueRule, fieldAt } from "../../core/flow-options.ts";
 import { MAX_TAG_LENGTH, checkTags } from "../../core/limits.ts";
@@ -21,7 +21,7 @@ export type FlowParts = Pick<NewJob, "keys" | "unique" | "idempotency" | "delayM
 /**
  * Reads a new job's keys.
  *
- * @throws MillraceError `INVALID_ARGUMENT`, and whatever a key function throws
+ * @throws MillraceError `INVALID_ARGUMENT`, and `INVALID_INPUT` where a key function throws
  */
 export function readFlowOf(
   type: AnyJobType,
@@ -39,12 +39,12 @@ export function readFlowOf(
 /**
  * What a job counts under with an input.
  *
- * @throws MillraceError `INVALID_ARGUMENT`, and whatever a key function throws
+ * @throws MillraceError `INVALID_ARGUMENT`, and `INVALID_INPUT` where a key function throws
  */
 export function readKeysOf(type: AnyJobType, input: unknown): readonly NewLimitKey[] {
   return type.flow.limits.filter(isNamed).flatMap((limit): NewLimitKey[] => {
     // A limit of the whole queue has one key, the same for all: so many of them stand at once.
-    const key = limit.key === null ? limit.name : readKey(type, limit.name, limit.key(input));
+    const key = limit.key === null ? limit.name : readKey(type, limit, input);
     if (key === null) return [];
     const { onLimit } = limit;
     return [{ limit: limit.name, key, ...(onLimit === "wait" ? {} : { onLimit }) }];
@@ -55,7 +55,12 @@ function isNamed(limit: AnyJobType["flow"]["limits"][number]): boolean {
   return limit.key !== null || limit.onLimit !== "wait";
 }
 
-function readKey(type: AnyJobType, limit: string, value: unknown): string | null {
+function readKey(
+  type: AnyJobType,
+  { name: limit, key }: AnyJobType["flow"]["limits"][number],
+  input: unknown,
+): string | null {
+  const value: unknown = ask(key, input, `the key of limit ${limit} of job type ${type.name}`);
   if (value === null || value === undefined) return null;
   if (typeof value !== "string" && typeof value !== "number") {
     throw new MillraceError("INVALID_ARGUMENT", {
@@ -64,6 +69,19 @@ function readKey(type: AnyJobType, limit: string, value: unknown): string | null
   }
   const [text] = checkTags([String(value)], `key of limit ${limit}`);
   return text ?? null;
+}
+
+/** What a function of a type makes of an input: one that it fails on is a wrong input. */
+function ask(read: unknown, input: unknown, what: string): unknown {
+  try {
+    return (read as (input: unknown) => unknown)(input);
+  } catch (cause) {
+    if (isMillraceError(cause)) throw cause;
+    throw new MillraceError("INVALID_INPUT", {
+      message: `${what} can't be read from the input: ${cause instanceof Error ? cause.message : "its function threw"}`,
+      cause,
+    });
+  }
 }
 
 function readUnique(
@@ -77,7 +95,7 @@ function readUnique(
       message: `job type ${type.name} is unique, debounced or throttled, and an idempotencyKey is given; expected one of them`,
     });
   }
-  const key = uniqueKey(rule, input);
+  const key = uniqueKey(type, rule, input);
   const { how } = rule;
   if (how.kind === "within") return { idempotency: { key, rememberMs: how.ms } };
   if (how.kind === "while") return { unique: { key, while: how.while } };
@@ -93,10 +111,10 @@ function readUnique(
   };
 }
 
-function uniqueKey({ by }: UniqueRule<never>, input: unknown): string {
+function uniqueKey(type: AnyJobType, { by }: UniqueRule<never>, input: unknown): string {
   // Before a digest or a text of one's own, so that neither is taken for the other.
   if (typeof by === "function") {
-    const key: unknown = (by as (input: unknown) => unknown)(input);
+    const key = ask(by, input, `what makes a job of type ${type.name} one with others (by)`);
     if (typeof key !== "string" || key === "") {
       throw new MillraceError("INVALID_ARGUMENT", {
         message: `unique.by gave ${JSON.stringify(key) ?? typeof key}; expected a text`,

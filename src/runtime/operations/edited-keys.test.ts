@@ -96,3 +96,15 @@ test("another input is refused where nobody can read its keys, and nothing is ch
   });
   expect((await elsewhere.job(id))?.state).toBe("failed");
 });
+
+test("an input from which a key can't be read is refused as such", async () => {
+  const mill = await open("memory:", [bill]);
+  const id = await failOne(mill);
+  const wrong = {
+    code: "INVALID_INPUT",
+    message: expect.stringMatching(/limit region.*type bill/u),
+  };
+  const order = { kind: "retry", input: { customer: "acme" } } as const;
+  await expect(mill.order([id], order)).rejects.toMatchObject(wrong);
+  await expect(mill.enqueue(bill, {})).rejects.toMatchObject(wrong);
+});
