@@ -210,6 +210,7 @@ function registerOrder(parent: Command, given: OrderCommand): void {
     const how = given.how === undefined ? "" : String(args[0]);
     const [ids, options] = args.slice(given.how === undefined ? 0 : 1) as [string[], OrderOptions];
     const order = given.order(options, how);
+    checkSaidOnce(ids, options);
     await using connection = await connect(options);
     const { operations } = connection;
     const look = order.kind === "move" ? await lookForQueue(operations, order.queue) : undefined;
@@ -219,6 +220,27 @@ function registerOrder(parent: Command, given: OrderCommand): void {
       warnOfUnknown(how, look, { means: "nobody takes what is moved to it until one does" });
     }
   });
+}
+
+/**
+ * Ids are carried out as they stand: an option beside them that narrows what is meant, or that asks to change nothing,
+ * must not be passed over.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+function checkSaidOnce(ids: readonly string[], options: OrderOptions): void {
+  if (ids.length === 0) return;
+  if (options.dryRun === true) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message:
+        "--dry-run counts jobs that options select, and ids name theirs; leave it out, or look first: millrace job ID",
+    });
+  }
+  if (options.all === true || Object.keys(selectionOf(options)).length > 0) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: "ids, and options such as --type, --state and --all, both say which jobs; say one",
+    });
+  }
 }
 
 interface Given {
