@@ -57,8 +57,12 @@ test("a body over the bound is refused by its header, and without one by its byt
   expect(await readJsonBody(post(new Blob(['{"a":1}']).stream()), 100)).toEqual({ a: 1 });
 });
 
-test("what is not UTF-8 is refused rather than kept as something else", async () => {
-  const broken = Buffer.from([0x22, 0x61, 0xff, 0x22]);
+test.each([
+  ["a byte that no character has", [0xff]],
+  // Three bytes, as long as the replacement character that would stand for them.
+  ["a character that ends early", [0xf0, 0x9f, 0x98]],
+])("what is not UTF-8 is refused rather than kept as something else: %s", async (_, bytes) => {
+  const broken = Buffer.from([0x22, 0x61, ...bytes, 0x22]);
   const declared = (body: Uint8Array): Request =>
     post(new Blob([new Uint8Array(body)]).stream(), {
       ...JSON_TYPE,
