@@ -8,6 +8,9 @@ const MAX_METRIC_QUEUES = 200;
 /** What the queues beyond the bound are called. */
 const OTHER_QUEUES = "(other)";
 
+/** One of those that prom-client collects of every process: where it is, all of them are. */
+const A_DEFAULT_METRIC = "process_cpu_user_seconds_total";
+
 /** Counts one route's requests. */
 export type RequestMeter = (status: number, durationSeconds: number) => void;
 
@@ -25,7 +28,10 @@ export function createMetrics(
   registry: Registry = new Registry(),
 ): ServiceMetrics {
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  // A host program's registry often has them already, and takes no name twice.
+  if (registry.getSingleMetric(A_DEFAULT_METRIC) === undefined) {
+    collectDefaultMetrics({ register: registry });
+  }
   const requests = new Counter({
     name: "millrace_http_requests_total",
     help: "Requests answered, by operation and status.",
@@ -69,10 +75,20 @@ export function createMetrics(
 }
 
 function registerQueueGauges(operations: Operations, registry: Registry): void {
+  // A scrape asks all gauges at once, and none waits for another: those of queues share one look.
+  let looking: ReturnType<Operations["queues"]> | undefined;
+  const look = (): ReturnType<Operations["queues"]> =>
+    (looking ??= operations.queues().finally(() => {
+      looking = undefined;
+    }));
   const paused = new Gauge({
     name: "millrace_queues_paused",
     help: "Queues that are paused.",
-    registers: [registry],
+    registers: [],
+    async collect() {
+      const queues = await look();
+      this.set(queues.filter((queue) => queue.paused !== null).length);
+    },
   });
   const jobs = new Gauge({
     name: "millrace_jobs",
@@ -80,13 +96,12 @@ function registerQueueGauges(operations: Operations, registry: Registry): void {
     labelNames: ["queue", "state"] as const,
     registers: [],
     async collect() {
-      const queues = await operations.queues();
+      const queues = await look();
       this.reset();
       for (const [index, { name, counts }] of queues.entries()) {
         const queue = index < MAX_METRIC_QUEUES ? name : OTHER_QUEUES;
         for (const state of JOB_STATES) this.inc({ queue, state }, counts[state]);
       }
-      paused.set(queues.filter((queue) => queue.paused !== null).length);
     },
   });
   const workers = new Gauge({
@@ -97,6 +112,7 @@ function registerQueueGauges(operations: Operations, registry: Registry): void {
       this.set((await operations.workers()).length);
     },
   });
+  registry.registerMetric(paused);
   registry.registerMetric(jobs);
   registry.registerMetric(workers);
 }
