@@ -1,7 +1,13 @@
 // Event streams: in order, with a heartbeat, resumed where they were cut, and honest about what was lost.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { EventView } from "millrace";
+import { randomUUID } from "node:crypto";
+import type { EventView, Millrace } from "millrace";
 import { createHttpOperations } from "millrace/http";
+import {
+  type HubListener,
+  MAX_LINGERING_HUBS,
+  createEventHubs,
+} from "../../src/http/events/event-hub.ts";
 import { type TestService, freePort, startService } from "./service.ts";
 
 let service: TestService;
@@ -97,6 +103,67 @@ test("what is kept for streams that come back is bounded by its size, too", asyn
   const headers = { "last-event-id": first.at(-1)?.id ?? "" };
   const [again] = await readUntil("/v1/events?type=echo", (events) => events.length > 0, headers);
   expect(again?.kind).toBe("gap");
+});
+
+/** The hubs of a service, and how many subscriptions at the store they have open. */
+function countedHubs() {
+  let open = 0;
+  const { mill } = service;
+  const counted: Millrace = Object.create(mill, {
+    subscribe: {
+      value: async (...args: Parameters<Millrace["subscribe"]>): Promise<AsyncDisposable> => {
+        const subscription = await mill.subscribe(...args);
+        open += 1;
+        return {
+          async [Symbol.asyncDispose]() {
+            await subscription[Symbol.asyncDispose]();
+            open -= 1;
+          },
+        };
+      },
+    },
+  }) as Millrace;
+  return { hubs: createEventHubs(counted, randomUUID), openCount: () => open };
+}
+
+test("a job that is not there leaves nothing behind, however many are asked for", async () => {
+  const { hubs, openCount } = countedHubs();
+  const unheard = { event: () => {}, gap: () => {} };
+  for (let count = 0; count < 20; count += 1) {
+    (await hubs.attach({ id: randomUUID() }, unheard)).detach();
+  }
+  await expect.poll(openCount).toBe(0);
+  await hubs.close();
+});
+
+test("hubs that wait for their streams to come back are bounded, and the last ones left stay", async () => {
+  const { hubs, openCount } = countedHubs();
+  const entries = Array.from({ length: MAX_LINGERING_HUBS }, () => ({ type: "idle", input: {} }));
+  const receipts = [
+    ...(await service.mill.enqueueEntries(entries)),
+    ...(await service.mill.enqueueEntries([{ type: "idle", input: {} }])),
+  ];
+  let heard = 0;
+  const gaps: string[] = [];
+  const ids: string[] = [];
+  const listener: HubListener = {
+    event: ({ id }) => {
+      heard += 1;
+      ids.push(id);
+    },
+    gap: (reason) => gaps.push(reason),
+  };
+  const attached = await Promise.all(receipts.map(({ id }) => hubs.attach({ id }, listener)));
+  for (const { id } of receipts) await service.mill.cancel([id]);
+  await expect.poll(() => heard).toBe(receipts.length);
+  for (const attachment of attached) attachment.detach();
+  await expect.poll(openCount).toBe(MAX_LINGERING_HUBS);
+  await hubs.attach({ id: receipts.at(-1)?.id ?? "" }, listener, ids.at(-1));
+  expect(gaps).toEqual([]);
+  await hubs.attach({ id: receipts[0]?.id ?? "" }, listener, ids[0]);
+  expect(gaps).toHaveLength(1);
+  await hubs.close();
+  expect(openCount()).toBe(0);
 });
 
 test("a stream that comes back from another life is told of the gap", async () => {

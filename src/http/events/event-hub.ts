@@ -7,6 +7,8 @@ const MAX_KEPT_EVENTS = 1_000;
 const MAX_KEPT_LENGTH = 4_194_304;
 /** How long a hub without streams stays, so that a client that reconnects loses nothing. */
 export const HUB_LINGER_MS = 60_000;
+/** Most hubs without streams: as many as there are streams at most, which a proxy that restarts cuts all at once. */
+export const MAX_LINGERING_HUBS = 1_000;
 
 /** One event with its place in the hub's order, as JSON: written once for all streams. */
 interface HubEvent {
@@ -35,14 +37,17 @@ class EventHub {
   #sequence = 0;
   #keptLength = 0;
   #subscription: Promise<AsyncDisposable> | undefined;
-  #linger: NodeJS.Timeout | undefined;
-  readonly #lingerMs: number;
-  readonly #onIdle: () => void;
+  readonly #onLeft: (hub: EventHub) => void;
 
-  constructor(epoch: string, lingerMs: number, onIdle: () => void) {
+  /** `onLeft` is called whenever the last listener has gone. */
+  constructor(epoch: string, onLeft: (hub: EventHub) => void) {
     this.#epoch = epoch;
-    this.#lingerMs = lingerMs;
-    this.#onIdle = onIdle;
+    this.#onLeft = onLeft;
+  }
+
+  /** Whether anyone could come back to it: of a hub that told nothing nobody has an id. */
+  get canBeResumed(): boolean {
+    return this.#sequence > 0;
   }
 
   async attach(
@@ -51,11 +56,10 @@ class EventHub {
     listener: HubListener,
     lastEventId: string | undefined,
   ): Promise<HubAttachment> {
-    clearTimeout(this.#linger);
     this.#listeners.add(listener);
     if (lastEventId !== undefined) this.#replay(listener, lastEventId);
     const detach = (): void => {
-      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#idle();
+      if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#onLeft(this);
     };
     this.#subscription ??= operations.subscribe(
       filter,
@@ -73,15 +77,9 @@ class EventHub {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#linger);
     this.#listeners.clear();
     const subscription = await this.#subscription?.catch(() => undefined);
     await subscription?.[Symbol.asyncDispose]();
-  }
-
-  #idle(): void {
-    this.#linger = setTimeout(this.#onIdle, this.#lingerMs);
-    this.#linger.unref();
   }
 
   #emit(event: EventView): void {
@@ -137,23 +135,45 @@ export function createEventHubs(
   lingerMs: number = HUB_LINGER_MS,
 ): EventHubs {
   const hubs = new Map<string, EventHub>();
+  /** Those without streams by the timer that ends them, the one that was left first at the front. */
+  const lingering = new Map<string, NodeJS.Timeout>();
+  const endLinger = (key: string): void => {
+    clearTimeout(lingering.get(key));
+    lingering.delete(key);
+  };
+  const end = (key: string): void => {
+    endLinger(key);
+    // A store that can't be told any more keeps nothing of a subscription either.
+    hubs
+      .get(key)
+      ?.close()
+      .catch(() => {});
+    hubs.delete(key);
+  };
+  const leave = (key: string, hub: EventHub): void => {
+    if (hubs.get(key) !== hub) return;
+    if (!hub.canBeResumed) return end(key);
+    const timer = setTimeout(() => end(key), lingerMs);
+    timer.unref();
+    lingering.set(key, timer);
+    const [first] = lingering.keys();
+    if (lingering.size > MAX_LINGERING_HUBS && first !== undefined) end(first);
+  };
   return {
     attach(filter, listener, lastEventId) {
       const key = JSON.stringify([filter.id ?? null, filter.type ?? null]);
+      endLinger(key);
       let hub = hubs.get(key);
       if (hub === undefined) {
-        const made = new EventHub(makeEpoch(), lingerMs, () => {
-          hubs.delete(key);
-          void made.close();
-        });
-        hub = made;
-        hubs.set(key, made);
+        hub = new EventHub(makeEpoch(), (left) => leave(key, left));
+        hubs.set(key, hub);
       }
       return hub.attach(operations, filter, listener, lastEventId);
     },
     async close() {
       const open = [...hubs.values()];
       hubs.clear();
+      for (const key of lingering.keys()) endLinger(key);
       await Promise.all(open.map((hub) => hub.close()));
     },
   };
