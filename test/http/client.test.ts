@@ -1,5 +1,8 @@
 // What a program does with a store at hand, it does with a service's URL and token, to the same effect.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { once } from "node:events";
+import { type RequestListener, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { createHttpOperations } from "millrace/http";
 import { TOKENS, type TestService, freePort, startService } from "./service.ts";
 
@@ -102,4 +105,69 @@ test("a service that is not there is told as such", async () => {
   });
   await expect(gone.subscribe({}, () => {})).rejects.toMatchObject({ code: "SERVICE_UNREACHABLE" });
   expect(() => createHttpOperations({ url: "nonsense" })).toThrow("expected that of a service");
+});
+
+/** Something that is no job service. */
+async function listenAs(answer: RequestListener): Promise<{ url: string } & AsyncDisposable> {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+}
+
+test.each([
+  [{ url: "http://ada:hunter2@127.0.0.1:1" }, "has a user or a password"],
+  [{ url: "http://127.0.0.1:1/?key=hunter2" }, "has a query or a fragment"],
+  [{ url: "http://127.0.0.1:1", token: "abcdefgh\nhunter2" }, "the token is empty, or has a space"],
+  [{ url: "http://127.0.0.1:1", token: "" }, "leave it out where the service asks for none"],
+  [{ url: "http://127.0.0.1:1", timeoutMs: -1 }, "timeoutMs is -1; expected a whole number"],
+])("what can't be right is refused at once, and no secret told: %j", (options, message) => {
+  expect(() => createHttpOperations(options)).toThrow(message);
+  expect(() => createHttpOperations(options)).not.toThrow("hunter2");
+});
+
+test("a token is taken with the line break that its file ended in", async () => {
+  const own = createHttpOperations({ url: service.url, token: `${TOKENS[0].token}\n` });
+  expect(await own.queues()).toEqual(await client.queues());
+});
+
+test("a redirection is told rather than followed, which would make another request of it", async () => {
+  const asked: string[] = [];
+  await using elsewhere = await listenAs((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.writeHead(302, { location: `${service.url}${request.url}?key=hunter2` }).end();
+  });
+  const redirected = createHttpOperations({ url: elsewhere.url, token: TOKENS[3].token });
+  const told = {
+    code: "SERVICE_UNREACHABLE",
+    message: expect.stringMatching(
+      new RegExp(`redirects elsewhere, to ${service.url}/v1/[a-z/]+; give the url`),
+    ) as string,
+  };
+  await expect(redirected.schedules.put({ type: "echo", every: "1h" })).rejects.toMatchObject(told);
+  await expect(redirected.subscribe({}, () => {})).rejects.toMatchObject(told);
+  expect(asked).toEqual(["POST /v1/schedules", "GET /v1/events"]);
+});
+
+test("what answers with a page is told to be no service", async () => {
+  await using page = await listenAs((_, response) => response.end("<html>"));
+  await expect(createHttpOperations({ url: page.url }).queues()).rejects.toMatchObject({
+    code: "SERVICE_UNREACHABLE",
+    message: `what answers at ${page.url} is no job service: its reply is not JSON; is this its address?`,
+  });
+});
+
+test("a stream whose beginning does not come is given up in time", async () => {
+  await using silent = await listenAs(() => {});
+  const waiting = createHttpOperations({ url: silent.url, timeoutMs: 50 });
+  await expect(waiting.subscribe({}, () => {})).rejects.toMatchObject({
+    code: "SERVICE_UNREACHABLE",
+    message: expect.stringContaining("did not answer within 50 ms") as string,
+  });
 });

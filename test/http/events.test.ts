@@ -209,3 +209,22 @@ test("the client follows over a restart of the service, and says that it may hav
       id: receipt?.id,
     });
 });
+
+test("a client that heard nothing yet is told to look again when it listens again, not before", async () => {
+  const port = await freePort();
+  const first = await startService({ port });
+  const client = createHttpOperations({ url: first.url });
+  let isBack = false;
+  const gaps: boolean[] = [];
+  await using _following = await client.subscribe(
+    { type: "echo" },
+    () => {},
+    () => gaps.push(isBack),
+  );
+  await first[Symbol.asyncDispose]();
+  // Time enough for it to notice, and to look in vain.
+  await expect(client.queues()).rejects.toMatchObject({ code: "SERVICE_UNREACHABLE" });
+  isBack = true;
+  await using _second = await startService({ port });
+  await expect.poll(() => gaps).toEqual([true]);
+});

@@ -1,8 +1,6 @@
 // The operations over HTTP: what a program does with a store at hand, it does with a service's URL and token.
 import {
   type ChangeReply,
-  checkOptions,
-  checkTexts,
   type ErrorRecord,
   isMillraceError,
   isTerminal,
@@ -33,7 +31,7 @@ import {
   type HttpOperationsOptions,
   type Send,
   createSend,
-  readUrl,
+  readService,
   searchOf,
 } from "./send.ts";
 
@@ -45,13 +43,12 @@ const MAX_PARALLEL = 8;
 /**
  * Does all operations by a service's HTTP API.
  *
- * @throws MillraceError `INVALID_ARGUMENT` for a wrong URL; the operations throw what the service's problems say, and
- * `SERVICE_UNREACHABLE` where the service can't be reached
+ * @throws MillraceError `INVALID_ARGUMENT` for a wrong URL, token or time; the operations throw what the service's
+ * problems say, and `SERVICE_UNREACHABLE` where the service can't be reached, or something else answers
  */
 export function createHttpOperations(options: HttpOperationsOptions): Operations {
-  const base = readUrl(checkOptions(options, "options").url);
-  checkTexts({ token: options.token });
-  const send = createSend(base, options);
+  const service = readService(options);
+  const send = createSend(service);
   const jobs = jobOperations(send);
   return {
     ...jobs,
@@ -61,8 +58,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     ...orderOperations(send),
     ...systemOperations(send),
     ...limitOperations(send),
-    subscribe: (filter, listener, onGap) =>
-      followEvents({ base, token: options.token }, filter, listener, onGap),
+    subscribe: (filter, listener, onGap) => followEvents(service, filter, listener, onGap),
   };
 }
 

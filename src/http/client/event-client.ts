@@ -1,8 +1,8 @@
 // Following a service's events: one stream that connects again, resumes, and tells where it could not.
 import { setTimeout as sleep } from "node:timers/promises";
-import { MillraceError } from "../../core/index.ts";
+import { isMillraceError } from "../../core/index.ts";
 import type { EventFilter, EventView } from "../../runtime/index.ts";
-import { reasonOf, toError } from "./send.ts";
+import { type Service, authorization, checkReply, searchOf, unreachable } from "./send.ts";
 import { createEventParser } from "../events/event-reader.ts";
 
 /** First wait before connecting again; doubled up to the bound while the service stays away. */
@@ -10,12 +10,6 @@ const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 /** Silence after which a connection is held to be dead: three of the service's heartbeats. */
 const MAX_SILENCE_MS = 45_000;
-
-/** Where the service is. */
-interface Service {
-  readonly base: string;
-  readonly token: string | undefined;
-}
 
 /**
  * Follows events until the subscription is disposed of. The first connection must succeed; later ones are tried again.
@@ -49,7 +43,11 @@ export async function followEvents(
     let retryMs = FIRST_RETRY_MS;
     while (!ended.signal.aborted) {
       try {
-        body ??= await connect();
+        if (body === undefined) {
+          body = await connect();
+          // Nothing tells the service where to go on. A look that this calls for misses nothing, now that it listens.
+          if (lastEventId === undefined) onGap("the connection to the service was cut");
+        }
         retryMs = FIRST_RETRY_MS;
         await read(body);
       } catch {
@@ -57,7 +55,6 @@ export async function followEvents(
       }
       body = undefined;
       if (ended.signal.aborted) return;
-      if (lastEventId === undefined) onGap("the connection to the service was cut");
       await sleep(retryMs, undefined, { signal: ended.signal }).catch(() => {});
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }
@@ -71,34 +68,36 @@ export async function followEvents(
 }
 
 async function openStream(
-  { base, token }: Service,
+  service: Service,
   { id, type }: EventFilter,
   lastEventId: string | undefined,
   signal: AbortSignal,
 ): Promise<ReadableStream<Uint8Array>> {
   const path =
     id === undefined
-      ? `/v1/events${type === undefined ? "" : `?type=${encodeURIComponent(type)}`}`
+      ? `/v1/events${searchOf({ type })}`
       : `/v1/jobs/${encodeURIComponent(id)}/events`;
-  let response: Response;
+  // Only the beginning of the reply has a deadline; it has no end.
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), service.timeoutMs);
   try {
-    response = await fetch(`${base}${path}`, {
+    const response = await fetch(`${service.base}${path}`, {
       headers: {
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...authorization(service),
         ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
       },
-      signal,
+      redirect: "manual",
+      signal: AbortSignal.any([signal, deadline.signal]),
     });
+    await checkReply(service, response);
+    if (response.body === null) throw new Error("the reply has no body");
+    return response.body;
   } catch (cause) {
-    throw new MillraceError("SERVICE_UNREACHABLE", {
-      message: `the service at ${base} can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`,
-      cause,
-    });
+    if (isMillraceError(cause)) throw cause;
+    throw unreachable(service, cause, deadline.signal.aborted ? service.timeoutMs : null);
+  } finally {
+    clearTimeout(timer);
   }
-  if (!response.ok || response.body === null) {
-    throw toError(response.status, await response.text());
-  }
-  return response.body;
 }
 
 /** Ends a stream that stays silent: a peer that vanished without a word closes nothing. */

@@ -2,6 +2,9 @@
 import {
   ERROR_CODES,
   type ErrorCode,
+  checkOptions,
+  checkTexts,
+  checkWhole,
   isMillraceError,
   MillraceError,
   tellValue,
@@ -26,8 +29,39 @@ export type Send = (
   options?: { readonly body?: unknown; readonly signal?: AbortSignal; readonly timeoutMs?: number },
 ) => Promise<unknown>;
 
-/** @throws MillraceError `INVALID_ARGUMENT` */
-export function readUrl(text: string): string {
+/** Where a service is, as requests need it. */
+export interface Service {
+  readonly base: string;
+  readonly token: string | undefined;
+  /** Longest time for a reply. */
+  readonly timeoutMs: number;
+}
+
+/** Timers can't wait longer: 24.8 days. */
+const MAX_TIMEOUT_MS = 2_147_483_647;
+
+/**
+ * Reads where a service is.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+export function readService(options: HttpOperationsOptions): Service {
+  const { url, timeoutMs = DEFAULT_TIMEOUT_MS } = checkOptions(options, "options");
+  checkTexts({ token: options.token });
+  // A file that it was read from ends in a line break.
+  const token = options.token?.trim();
+  // Such an error of fetch would tell the token itself.
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message:
+        "the token is empty, or has a space, a line break or another character that a header can't carry; give it as the service has it, or leave it out where the service asks for none",
+    });
+  }
+  checkWhole(timeoutMs, "timeoutMs", 1, MAX_TIMEOUT_MS);
+  return { base: readUrl(url), token, timeoutMs };
+}
+
+function readUrl(text: string): string {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     const isStore = typeof text === "string" && /^(sqlite|memory|redis|bullmq)/.test(text);
@@ -39,40 +73,97 @@ export function readUrl(text: string): string {
       message: `${given}; expected that of a service, such as http://127.0.0.1:8000`,
     });
   }
-  return url.href.replace(/\/+$/, "");
+  // What should not be there may be a secret, so it is not repeated.
+  const extra =
+    url.username !== "" || url.password !== ""
+      ? "a user or a password, which a service knows none of; a token goes by itself"
+      : url.search !== "" || url.hash !== ""
+        ? "a query or a fragment, after which no path can stand"
+        : null;
+  if (extra === null) return url.href.replace(/\/+$/, "");
+  throw new MillraceError("INVALID_ARGUMENT", {
+    message: `the service's url has ${extra}; expected one such as ${url.origin}`,
+  });
 }
 
 /** Makes the sender of a service's client. */
-export function createSend(base: string, options: HttpOperationsOptions): Send {
-  const defaultTimeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  return async (method, path, { body, signal, timeoutMs = defaultTimeoutMs } = {}) => {
+export function createSend(service: Service): Send {
+  return async (method, path, { body, signal, timeoutMs = service.timeoutMs } = {}) => {
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await fetch(`${base}${path}`, {
+      const response = await fetch(`${service.base}${path}`, {
         method,
         headers: {
-          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+          ...authorization(service),
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        redirect: "manual",
         signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
       });
-      const text = await response.text();
-      if (!response.ok) throw toError(response.status, text);
-      return JSON.parse(text) as unknown;
+      await checkReply(service, response);
+      return readReply(service, await response.text());
     } catch (cause) {
       if (isMillraceError(cause)) throw cause;
       signal?.throwIfAborted();
-      throw new MillraceError("SERVICE_UNREACHABLE", {
-        message: `the service at ${base} ${deadline.aborted ? `did not answer within ${timeoutMs} ms` : `can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`}`,
-        cause,
-      });
+      throw unreachable(service, cause, deadline.aborted ? timeoutMs : null);
     }
   };
 }
 
+/** The header of the token, where there is one. */
+export function authorization({ token }: Service): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+/**
+ * Checks that a reply is one to read. Redirections are not followed: a POST would become a GET, and do something else.
+ *
+ * @throws MillraceError what the service's problem says, or `SERVICE_UNREACHABLE` for a redirection
+ */
+export async function checkReply({ base }: Service, response: Response): Promise<void> {
+  const { ok, status, headers } = response;
+  if (ok) return;
+  const text = await response.text();
+  const location = headers.get("location");
+  if (status < 300 || status >= 400 || location === null) throw toError(status, text);
+  const target = URL.parse(location, response.url);
+  const where = target === null ? "" : `, to ${target.origin}${target.pathname}`;
+  throw new MillraceError("SERVICE_UNREACHABLE", {
+    message: `${base} redirects elsewhere${where}; give the url that the service itself answers at`,
+    details: { status },
+  });
+}
+
+function readReply({ base }: Service, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new MillraceError("SERVICE_UNREACHABLE", {
+      message: `what answers at ${base} is no job service: its reply is not JSON; is this its address?`,
+      cause,
+    });
+  }
+}
+
+/** The error of a request that got no reply, or none in time: then `timeoutMs` says which time. */
+export function unreachable(
+  { base }: Service,
+  cause: unknown,
+  timeoutMs: number | null,
+): MillraceError {
+  const why =
+    timeoutMs === null
+      ? `can't be reached: ${reasonOf(cause)}; is it up, and is this its address?`
+      : `did not answer within ${timeoutMs} ms`;
+  return new MillraceError("SERVICE_UNREACHABLE", {
+    message: `the service at ${base} ${why}`,
+    cause,
+  });
+}
+
 /** Why a request got no answer. */
-export function reasonOf(thrown: unknown): string {
+function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
   if (!(cause instanceof Error)) return String(cause);
   return cause.message === "" ? ((cause as NodeJS.ErrnoException).code ?? "") : cause.message;
