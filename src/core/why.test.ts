@@ -106,6 +106,12 @@ test.each<[string, WaitFacts, readonly string[], RegExp]>([
     /^The key acme \(customer\) is at its limit: 2 of 2 run\.$/,
   ],
   [
+    "a limit that is full, and of which a handler pushed back as well",
+    facts({}, { limits: [{ ...limit, opensInMs: 5_000, pushedBackUntilMs: NOW }] }),
+    ["limit", "limit"],
+    /^The key acme \(customer\) is at its limit: 2 of 2 run; a handler pushed back: the key acme \(customer\) goes on in 5s/,
+  ],
+  [
     "a limit of its key that lets none run",
     facts(
       {},

@@ -170,7 +170,9 @@ function addLimit(limit: LimitRecord, reasons: WaitReason[]): void {
   const common = { kind: "limit", limit: name, key, running, concurrency, opensInMs } as const;
   if (concurrency !== null && running >= concurrency) {
     reasons.push({ ...common, because: "concurrency" });
-  } else if (opensInMs > 0) {
+  }
+  // Beside it: where a place becomes free, this one still holds the job back.
+  if (opensInMs > 0) {
     const because = limit.pushedBackUntilMs === null ? "rate" : "push-back";
     reasons.push({ ...common, because });
   }
