@@ -1,7 +1,7 @@
 // By hand: retrying jobs that ended, and removing jobs.
 import assert from "node:assert/strict";
 import type { Topic } from "./harness.ts";
-import { FAILURE, outcomes } from "./worker.ts";
+import { FAILURE, offerOf, outcomes } from "./worker.ts";
 import { HOUR_MS, MINUTE_MS, assertFields, assertNear } from "./world.ts";
 
 export const byHandTopic: Topic = {
@@ -104,6 +104,43 @@ export const byHandTopic: Topic = {
           },
           { running: 1, ready: 0, failed: 0 },
         );
+      },
+    },
+    {
+      name: "a job that was removed and comes again under its id runs once, as what it is now",
+      async run({ store, enqueue, enqueueMany, job, worker, record }) {
+        const offers = [offerOf("mail"), offerOf("mail", "letter")];
+        for (const capacity of [1, 10]) {
+          for (const type of ["mail", "letter"]) {
+            const again = job();
+            await store.enqueue({ jobs: [again] });
+            const [other = ""] = await enqueue({});
+            await store.remove({ ids: [again.id] });
+            await store.enqueue({ jobs: [{ ...again, type }] });
+            await store.remove({ ids: [again.id] });
+            const [reply] = await store.enqueue({ jobs: [{ ...again, type }] });
+            assert.equal(reply?.isNew, true);
+            const [last = ""] = await enqueueMany(1);
+            const listed = await store.list({ filter: { states: ["ready"] }, limit: 10 });
+            assert.deepEqual(
+              listed.jobs.map(({ id }) => id).sort(),
+              [again.id, other, last].sort(),
+            );
+            const one = await worker({ offers });
+            const claimed = [];
+            for (let calls = 0; calls < 5; calls += 1) {
+              claimed.push(...(await one.claim({ capacity })));
+            }
+            assert.deepEqual(claimed.map(({ id }) => id).sort(), [again.id, other, last].sort());
+            assert.equal(claimed.find(({ id }) => id === again.id)?.type, type);
+            assertFields(await record(again.id), { state: "running", type });
+            await one.settle(outcomes.succeeded(), ...claimed);
+            const [queue] = await store.queues();
+            assertFields(queue?.counts ?? {}, { ready: 0, running: 0 });
+            await store.remove({ ids: claimed.map(({ id }) => id) });
+            await one.attachment.close();
+          }
+        }
       },
     },
     {

@@ -3,6 +3,18 @@ import { FIXED_KEYS } from "../layout.ts";
 
 /** Takes from the sorted set when it has something, beside the lists. */
 export const CLAIM_MERGED: string = `
+-- A job that was removed leaves its id in the list as a mark. If a job comes again under that id, for a run that says
+-- its word again, one id stands there twice, or in the list of another lane too: the first is as good as the second,
+-- and then that is the mark.
+local function marks_in(lane) return tonumber(call('HGET', META, 'D' .. lane.slot) or 0) end
+local started_here = {}
+local function stands(id, record, lane, marks, gathered)
+  if not record or byte(record, 1) ~= 76 then return false end
+  if marks == 0 then return true end
+  if sub(record, 4, 5) ~= lane.number or started_here[id] or gathered[id] or call('HEXISTS', RUNNING, id) == 1 then return false end
+  gathered[id] = true
+  return true
+end
 -- Takes so many out of a list, from behind its sentinel. The list is empty at no moment: while its slot migrates, a key
 -- that is gone can't be written again, the script is cut off there, and what it had taken is lost.
 local function shorten(list, count)
@@ -20,12 +32,13 @@ local function sort_found(found) table.sort(found, is_before) end
 local function gather(lane, found)
   local want = math.min(left, offers[lane.offer])
   if want > 0 and lane.slot > 0 then
-    local ids = call('LRANGE', KEYS[${FIXED_KEYS} + lane.slot], 1, want + (tonumber(call('HGET', META, 'D' .. lane.slot) or 0)))
+    local marks, gathered = marks_in(lane), {}
+    local ids = call('LRANGE', KEYS[${FIXED_KEYS} + lane.slot], 1, want + marks)
     local good, rank, last_id = 0, nil, nil
     for place, id in ipairs(ids) do
       if good == want then break end
       local record = call('HGET', shard_of(id), id)
-      if record and byte(record, 1) == 76 then
+      if stands(id, record, lane, marks, gathered) then
         good = good + 1
         -- A list is taken from its head only: whatever its times say, what is behind counts as later.
         local own = struct.unpack('>I6', sub(record, 12, 17)) - lane.head_start
@@ -51,6 +64,7 @@ local function accept(job)
     record = call('HGET', shard_of(job.id), job.id)
     members[#members + 1] = job.member
   else
+    started_here[job.id] = true
     taken_of_list[job.lane] = job.list
     job.lane.taken = (job.lane.taken or 0) + 1
   end
@@ -100,6 +114,7 @@ local function claim_list(lane)
   local ids = call('LRANGE', list, 1, want)
   local n = #ids
   if n == 0 then return true end
+  local marks = marks_in(lane)
   shorten(list, n)
   local from = 1
   while from <= n do
@@ -117,7 +132,8 @@ local function claim_list(lane)
     end
     for k = from, to do
       local record = records[k - from + 1]
-      if record and byte(record, 1) == 76 then take(ids[k], record, lane, nil, kins[ids[k]]) else lane.marks = (lane.marks or 0) + 1 end
+      if stands(ids[k], record, lane, marks, started_here) then take(ids[k], record, lane, nil, kins[ids[k]])
+      else lane.marks = (lane.marks or 0) + 1 end
     end
     from = to + 1
   end

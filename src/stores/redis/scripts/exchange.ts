@@ -265,7 +265,8 @@ elseif has_turns then
   more = claim_turns()
 elseif lane_count == 1 and lanes[1].slot > 0 and not timed then
   local lane = lanes[1]
-  local dry = call('LLEN', KEYS[${FIXED_KEYS} + lane.slot]) == 1
+  local dry
+  if left == 0 or offers[lane.offer] == 0 then dry = call('LLEN', KEYS[${FIXED_KEYS} + lane.slot]) == 1 end
   while not dry and left > 0 and offers[lane.offer] > 0 do dry = claim_list(lane) end
   more = not dry
   if lane.marks then call('HINCRBY', META, 'D' .. lane.slot, -lane.marks) end
