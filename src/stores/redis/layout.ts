@@ -115,6 +115,14 @@ export function workerChannel(worker: string): string {
   return `mr${LAYOUT_VERSION}${SEPARATOR}w${SEPARATOR}${worker}`;
 }
 
+/** Channel on which a worker listens at every primary of a Cluster, and nothing is said: its primaries count who does. */
+export function presenceChannel(worker: string): string {
+  return `${PRESENCE_PREFIX}${worker}`;
+}
+
+/** What the channel begins with, as scripts write it. */
+export const PRESENCE_PREFIX: string = `mr${LAYOUT_VERSION}${SEPARATOR}p${SEPARATOR}`;
+
 /** The queue's hash in an id: its last four hex digits. */
 export function hashInId(id: JobId): number {
   return Number.parseInt(id.slice(32), 16);

@@ -45,6 +45,8 @@ export interface WorkerState {
   wake(): void;
   /** Whether jobs may be handed to it. */
   readonly takesHanded: boolean;
+  /** Whether the primary of a Cluster that has the room sees it. */
+  isSeenAt(room: OpenRoom): boolean;
   /** Whether its last claim left no slot free. */
   readonly isFull: boolean;
 }

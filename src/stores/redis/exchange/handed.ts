@@ -52,9 +52,9 @@ export class HandedJobs {
     return true;
   }
 
-  /** What a worker says to a room of those that it heard of. */
-  wordTo(room: OpenRoom, worker: string): string {
-    return `+${this.#lastHeard.get(placeOf(worker, room)) ?? ""}`;
+  /** What a worker says to a room of those that it heard of; `isSeen`: whether the room's primary sees it. */
+  wordTo(room: OpenRoom, worker: string, isSeen: boolean): string {
+    return `${isSeen ? "&" : "+"}${this.#lastHeard.get(placeOf(worker, room)) ?? ""}`;
   }
 
   /** Whether something is kept for a worker. */

@@ -18,8 +18,10 @@ export interface RoomAnswer {
 }
 
 /** What a worker says of jobs that are handed to it; nothing where suspects are: they choose their company. */
-function wordOf({ handed }: Insides, { worker }: ExchangeRequest, room: OpenRoom): string {
-  return room.lanes.all.some(({ company }) => company > 0) ? "" : handed.wordTo(room, worker);
+function wordOf({ handed, workers }: Insides, { worker }: ExchangeRequest, room: OpenRoom): string {
+  const state = workers.get(worker);
+  if (state?.takesHanded !== true || room.lanes.all.some(({ company }) => company > 0)) return "";
+  return handed.wordTo(room, worker, state.isSeenAt(room));
 }
 
 /**
@@ -44,7 +46,7 @@ export async function askRound(
     const part = claiming?.partOf(room) ?? null;
     if (part !== null) state?.joined(room);
     const leaseMs = state?.leaseMs ?? null;
-    const word = state?.takesHanded === true ? wordOf(insides, request, room) : "";
+    const word = part === null ? "" : wordOf(insides, request, room);
     const claim = part === null ? {} : { claim: { ...part, leaseMs, word } };
     const asking: RoomRequest = { room, worker: request.worker, settlements, ...claim };
     return { asking, isSilent: room.unanswered > 0, answer: insides.ask(asking) };

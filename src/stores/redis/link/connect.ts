@@ -70,6 +70,18 @@ export function connectSubscriber(
   return quiet(client);
 }
 
+/** Connects to one node, and does not come back when the connection is lost. */
+export function connectOnce(
+  driver: Driver,
+  location: RedisLocation,
+  name: string,
+  address: Address,
+): Redis {
+  const extra = { connectionName: name, socketTimeout: SILENCE_MS };
+  const options = { ...nodeOptions(location, extra, true), ...address };
+  return quiet(new driver.Redis({ ...options, retryStrategy: () => null }));
+}
+
 function oneOf(nodes: readonly Address[], others: readonly Address[]): Address | undefined {
   const choice = nodes.length > 0 ? nodes : others;
   return choice[Math.floor(Math.random() * choice.length)];

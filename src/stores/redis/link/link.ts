@@ -9,7 +9,7 @@ import { Gathering } from "./gathering.ts";
 import { isOfCertificate, judge, toStoreError } from "./failures.ts";
 import { type Replicate, replicationOf } from "./replication.ts";
 import type { Script } from "../scripts/script.ts";
-import { type RedisLocation, describeLocation } from "../url.ts";
+import { type Address, type RedisLocation, describeLocation } from "../url.ts";
 import { Arguments } from "./wire.ts";
 
 /** Longest time that a call may take, tries and waits included. */
@@ -228,6 +228,14 @@ class RedisLink implements Link {
       return send("eval");
     }
   }
+}
+
+/** Nodes of a Cluster, as far as its client knows them; none of another form. */
+export function nodesOf({ client }: Link, role: "all" | "master"): readonly Address[] {
+  if (!("nodes" in client)) return [];
+  return client.nodes(role).flatMap(({ options: { host, port } }) => {
+    return host === undefined || port === undefined ? [] : [{ host, port }];
+  });
 }
 
 /** Waits with full jitter, so that clients that lost one server do not come back as one. */

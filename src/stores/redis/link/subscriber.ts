@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { MillraceError } from "../../../core/errors.ts";
 import { connectSubscriber, loadDriver } from "./connect.ts";
-import type { Link } from "./link.ts";
+import { type Link, nodesOf } from "./link.ts";
 import type { Address, RedisLocation } from "../url.ts";
 
 /**
@@ -91,7 +91,7 @@ class RedisSubscriber implements Subscriber {
   async #connect(): Promise<Redis> {
     const driver = await loadDriver();
     if (this.#isClosed) throw new MillraceError("STORE_CLOSED");
-    const nodes = (): readonly Address[] => nodesOf(this.#link);
+    const nodes = (): readonly Address[] => nodesOf(this.#link, "all");
     const client = connectSubscriber(driver, this.#location, "millrace-messages", nodes);
     client.on("messageBuffer", (channel: Buffer, message: Buffer) => {
       this.#listeners.get(channel.toString())?.(message);
@@ -121,7 +121,7 @@ class RedisSubscriber implements Subscriber {
   /** Asks for an answer; a node that left the Cluster would give it, and no message. */
   #feel(client: Redis): void {
     if (client.status !== "ready") return;
-    const nodes = nodesOf(this.#link);
+    const nodes = nodesOf(this.#link, "all");
     const { host, port } = client.options;
     if (nodes.length > 0 && !nodes.some((node) => node.host === host && node.port === port)) {
       client.disconnect(true);
@@ -139,14 +139,6 @@ class RedisSubscriber implements Subscriber {
       }),
     ]);
   }
-}
-
-/** The nodes of a Cluster, as far as its client knows them; none of another form. */
-function nodesOf({ client }: Link): readonly Address[] {
-  if (!("nodes" in client)) return [];
-  return client.nodes("all").flatMap(({ options: { host, port } }) => {
-    return host === undefined || port === undefined ? [] : [{ host, port }];
-  });
 }
 
 /** Longest wait for the answer to an unsubscription, on a connection that may be down. */

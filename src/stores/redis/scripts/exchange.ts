@@ -11,6 +11,8 @@ import {
   PRELUDE,
   RECORDS,
   type Script,
+  TAKES_HANDED,
+  TAKES_HANDED_AND_IS_SEEN,
   TELLING,
   WAKING,
   WRITING,
@@ -26,7 +28,8 @@ import { CLAIM_TURNS } from "./turns.ts";
  *   told (argument 17 in move.ts); the moves (move.ts); then, if something is to be claimed: capacity,
  *   version of the lanes that the caller knows, prefix and first number of tokens, ms of a lease that may be made
  *   anew or "", 1 when this worker is in the idle registry, its free slots in all, "" or, when it takes
- *   jobs that are handed to it, "+" and the token of the one that it heard of last, number of lanes, of offers; each lane: number, list, head
+ *   jobs that are handed to it, "+" ("&" where this server sees whether it lives: presence.ts) and the token of the one
+ *   that it heard of last, number of lanes, of offers; each lane: number, list, head
  *   start, offer, start of the event that a job of it was started; the offers' capacities.
  * reply: [server time, 1 if somebody follows, letters of the settlements (a accepted, s stale, g gone, c changed: read
  *   and try again), claim: "" none asked, "l" no lease, "v" lanes changed (the lanes follow: field, lane, ...),
@@ -148,6 +151,7 @@ at = claim_at
 local capacity, version, prefix, first_token = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
 local lease_ms, is_idle, free = ARGV[at + 4], ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
 local takes_handed, heard = ARGV[at + 7] ~= '', sub(ARGV[at + 7], 2)
+local is_seen = sub(ARGV[at + 7], 1, 1) == '&'
 local lane_count, offer_count = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9])
 at = at + 9
 local claim = worker .. '\\0' .. prefix
@@ -313,8 +317,8 @@ reply[6] = more and 1 or 0
 free = math.min(free - capacity + left, LANE_SPAN - 2)
 if free > 0 and not more then
   reply[7] = 1
-  -- A half more: it takes jobs that are handed to it.
-  if takes_handed and not handed then free = free + 0.5 end
+  -- A part more: it takes jobs that are handed to it.
+  if takes_handed and not handed then free = free + (is_seen and ${TAKES_HANDED_AND_IS_SEEN} or ${TAKES_HANDED}) end
   local entries = {}
   for _, lane in ipairs(lanes) do
     if offers[lane.offer] > 0 then

@@ -21,6 +21,7 @@ import { COUNT_JOBS } from "../scripts/read.ts";
 import { END_LEASE } from "../scripts/upkeep.ts";
 import { LEAVE_DIRECTORY, LIST_WORKERS, PASS_ON, RUNNING_JOBS } from "../scripts/workers.ts";
 import { decideSettlement } from "../exchange/settling.ts";
+import { type Presence, createPresence } from "../link/presence.ts";
 import type { Subscriber } from "../link/subscriber.ts";
 import type { RedisLocation } from "../url.ts";
 import { Arguments, readId } from "../link/wire.ts";
@@ -57,11 +58,13 @@ export function openWorkers(
   clock: SharedClock | undefined,
 ): Workers {
   const attached = new Map<string, Attached>();
+  const presence = createPresence(context.link, location);
   const lose = (worker: string, reason: string): void => {
     const state = attached.get(worker);
     if (state === undefined) return;
     attached.delete(worker);
     state.news.end();
+    presence.leave(worker);
     void subscriber.unsubscribe(workerChannel(worker));
     state.listener.lost(reason);
   };
@@ -85,7 +88,7 @@ export function openWorkers(
   return {
     states: attached,
     attach: (request, exchanger) =>
-      attach({ context, keeper, subscriber, attached }, request, exchanger),
+      attach({ context, keeper, subscriber, presence, attached }, request, exchanger),
     noteDead: (workers) => {
       for (const worker of workers) {
         if (!attached.has(worker)) continue;
@@ -95,10 +98,11 @@ export function openWorkers(
     },
     list: () => listWorkers(context),
     close: async (exchanger) => {
-      const insides = { context, keeper, subscriber, attached };
+      const insides = { context, keeper, subscriber, presence, attached };
       await Promise.allSettled(
         [...attached.values()].map((state) => detach(insides, state, exchanger)),
       );
+      presence.close();
       await keeper.close();
     },
   };
@@ -116,6 +120,7 @@ interface Insides {
   readonly context: Context;
   readonly keeper: Keeper;
   readonly subscriber: Subscriber;
+  readonly presence: Presence;
   readonly attached: Map<string, Attached>;
 }
 
@@ -124,7 +129,7 @@ async function attach(
   request: AttachWorker,
   exchanger: Exchanger,
 ): Promise<WorkerAttachment> {
-  const { keeper, subscriber, attached } = insides;
+  const { keeper, subscriber, presence, attached } = insides;
   const { worker, listener } = request;
   if (attached.has(worker.id)) {
     throw new MillraceError("INVALID_ARGUMENT", {
@@ -140,6 +145,7 @@ async function attach(
     news: followNews(insides.context, { worker: worker.id, listener }),
     isFull: false,
     takesHanded: request.takesHanded === true,
+    isSeenAt: (room) => presence.isSeen(worker.id, room.keys),
     owns: (room) => state.news.owns(room),
     noteClaim: (isFull) => {
       state.isFull = isFull;
@@ -156,7 +162,13 @@ async function attach(
   );
   const attachedAtMs = await storeNowMs(insides.context);
   const describe = (now: WorkerDescription): string => JSON.stringify({ ...now, attachedAtMs });
-  const heartbeat = await keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
+  const kept = keeper.attach({ id: worker.id, leaseMs, description: describe(worker) });
+  const [heartbeat] = await Promise.all([kept, presence.join(worker.id)]).catch(
+    (error: unknown) => {
+      presence.leave(worker.id);
+      throw error;
+    },
+  );
   attached.set(worker.id, state);
   let closing: Promise<void> | null = null;
   return {
@@ -207,10 +219,11 @@ function hear(
 
 /** Ends a lease, and gives back what is still claimed. */
 async function detach(insides: Insides, state: Attached, exchanger: Exchanger): Promise<void> {
-  const { context, keeper, subscriber, attached } = insides;
+  const { context, keeper, subscriber, presence, attached } = insides;
   const worker = state.description.id;
   if (!attached.delete(worker)) return;
   state.news.end();
+  presence.leave(worker);
   await Promise.all([keeper.detach(worker), subscriber.unsubscribe(workerChannel(worker))]);
   await context.link.call(
     LEAVE_DIRECTORY,
