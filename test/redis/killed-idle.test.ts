@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Millrace, defineJob, openMillrace } from "millrace";
 import { roomOf } from "../../src/stores/redis/layout.ts";
-import { LANE_SPAN, TAKES_HANDED_AND_IS_SEEN } from "../../src/stores/redis/scripts/script.ts";
+import { LANE_SPAN, TAKES_HANDED_AND_IS_SEEN } from "../../src/stores/redis/scripts/waking.ts";
 import { type Running, repository, scratch, startCommand } from "../cli/command-line.ts";
 import { type RedisCluster, startRedisCluster } from "../servers/redis-cluster.ts";
 import type { RedisServer } from "../servers/redis-server.ts";

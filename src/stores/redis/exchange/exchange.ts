@@ -26,30 +26,12 @@ import type { News } from "../runs/endings.ts";
 import { exchangeWithRuns } from "../runs/acted-runs.ts";
 import { settleStepsFirst } from "../runs/owned-runs.ts";
 import { tellNews } from "../runs/speaking.ts";
+import type { WorkerState } from "./worker-state.ts";
 
 /** Claims remembered at most: those beyond it are read again when they are settled. */
 const MAX_HELD = 100_000;
 /** Rounds in which free slots are shared evenly; after them one room after the other is asked for all that is left. */
 const EVEN_ROUNDS = 3;
-
-/** What an exchange must know of a worker of this process. */
-export interface WorkerState {
-  readonly leaseMs: number;
-  /** A lease may have been made in this room: it must be kept. */
-  joined(room: OpenRoom): void;
-  /** It claimed; one that is full passes on what it is woken for. */
-  noteClaim(isFull: boolean): void;
-  /** It speaks for a workflow run in this room: it must hear what that is told. */
-  owns(room: OpenRoom): void;
-  /** There may be something to claim. */
-  wake(): void;
-  /** Whether jobs may be handed to it. */
-  readonly takesHanded: boolean;
-  /** Whether the primary of a Cluster that has the room sees it. */
-  isSeenAt(room: OpenRoom): boolean;
-  /** Whether its last claim left no slot free. */
-  readonly isFull: boolean;
-}
 
 /** Settles and claims. */
 export interface Exchanger {

@@ -6,7 +6,7 @@ import { type Child, type KeepJobs, keepChildren } from "./children.ts";
 import { type Held, asStored } from "../exchange/claims.ts";
 import { type Context, ownNowMs } from "../context.ts";
 import { type News, newsOf } from "./endings.ts";
-import type { WorkerState } from "../exchange/exchange.ts";
+import type { WorkerState } from "../exchange/worker-state.ts";
 import { cancelJobs } from "../orders/orders.ts";
 import { writeJob } from "../outbox.ts";
 import { readJobs } from "../reading.ts";

@@ -6,7 +6,7 @@ import type { EnqueueReply, NewJob } from "../../../core/store.ts";
 import type { Held } from "../exchange/claims.ts";
 import type { Context } from "../context.ts";
 import { besideNew, isListed } from "../enqueue.ts";
-import type { WorkerState } from "../exchange/exchange.ts";
+import type { WorkerState } from "../exchange/worker-state.ts";
 import { childKin } from "./kin.ts";
 import { FLAG, HEAD_BYTES, type LaneDefinition, laneField } from "../records.ts";
 import { type OpenRoom, noteArrived, takeArrived } from "../rooms.ts";

@@ -2,7 +2,8 @@
 import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
 import { ROWS } from "./rows.ts";
-import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+import { LANES, PRELUDE, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /** Children that their owner runs already, one by one: these are few, and one that is none costs nothing by them. */
 const BEGUN = `

@@ -1,5 +1,6 @@
 // The two doors of a queue: paused, nothing of it is claimed; draining, nothing new is taken in.
-import { PRELUDE, type Script, WAKING, WRITING, script } from "./script.ts";
+import { PRELUDE, type Script, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /*
  * keys: the room's. arguments: what is kept of the door; 1 to pause, 0 to resume, "" for neither; the same of draining.

@@ -3,7 +3,8 @@ import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
 import { HAND_OVER } from "./hand-over.ts";
 import { ROWS } from "./rows.ts";
-import { LANES, PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+import { LANES, PRELUDE, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /** How long whoever enqueued has to cancel what its jobs took the place of, before a sweep does. */
 const OVERTAKEN_MS = 10_000;

@@ -5,19 +5,8 @@ import { LIMITS } from "./gates.ts";
 import { GIVING, STARTING } from "./starting.ts";
 import { ROWS } from "./rows.ts";
 import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
-import {
-  LANES,
-  LINES,
-  PRELUDE,
-  RECORDS,
-  type Script,
-  TAKES_HANDED,
-  TAKES_HANDED_AND_IS_SEEN,
-  TELLING,
-  WAKING,
-  WRITING,
-  script,
-} from "./script.ts";
+import { LANES, LINES, PRELUDE, RECORDS, type Script, TELLING, WRITING, script } from "./script.ts";
+import { TAKES_HANDED, TAKES_HANDED_AND_IS_SEEN, WAKING } from "./waking.ts";
 import { CLAIM_TURNS } from "./turns.ts";
 
 /*

@@ -1,7 +1,7 @@
 // Hands a job that comes alone to an idle worker: what an enqueue looks for first.
 import { FIXED_KEYS } from "../layout.ts";
 import { NONCE_BYTES } from "../link/nonces.ts";
-import { LANE_SPAN, isUnseen } from "./script.ts";
+import { LANE_SPAN, isUnseen } from "./waking.ts";
 
 /** Longest input that is sent to a worker: on a Cluster a message goes to every server. */
 const MAX_HANDED_BYTES = 4_096;

@@ -1,7 +1,8 @@
 // Limits of a room and of a namespace: changed, held by a handler that pushed back, released, and read.
 import { LIMITS } from "./gates.ts";
 import { ROWS } from "./rows.ts";
-import { PRELUDE, type Script, WAKING, WRITING, script } from "./script.ts";
+import { PRELUDE, type Script, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /*
  * keys: the room's. arguments: version of the limits of the namespace; what the queue's allow, as gates.ts has it.

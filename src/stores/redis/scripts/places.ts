@@ -2,7 +2,8 @@
 import { FIXED_KEYS } from "../layout.ts";
 import { LIMITS } from "./gates.ts";
 import { ROWS, ROW_READING } from "./rows.ts";
-import { PRELUDE, type Script, WAKING, script } from "./script.ts";
+import { PRELUDE, type Script, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /** Most jobs counted before one: a claim away from it is not told from a day. */
 export const MAX_COUNTED_AHEAD = 100_000;

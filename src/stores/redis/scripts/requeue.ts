@@ -1,15 +1,7 @@
 // Moves jobs that wait from one queue to another: out of their room, into another, whose slot may be a different one.
 import { ROWS } from "./rows.ts";
-import {
-  LANES,
-  PRELUDE,
-  RECORDS,
-  type Script,
-  TELLING,
-  WAKING,
-  WRITING,
-  script,
-} from "./script.ts";
+import { LANES, PRELUDE, RECORDS, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /*
  * keys: the room's. arguments: nonce, nonces of replies that arrived, then for each job: id, guard (move.ts), id to be,

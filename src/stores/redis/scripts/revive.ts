@@ -1,5 +1,6 @@
 // Makes ended jobs wait again, many at a time: what `move` does for one job by one, in few commands for all.
-import { PRELUDE, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+import { PRELUDE, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /** Number of arguments of a job. */
 const REVIVAL_ARGUMENTS = 7;

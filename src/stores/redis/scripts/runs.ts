@@ -2,17 +2,8 @@
 import { LIMITS } from "./gates.ts";
 import { ROWS } from "./rows.ts";
 import { KEEP_ENDINGS, MOVE, MOVE_ARGUMENTS } from "./move.ts";
-import {
-  LANES,
-  LINES,
-  PRELUDE,
-  RECORDS,
-  type Script,
-  TELLING,
-  WAKING,
-  WRITING,
-  script,
-} from "./script.ts";
+import { LANES, LINES, PRELUDE, RECORDS, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /*
  * The records of all runs of a room are one sorted set, all with score 0: of a run with the id ID its texts, "ID e" and

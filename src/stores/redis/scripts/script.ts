@@ -1,14 +1,7 @@
 // A Lua script as the store sends it, and the part that all scripts begin with.
 import { createHash } from "node:crypto";
 import { MAX_LOG_LINES } from "../../../core/limits.ts";
-import {
-  FIRST_LIMIT_KEY,
-  FIXED_KEYS,
-  LIST_SLOTS,
-  MAX_LANES,
-  PRESENCE_PREFIX,
-  RECORD_SHARDS,
-} from "../layout.ts";
+import { FIRST_LIMIT_KEY, FIXED_KEYS, LIST_SLOTS, MAX_LANES, RECORD_SHARDS } from "../layout.ts";
 
 /** A script: its text, and the hash by which a server that has it knows it. */
 export interface Script {
@@ -54,18 +47,6 @@ const AUDIENCE = `
 local COUNTS_ALL = true
 `;
 const AUDIENCE_OF_CLUSTER: string = AUDIENCE.replace("true", "false");
-
-/** Fractions of an idle worker's score: whether jobs may be handed to it, and its primary sees besides whether it lives. */
-export const TAKES_HANDED = 0.5;
-export const TAKES_HANDED_AND_IS_SEEN = 0.75;
-
-/**
- * Whether an idle worker that its primary saw is seen no more (presence.ts): as a rule it was killed. Where the user of
- * the store may not ask, nobody is held to be gone.
- */
-export function isUnseen(worker: string, score: string): string {
-  return `${score} % 1 > ${TAKES_HANDED} and redis.pcall('PUBSUB', 'NUMSUB', '${PRESENCE_PREFIX}' .. ${worker})[2] == 0`;
-}
 
 /** Makes a script of its parts. */
 export function script(name: string, kind: ScriptKind, ...parts: readonly string[]): Script {
@@ -230,50 +211,6 @@ local function publish_told()
 end
 local UUID = '{"id":"' .. string.rep('%02x', 4) .. ('-' .. string.rep('%02x', 2)):rep(3) .. '-' .. string.rep('%02x', 6) .. '",'
 local function id_text(id) return string.format(UUID, byte(id, 1, 16)) end
-`;
-
-/** Scores of idle workers: a lane's begin at its number times this, and their free slots are added. */
-export const LANE_SPAN = 1_048_576;
-
-/**
- * Most that one call wakes beside as many as are needed: after a failover all who live may be unseen until they have
- * found their new primary.
- */
-const MAX_UNSEEN_WOKEN = 100;
-
-/** For scripts that make something claimable: wakes idle workers that serve the lane until their free slots suffice. */
-export const WAKING: string = `
-local LANE_SPAN = ${LANE_SPAN}
-local function wake(lane, jobs)
-  local unseen = 0
-  local low = (byte(lane, 1) * 256 + byte(lane, 2)) * LANE_SPAN
-  while jobs > 0 do
-    local most = call('ZRANGE', IDLE, low + LANE_SPAN - 1, low, 'BYSCORE', 'REV', 'LIMIT', 0, 1, 'WITHSCORES')
-    if not most[1] then return end
-    local worker = sub(most[1], 3)
-    call('ZREM', IDLE, most[1])
-    local heard = call('PUBLISH', 'mr1|w|' .. worker, 'w' .. lane .. META)
-    -- One that left or died while it was idle stands here still, and takes none.
-    local is_there = heard > 0
-    if not is_there and not COUNTS_ALL then
-      is_there = unseen == ${MAX_UNSEEN_WOKEN} or not (${isUnseen("worker", "most[2]")})
-      if not is_there then unseen = unseen + 1 end
-    end
-    local lease = is_there and call('ZSCORE', TIMERS, 'l' .. worker)
-    if lease and tonumber(lease) > now then jobs = jobs - floor(most[2] - low) end
-  end
-end
-local function wake_all()
-  local told_workers = {}
-  for _, member in ipairs(call('ZRANGE', IDLE, 1, '+inf', 'BYSCORE')) do
-    local worker = sub(member, 3)
-    if not told_workers[worker] then
-      told_workers[worker] = true
-      call('PUBLISH', 'mr1|w|' .. worker, 'w\\0\\0' .. META)
-    end
-  end
-  call('ZREMRANGEBYSCORE', IDLE, 0, '+inf')
-end
 `;
 
 /** For scripts that may meet a lane for the first time. A lane is its number (2 bytes) and its list (1 byte, 0: none). */

@@ -2,7 +2,8 @@
 import { LIMITS } from "./gates.ts";
 import { ROWS } from "./rows.ts";
 import { LANE_UPKEEP } from "./lanes.ts";
-import { PRELUDE, RECORDS, type Script, TELLING, WAKING, WRITING, script } from "./script.ts";
+import { PRELUDE, RECORDS, type Script, TELLING, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 /*
  * keys: the room's. arguments: worker, lease in ms.

@@ -1,5 +1,6 @@
 // Workers: the directory of a namespace, and what a room knows of one.
-import { CLOCK, PRELUDE, type Script, WAKING, WRITING, script } from "./script.ts";
+import { CLOCK, PRELUDE, type Script, WRITING, script } from "./script.ts";
+import { WAKING } from "./waking.ts";
 
 const DIRECTORY = `
 local WORKERS, LEASES, GONE = KEYS[1], KEYS[2], KEYS[3]

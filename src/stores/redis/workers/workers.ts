@@ -10,7 +10,8 @@ import type {
 import type { SharedClock } from "../../clock.ts";
 import { readHanded } from "../exchange/claims.ts";
 import { type Context, policyOf, storeNowMs } from "../context.ts";
-import type { Exchanger, WorkerState } from "../exchange/exchange.ts";
+import type { Exchanger } from "../exchange/exchange.ts";
+import type { WorkerState } from "../exchange/worker-state.ts";
 import { type Keeper, createKeeper } from "./keeper.ts";
 import { workerChannel } from "../layout.ts";
 import { type Move, applyMoves } from "../moves.ts";
