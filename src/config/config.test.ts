@@ -52,7 +52,16 @@ test.each([
   [{ blobs: { store: "blobs" } }, ["blobs"], "dir:PATH"],
   [{ blobs: "dir:blobs" }, ["blobs"], "store"],
   [{ http: { prot: 1 } }, ["http", "prot"], "no such field in http"],
-  [{ sotre: "memory:" }, ["sotre"], "no such field"],
+  [{ sotre: "memory:" }, ["sotre"], "no such field; did you mean store?"],
+  [{ worker: { concurency: 1 } }, ["worker", "concurency"], "in worker; did you mean concurrency?"],
+  [{ log: { levle: "info" } }, ["log", "levle"], "did you mean level?"],
+  [{ fleets: { f: { comand: "a", size: 1 } } }, ["fleets", "f"], '"comand"; did you mean command?'],
+  [{ rollups: { r: { evry: "1m" } } }, ["rollups", "r"], '"evry"; did you mean every?'],
+  [
+    { schedules: [{ type: "a", every: "1h", jiter: "1m" }] },
+    ["schedules", "0"],
+    '"jiter"; did you mean jitter?',
+  ],
 ])("%j is told at its field", (config, path, message) => {
   expect(findConfigIssues(config)).toEqual([
     { path, message: expect.stringContaining(message) as string },

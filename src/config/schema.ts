@@ -1,6 +1,7 @@
 // Checks a config: which field is wrong, what was expected, what was found.
 import { z } from "zod";
 import { DURABILITIES, LOG_LEVELS, MAX_DURATION_MS, parseDuration } from "../core/index.ts";
+import { nearNames } from "../core/near-names.ts";
 import { type FleetOptions, checkFleetOptions } from "../fleet/index.ts";
 import { SCOPES } from "../http/index.ts";
 import { readAggregatorOptions } from "../rollup/index.ts";
@@ -118,8 +119,13 @@ const http = z.strictObject({
   allowedOrigins: z.array(z.url()).optional(),
 });
 
+const log = z.strictObject({
+  level: z.enum([...LOG_LEVELS, "silent"]).optional(),
+  format: z.enum(LOG_FORMATS).optional(),
+});
+
 /** What a config can say. */
-const configSchema: z.ZodType = z.strictObject({
+const configSchema = z.strictObject({
   store: storeUrl.optional(),
   namespace: name.optional(),
   durability: z.enum(DURABILITIES).optional(),
@@ -131,13 +137,21 @@ const configSchema: z.ZodType = z.strictObject({
   rollups: z.record(name, rollup).optional(),
   schedules: z.array(schedule).optional(),
   http: http.optional(),
-  log: z
-    .strictObject({
-      level: z.enum([...LOG_LEVELS, "silent"]).optional(),
-      format: z.enum(LOG_FORMATS).optional(),
-    })
-    .optional(),
+  log: log.optional(),
 });
+
+/** The fields of a config and of its parts, by the way to them. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  "": Object.keys(configSchema.shape),
+  worker: Object.keys(worker.shape),
+  http: Object.keys(http.shape),
+  log: Object.keys(log.shape),
+};
+
+function meantBy(key: string, path: readonly string[]): string {
+  const near = nearNames(key, FIELDS[path.join(".")] ?? []);
+  return near.length === 0 ? "" : `; did you mean ${near.join(" or ")}?`;
+}
 
 /** One thing that is wrong with a config. */
 export interface ConfigIssue {
@@ -155,7 +169,7 @@ export function findConfigIssues(config: unknown): readonly ConfigIssue[] {
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({
         path: [...path, key],
-        message: `there is no such field${path.length === 0 ? "" : ` in ${path.join(".")}`}`,
+        message: `there is no such field${path.length === 0 ? "" : ` in ${path.join(".")}`}${meantBy(key, path)}`,
       }));
     }
     return [{ path, message: issue.message.replace(/^Invalid (?:input|option): /, "") }];

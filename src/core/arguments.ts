@@ -1,5 +1,6 @@
 // What a caller passed, checked and told: whoever has no type checker may pass anything, and any message may tell of it.
 import { MillraceError } from "./errors.ts";
+import { nearNames } from "./near-names.ts";
 
 /** Most of a wrong value that a message repeats. */
 const MAX_TOLD_LENGTH = 100;
@@ -51,14 +52,135 @@ export function wrongArgument(what: string, value: unknown, expected: string): M
 }
 
 /**
- * Checks an object of options: a text, a list or a promise in its place would be taken for one that says nothing.
+ * The names that an object of options may have, all of them: a name that its type gains or loses does not compile until
+ * it is here too. `true` for a value that is not looked into; for an object, or a list of them, its own names, or a
+ * function where what they are depends on it.
+ */
+export type OptionNames<Options> = { readonly [Name in keyof Options]-?: NamesWithin };
+
+/** Names of options whatever they are of. */
+export type AnyOptionNames = { readonly [name: string]: NamesWithin };
+
+type NamesWithin = true | AnyOptionNames | ((value: UntypedOptions) => AnyOptionNames | true);
+type UntypedOptions = Readonly<Record<string, unknown>>;
+
+/**
+ * Checks an object: a text, a list or a promise in its place would be taken for one that says nothing.
  *
  * @throws MillraceError `INVALID_ARGUMENT`
  */
-export function checkOptions<Options extends object>(options: Options, what: string): Options {
-  const kind = Object.prototype.toString.call(options);
-  if (kind === "[object Object]" || kind === "[object Module]") return options;
-  throw wrongArgument(what, options, "an object");
+export function checkObject<Given extends object>(given: Given, what: string): Given {
+  const kind = Object.prototype.toString.call(given);
+  if (kind === "[object Object]" || kind === MODULE) return given;
+  throw wrongArgument(what, given, "an object");
+}
+
+const MODULE = "[object Module]";
+
+/**
+ * Checks an object of options, and that it has no other names than options have, nor the objects in it: whoever writes
+ * `attemps` would get what is done without it. A name whose value is `undefined` says nothing, and may be any.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+export function checkOptions<Options extends object>(
+  options: Options,
+  what: string,
+  names: OptionNames<Options>,
+): Options {
+  // What nearly all are: its kind need not be asked for.
+  if (isPlain(options)) checkNamesAt(options, names, what, "");
+  else checkNames(checkObject(options, what), what, names);
+  return options;
+}
+
+/**
+ * The same of what is an object: the check of its names alone.
+ *
+ * @throws MillraceError `INVALID_ARGUMENT`
+ */
+export function checkNames(options: object, what: string, names: AnyOptionNames): void {
+  // A module exports for others too.
+  if (Object.prototype.toString.call(options) === MODULE) return;
+  checkNamesAt(options as UntypedOptions, names, what, "");
+}
+
+function isPlain(value: object): value is UntypedOptions {
+  return (
+    typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
+/** Of options that are made of several, those that one of them has. */
+export function pickOptions<Options extends object, Name extends keyof Options>(
+  options: Options,
+  names: Readonly<Record<Name, NamesWithin>>,
+): Pick<Options, Name> {
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(names, name));
+  return Object.fromEntries(own) as Pick<Options, Name>;
+}
+
+/** `path` is the way from what is told: `limits[0].rate`. Every enqueue passes here: no list and no text is made. */
+function checkNamesAt(
+  options: UntypedOptions,
+  names: AnyOptionNames,
+  what: string,
+  path: string,
+): void {
+  for (const name in options) {
+    const within = names[name];
+    if (within === true) continue;
+    const value = options[name];
+    if (value === undefined) continue;
+    if (within === undefined || !Object.hasOwn(names, name)) {
+      throw unknownName({ what, path }, name, names);
+    }
+    if (typeof value !== "object" || value === null) continue;
+    checkNamesIn(value, within, what, path === "" ? name : `${path}.${name}`);
+  }
+}
+
+/** What is of a wrong kind is left to whoever reads it. */
+function checkNamesIn(
+  value: object,
+  within: Exclude<NamesWithin, true>,
+  what: string,
+  path: string,
+): void {
+  if (Array.isArray(value)) {
+    for (const [index, each] of (value as readonly unknown[]).entries()) {
+      if (typeof each !== "object" || each === null) continue;
+      checkNamesIn(each, within, what, `${path}[${index}]`);
+    }
+    return;
+  }
+  const options = value as UntypedOptions;
+  const names = typeof within === "function" ? within(options) : within;
+  if (names !== true) checkNamesAt(options, names, what, path);
+}
+
+/** The error of a name that no options have. */
+export function unknownName(
+  { what, path }: { readonly what: string; readonly path: string },
+  name: string,
+  names: AnyOptionNames,
+): MillraceError {
+  const where = path === "" ? "" : ` in ${path}`;
+  return new MillraceError("INVALID_ARGUMENT", {
+    message: `${what} has the unknown name ${tellValue(name)}${where}; ${meantBy(name, names)}`,
+  });
+}
+
+function meantBy(name: string, names: AnyOptionNames): string {
+  const known = Object.keys(names);
+  const near = name.length > MAX_TOLD_LENGTH ? [] : nearNames(name, known);
+  if (near.length > 0) return `did you mean ${near.join(" or ")}?`;
+  const holder = known.find((each) => {
+    const within = names[each];
+    return typeof within === "object" && Object.hasOwn(within, name);
+  });
+  if (holder !== undefined) return `did you mean ${holder}: { ${name} }?`;
+  return `expected ${known.join(", ")}`;
 }
 
 /**

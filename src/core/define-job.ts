@@ -1,11 +1,19 @@
 // `defineJob`: one object that declares a job type and types every call on it.
-import { checkOptions, tellValue, wrongArgument } from "./arguments.ts";
+import {
+  type OptionNames,
+  checkNames,
+  checkObject,
+  tellValue,
+  wrongArgument,
+} from "./arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Duration, formatDuration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
+  BATCH_NAMES,
   type BatchOptions,
   type BatchRule,
+  FLOW_NAMES,
   type FlowOptions,
   type FlowRules,
   readBatch,
@@ -22,8 +30,8 @@ import {
   checkTags,
 } from "./limits.ts";
 import { type Redaction, type Redactor, createRedactor } from "./redaction.ts";
-import { type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
-import type { ScheduleOptions } from "./schedule.ts";
+import { RETRY_NAMES, type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
+import { SCHEDULE_NAMES, type ScheduleOptions } from "./schedule.ts";
 import type { Retention, RetentionPolicy } from "./store.ts";
 
 /** A pino-shaped logger for one job: its lines carry the job's id, type and attempt, and are kept with the job. */
@@ -73,6 +81,15 @@ export interface RetentionOptions {
 }
 /** `"remove"` (or 0) removes at once; a duration keeps that long; or both bounds. */
 export type RetentionRule = Duration | { readonly age?: Duration; readonly count?: number };
+
+const RULE_NAMES: OptionNames<Exclude<RetentionRule, Duration>> = { age: true, count: true };
+
+/** The names that rules of retention have. */
+export const RETENTION_NAMES: OptionNames<RetentionOptions> = {
+  succeeded: RULE_NAMES,
+  failed: RULE_NAMES,
+  cancelled: RULE_NAMES,
+};
 
 /** What a developer says of a job type. */
 export interface JobOptions<InputSchema extends StandardSchemaV1, Output> extends FlowOptions<
@@ -141,6 +158,34 @@ export interface JobHandler<Input, Output> {
   readonly launch?: LauncherUse;
 }
 
+/** The names of what is said of a job type, but for how it is run. */
+export const JOB_NAMES: OptionNames<JobOptions<never, never>> = {
+  ...FLOW_NAMES,
+  name: true,
+  input: true,
+  output: true,
+  queue: true,
+  concurrency: true,
+  retry: RETRY_NAMES,
+  timeout: true,
+  grace: true,
+  redact: true,
+  retention: RETENTION_NAMES,
+  maxCrashes: true,
+  labels: true,
+  priority: true,
+  schedule: SCHEDULE_NAMES,
+};
+const BATCH_HANDLER_NAMES: OptionNames<BatchHandler<never, never>> = { ...BATCH_NAMES, run: true };
+/** What a launcher needs is its own affair. */
+const LAUNCH_NAMES: OptionNames<LauncherUse> = { launcher: true, options: true };
+const DECLARATION_NAMES: OptionNames<JobOptions<never, never> & JobHandler<never, never>> = {
+  ...JOB_NAMES,
+  run: true,
+  batch: BATCH_HANDLER_NAMES,
+  launch: LAUNCH_NAMES,
+};
+
 /** A job type: pass it to `openMillrace({ jobs: [...] })` and to `mill.enqueue(type, input)`. */
 export interface JobType<Input = unknown, Parsed = unknown, Output = unknown> {
   readonly name: string;
@@ -202,7 +247,25 @@ export function defineJob<
   StandardSchemaV1.InferOutput<InputSchema>,
   Output
 > {
-  const name = checkHandlers(checkOptions(options, "what defineJob is given"));
+  const name = checkName(checkObject(options, "what defineJob is given").name, "name");
+  checkNames(options, `job type ${name}`, DECLARATION_NAMES);
+  return makeJobType(options);
+}
+
+/**
+ * The same of what was checked when it was declared: one that is kept may have names that only other versions know.
+ *
+ * @throws MillraceError as `defineJob` does
+ */
+export function makeJobType<InputSchema extends StandardSchemaV1, Output>(
+  options: JobOptions<InputSchema, Output> &
+    JobHandler<StandardSchemaV1.InferOutput<InputSchema>, Output>,
+): JobType<
+  StandardSchemaV1.InferInput<InputSchema>,
+  StandardSchemaV1.InferOutput<InputSchema>,
+  Output
+> {
+  const name = checkHandlers(options);
   const { concurrency, maxCrashes = DEFAULT_MAX_CRASHES, priority = 0 } = options;
   if (concurrency !== undefined && (!Number.isInteger(concurrency) || concurrency < 1)) {
     throw invalid(
@@ -269,7 +332,7 @@ function checkHandlers(
   const name = checkName(options.name, "name");
   const ways = (["run", "batch", "launch"] as const).filter((way) => options[way] !== undefined);
   const { run, batch, launch } = options;
-  if (batch !== undefined) checkOptions(batch as object, "batch");
+  if (batch !== undefined) checkObject(batch as object, "batch");
   if (run !== undefined && typeof run !== "function") {
     throw invalid(name, `has run ${tellValue(run)}; expected a function`);
   }
@@ -290,7 +353,7 @@ function isStandardSchema(schema: unknown): boolean {
 
 /** Reads retention rules; what is not said is as by default. */
 export function readRetention(options: RetentionOptions | undefined): RetentionPolicy {
-  if (options !== undefined) checkOptions(options, "retention");
+  if (options !== undefined) checkObject(options, "retention");
   return {
     succeeded: readRule(options?.succeeded, DEFAULT_RETENTION.succeeded),
     failed: readRule(options?.failed, DEFAULT_RETENTION.failed),

@@ -1,5 +1,5 @@
 // What a developer says of a job type about limits, uniqueness and batches, read and checked.
-import { checkList, checkOptions, tellValue } from "./arguments.ts";
+import { type OptionNames, checkList, checkObject, tellValue } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
@@ -81,6 +81,34 @@ export interface FlowOptions<Input> {
   readonly throttle?: ThrottleOptions<Input>;
 }
 
+/** The names that a rate has, where it is an object. */
+export const RATE_NAMES: OptionNames<Exclude<RateOptions, string>> = {
+  limit: true,
+  per: true,
+  burst: true,
+};
+const LIMIT_NAMES: OptionNames<LimitOptions<never>> = {
+  name: true,
+  key: true,
+  concurrency: true,
+  rate: RATE_NAMES,
+  onLimit: true,
+};
+const UNIQUE_NAMES: OptionNames<UniqueOptions<never>> = { by: true, while: true, within: true };
+const DEBOUNCE_NAMES: OptionNames<DebounceOptions<never>> = { by: true, wait: true, longest: true };
+const THROTTLE_NAMES: OptionNames<ThrottleOptions<never>> = { by: true, per: true };
+
+/** The names of what a job type says about flow. */
+export const FLOW_NAMES: OptionNames<FlowOptions<never>> = {
+  limits: LIMIT_NAMES,
+  unique: UNIQUE_NAMES,
+  debounce: DEBOUNCE_NAMES,
+  throttle: THROTTLE_NAMES,
+};
+
+/** The names of what a job type says about batches. */
+export const BATCH_NAMES: OptionNames<BatchOptions<never>> = { size: true, within: true, by: true };
+
 /** What a job type as data says about flow: the same, with paths of fields in the place of functions. */
 export interface FlowDeclaration {
   readonly limits?: readonly (Omit<LimitOptions<never>, "key"> & { readonly key?: string })[];
@@ -158,7 +186,7 @@ export function readFlow<Input>(type: string, options: FlowOptions<Input>): Flow
 }
 
 function readLimit<Input>(type: string, options: LimitOptions<Input>): LimitRule<Input> {
-  const { key, concurrency, rate, onLimit = "wait" } = checkOptions(options, "limit");
+  const { key, concurrency, rate, onLimit = "wait" } = checkObject(options, "limit");
   const name = checkName(options.name ?? (key === undefined ? QUEUE_LIMIT : "key"), "limit name");
   if (key === undefined && name !== QUEUE_LIMIT) {
     throw wrong(
@@ -277,19 +305,19 @@ function readUnique<Input>(
   { unique, debounce, throttle }: FlowOptions<Input>,
 ): UniqueRule<Input> | undefined {
   if (throttle !== undefined) {
-    checkOptions(throttle, "throttle");
+    checkObject(throttle, "throttle");
     const ms = parseDuration(throttle.per, "throttle.per");
     return { by: throttle.by ?? "input", how: { kind: "within", ms } };
   }
   if (debounce !== undefined) {
-    checkOptions(debounce, "debounce");
+    checkObject(debounce, "debounce");
     const waitMs = parseDuration(debounce.wait, "debounce.wait");
     const longest = debounce.longest ?? waitMs * LONGEST_PER_WAIT;
     const longestMs = parseDuration(longest, "debounce.longest");
     return { by: debounce.by ?? "input", how: { kind: "debounce", waitMs, longestMs } };
   }
   if (unique === undefined) return undefined;
-  const said = unique === true ? {} : checkOptions(unique, "unique");
+  const said = unique === true ? {} : checkObject(unique, "unique");
   if (said.while !== undefined && said.within !== undefined) {
     throw wrong(type, "has unique with both while and within; expected one of them");
   }

@@ -20,7 +20,7 @@ export * from "./redaction.ts";
 export * from "./retry.ts";
 export * from "./run.ts";
 export * from "./run-transitions.ts";
-export type * from "./schedule.ts";
+export * from "./schedule.ts";
 export * from "./schedule-checks.ts";
 export type * from "./schedule-record.ts";
 export * from "./schedule-transitions.ts";

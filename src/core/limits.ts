@@ -1,5 +1,5 @@
 // The bounds that hold for every job on every store, each with its reason.
-import { tellValue, wrongArgument } from "./arguments.ts";
+import { type OptionNames, tellValue, wrongArgument } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { type ErrorCode, MillraceError } from "./errors.ts";
 import type { RetentionPolicy } from "./store.ts";
@@ -92,6 +92,9 @@ export function checkTags(tags: readonly string[] | undefined, field: string): r
   }
   return [...new Set<string>(tags)].sort((left, right) => (left < right ? -1 : 1));
 }
+
+/** The names that a priority has, where it is an object. */
+export const PRIORITY_NAMES: OptionNames<{ readonly headStart: Duration }> = { headStart: true };
 
 /**
  * Reads a priority into a head start, in milliseconds.

@@ -1,5 +1,5 @@
 // Whether a job is what a filter asks for, and what a filter costs: which parts an index answers, which by looking.
-import { checkList, checkOptions, checkTexts, wrongArgument } from "./arguments.ts";
+import { checkList, checkObject, checkTexts, wrongArgument } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 import { fingerprintOf, isFingerprint } from "./fingerprint.ts";
 import { idTimeMs } from "./ids.ts";
@@ -94,7 +94,7 @@ export function checkFilter(filter: JobFilter): void {
   if (filter.fingerprint !== undefined && !isFingerprint(filter.fingerprint)) {
     throw wrongArgument("fingerprint", filter.fingerprint, "16 hex digits, as `errors` lists them");
   }
-  const fields = Object.entries(checkOptions(filter.input ?? {}, "input"));
+  const fields = Object.entries(checkObject(filter.input ?? {}, "input"));
   if (fields.length > MAX_INPUT_FIELDS) {
     throw new MillraceError("TOO_MANY", {
       message: `${fields.length} fields of the input in one filter; at most ${MAX_INPUT_FIELDS} are allowed`,

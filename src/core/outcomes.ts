@@ -1,4 +1,5 @@
 // What a handler throws on purpose to say how its try ended: `fatal`, `retryAfter`, `snooze`.
+import { type OptionNames, checkOptions } from "./arguments.ts";
 import { type Duration, formatDuration, parseDuration } from "./duration.ts";
 import type { PushBack } from "./flow.ts";
 
@@ -31,6 +32,9 @@ export interface PushBackOptions {
 }
 
 export interface RetryAfterOptions extends ErrorOptions, PushBackOptions {}
+
+const PUSH_BACK_NAMES: OptionNames<PushBackOptions> = { pushBack: true };
+const RETRY_AFTER_NAMES: OptionNames<RetryAfterOptions> = { ...PUSH_BACK_NAMES, cause: true };
 
 /** The options of an outcome that names the limit to be held, or none. */
 export function pushingBack(limit: string | undefined): PushBackOptions {
@@ -69,21 +73,23 @@ export function fatal(message: string, options?: ErrorOptions): FatalError {
  * Try again after exactly this long: `throw retryAfter("2m", "the API said so")`. Counts as an attempt. Where others
  * would be told the same, `{ pushBack: "queue" }` lets the whole queue wait.
  *
- * @throws MillraceError `INVALID_DURATION`
+ * @throws MillraceError `INVALID_DURATION`, `INVALID_ARGUMENT`
  */
 export function retryAfter(
   delay: Duration,
   message = "asked to try again later",
   options?: RetryAfterOptions,
 ): RetryAfterError {
+  if (options !== undefined) checkOptions(options, "options", RETRY_AFTER_NAMES);
   return new RetryAfterError(parseDuration(delay, "retryAfter"), message, options);
 }
 
 /**
  * Not now, and nothing went wrong: `throw snooze("1h")`. Does not count as an attempt.
  *
- * @throws MillraceError `INVALID_DURATION`
+ * @throws MillraceError `INVALID_DURATION`, `INVALID_ARGUMENT`
  */
 export function snooze(delay: Duration, options?: PushBackOptions): SnoozeError {
+  if (options !== undefined) checkOptions(options, "options", PUSH_BACK_NAMES);
   return new SnoozeError(parseDuration(delay, "snooze"), options);
 }

@@ -1,6 +1,6 @@
 // Retry policies: how many attempts a job gets and how long it waits between them.
 import { type Duration, MAX_DURATION_MS, parseDuration } from "./duration.ts";
-import { checkOptions, tellValue } from "./arguments.ts";
+import { type AnyOptionNames, type OptionNames, checkObject, tellValue } from "./arguments.ts";
 import { MillraceError } from "./errors.ts";
 
 /** What decides the wait before the next attempt. */
@@ -24,6 +24,25 @@ export interface RetryOptions {
   readonly attempts?: number;
   readonly backoff?: Backoff;
 }
+
+type BackoffOf<Kind extends "exponential" | "fixed"> = Extract<Backoff, { readonly kind: Kind }>;
+
+const EXPONENTIAL_NAMES: OptionNames<BackoffOf<"exponential">> = {
+  kind: true,
+  base: true,
+  max: true,
+  jitter: true,
+};
+const FIXED_NAMES: OptionNames<BackoffOf<"fixed">> = { kind: true, delay: true };
+
+/** The names that a retry policy has. */
+export const RETRY_NAMES: OptionNames<RetryOptions> = {
+  attempts: true,
+  backoff: ({ kind }): AnyOptionNames | true => {
+    if (kind === "fixed") return FIXED_NAMES;
+    return kind === "exponential" ? EXPONENTIAL_NAMES : true;
+  },
+};
 
 /** A retry policy, read and checked. */
 export interface RetryPolicy {
@@ -49,7 +68,7 @@ const DEFAULT_FIXED_MS = 1_000;
  * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
  */
 export function readRetryPolicy(options: RetryOptions | undefined): RetryPolicy {
-  if (options !== undefined) checkOptions(options, "retry");
+  if (options !== undefined) checkObject(options, "retry");
   const attempts =
     options?.attempts ??
     (Array.isArray(options?.backoff) ? options.backoff.length + 1 : DEFAULT_ATTEMPTS);

@@ -1,6 +1,8 @@
 // Schedules as data: what a developer says of one, and the spec that is kept of it.
+import type { OptionNames } from "./arguments.ts";
 import type { Duration } from "./duration.ts";
-import type { OwnTerms } from "./terms.ts";
+import { PRIORITY_NAMES } from "./limits.ts";
+import { type OwnTerms, TERMS_NAMES } from "./terms.ts";
 
 /** A moment as people give it: a Date, milliseconds since 1970, or an ISO 8601 text with its offset. */
 export type Moment = Date | number | string;
@@ -71,6 +73,40 @@ export interface ScheduledJobOptions extends OwnTerms {
   /** A queue other than the type's. */
   readonly queue?: string;
 }
+
+const ALL_MISSED_NAMES: OptionNames<Extract<MissedTicks, object>> = { all: true };
+const DAYLIGHT_SAVING_NAMES: OptionNames<NonNullable<RhythmOptions["daylightSaving"]>> = {
+  skippedHour: true,
+  repeatedHour: true,
+};
+const RHYTHM_NAMES: OptionNames<RhythmOptions> = {
+  cron: true,
+  every: true,
+  dates: true,
+  timeZone: true,
+  daylightSaving: DAYLIGHT_SAVING_NAMES,
+  start: true,
+  end: true,
+  jitter: true,
+  missed: ALL_MISSED_NAMES,
+  overlap: true,
+};
+const SCHEDULED_JOB_NAMES: OptionNames<ScheduledJobOptions> = {
+  ...TERMS_NAMES,
+  priority: PRIORITY_NAMES,
+  expiresIn: true,
+  tags: true,
+  labels: true,
+  queue: true,
+};
+
+/** The names of a schedule that is declared with its job type. */
+export const SCHEDULE_NAMES: OptionNames<ScheduleOptions> = {
+  ...RHYTHM_NAMES,
+  name: true,
+  input: true,
+  job: SCHEDULED_JOB_NAMES,
+};
 
 /** When a schedule fires, read and checked. */
 export type Rhythm =

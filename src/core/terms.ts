@@ -1,10 +1,16 @@
 // What one job is tried by in place of its type's: attempts, backoff and timeout that came with its enqueue.
 import type { AnyJobType } from "./define-job.ts";
-import { tellValue } from "./arguments.ts";
+import { type OptionNames, tellValue } from "./arguments.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import type { JsonText } from "./job.ts";
-import { type Backoff, type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
+import {
+  type Backoff,
+  RETRY_NAMES,
+  type RetryOptions,
+  type RetryPolicy,
+  readRetryPolicy,
+} from "./retry.ts";
 
 /** A retry policy that can be kept with a job: plain data. What it leaves out is as the type has it. */
 export interface OwnRetryOptions {
@@ -23,6 +29,12 @@ export interface OwnTerms {
   /** Longest time of one try, in place of the type's. */
   readonly timeout?: Duration;
 }
+
+/** The names of what an enqueue says of how its job is tried. */
+export const TERMS_NAMES: OptionNames<OwnTerms> = {
+  retry: RETRY_NAMES,
+  timeout: true,
+};
 
 /** Longest list of waits that is kept with a job. */
 export const MAX_OWN_BACKOFF_LENGTH = 100;

@@ -15,12 +15,13 @@ import {
   wrongArgument,
 } from "../core/index.ts";
 import { Rollup, type RollupWindow } from "../rollup/index.ts";
-import type {
-  FigureOperations,
-  FigureQuery,
-  FigureView,
-  Room,
-  RoomParts,
+import {
+  FIGURE_NAMES,
+  type FigureOperations,
+  type FigureQuery,
+  type FigureView,
+  type Room,
+  type RoomParts,
 } from "../runtime/index.ts";
 
 /** The room and its call. */
@@ -134,7 +135,7 @@ function figuresOf(window: RollupWindow): NewFigures[] {
 }
 
 async function read({ store }: RoomParts, query: FigureQuery): Promise<readonly FigureView[]> {
-  checkTexts({ type: checkOptions(query, "query").type });
+  checkTexts({ type: checkOptions(query, "query", FIGURE_NAMES).type });
   const resolution = query.resolution ?? "minute";
   if (typeof resolution !== "string" || !Object.hasOwn(DEFAULT_SINCE, resolution)) {
     throw wrongArgument("resolution", resolution, Object.keys(DEFAULT_SINCE).join(" or "));

@@ -1,11 +1,23 @@
 // What the owner of a fleet says of it, checked.
-import { checkList, checkOptions, checkTexts } from "../core/arguments.ts";
+import {
+  type OptionNames,
+  checkList,
+  checkObject,
+  checkOptions,
+  checkTexts,
+} from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import { parseCommand } from "../processes/index.ts";
 import type { Command, CommandTemplate } from "../processes/index.ts";
-import { MEMBER_PLACEHOLDERS, checkProbe } from "./readiness.ts";
+import { CHECK_NAMES, MEMBER_PLACEHOLDERS, READINESS_NAMES, checkProbe } from "./readiness.ts";
 import type { HealthCheck, Readiness } from "./readiness.ts";
-import { MAX_MEMBERS, readPolicy, wholeNumber } from "./supervisor/policy.ts";
+import {
+  HEALTH_NAMES,
+  MAX_MEMBERS,
+  POLICY_NAMES,
+  readPolicy,
+  wholeNumber,
+} from "./supervisor/policy.ts";
 import type { FleetPolicy, PolicyOptions } from "./supervisor/policy.ts";
 
 /** A fleet of one program. */
@@ -31,6 +43,22 @@ export interface FleetOptions extends PolicyOptions {
   /** Bytes of standard output, and as many of standard error, that are kept of each member. Default 16,384. */
   readonly outputBytes?: number;
 }
+
+const PORTS_NAMES: OptionNames<Exclude<FleetOptions["ports"], string | undefined>> = { from: true };
+
+/** The names of what is said of a fleet. Its environment may have any. */
+export const FLEET_NAMES: OptionNames<FleetOptions> = {
+  ...POLICY_NAMES,
+  command: true,
+  size: true,
+  cwd: true,
+  env: true,
+  inheritEnv: true,
+  ports: PORTS_NAMES,
+  ready: READINESS_NAMES,
+  health: { ...HEALTH_NAMES, check: CHECK_NAMES },
+  outputBytes: true,
+};
 
 /** The same, complete. */
 export interface FleetSettings {
@@ -72,11 +100,11 @@ const HIGHEST_PORT = 65_535;
  * @throws MillraceError `INVALID_ARGUMENT` or `INVALID_DURATION`
  */
 export function readFleetOptions(options: FleetOptions): FleetSettings {
-  const { ports = "free", ready = "tcp", health } = checkOptions(options, "options");
+  const { ports = "free", ready = "tcp", health } = checkOptions(options, "options", FLEET_NAMES);
   wholeNumber(options.size, "size", 0, MAX_MEMBERS);
   checkProbe(ready);
   checkProbe(health?.check ?? "tcp");
-  const firstPort = ports === "free" ? undefined : checkOptions(ports, "ports").from;
+  const firstPort = ports === "free" ? undefined : checkObject(ports, "ports").from;
   if (firstPort !== undefined) {
     wholeNumber(firstPort, "ports.from", 1, HIGHEST_PORT + 1 - Math.max(1, options.size));
   }
@@ -110,7 +138,7 @@ function environment({ env = {}, inheritEnv = [] }: FleetOptions): Record<string
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  const all = { ...Object.fromEntries(inherited), ...checkOptions(env, "env") };
+  const all = { ...Object.fromEntries(inherited), ...checkObject(env, "env") };
   checkTexts(all);
   for (const [name, value] of Object.entries(all)) {
     if (!name.includes("=") && !name.includes("\0") && !value.includes("\0")) continue;

@@ -2,6 +2,7 @@
 import { get } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { OptionNames } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkPlaceholders, fillPlaceholders } from "../processes/index.ts";
 import type { PlaceholderValues } from "../processes/index.ts";
@@ -20,6 +21,16 @@ export type Readiness =
 
 /** How a ready member is checked, if at all. */
 export type HealthCheck = "tcp" | { readonly http: string };
+
+type ProbeOf<Name extends string> = Extract<Readiness, Readonly<Record<Name, unknown>>>;
+
+/** The names of a probe, where it is an object. */
+export const READINESS_NAMES: OptionNames<ProbeOf<"http"> & ProbeOf<"line">> = {
+  http: true,
+  line: true,
+};
+/** The names of a health check, where it is an object. */
+export const CHECK_NAMES: OptionNames<Exclude<HealthCheck, string>> = { http: true };
 
 /** Placeholders that commands, URLs and checks may use. */
 export const MEMBER_PLACEHOLDERS: readonly string[] = ["id", "port", "start"];

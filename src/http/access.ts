@@ -1,7 +1,7 @@
 // Who may do what: the one decision that every route, streams included, asks before anything else.
 import { hash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
-import { MillraceError } from "../core/index.ts";
+import { MillraceError, type OptionNames } from "../core/index.ts";
 import { HttpProblem } from "./problem.ts";
 
 /**
@@ -45,6 +45,16 @@ export interface AccessOptions {
   /** Web origins, beside the service's own, whose pages may call it: `https://ops.example`. */
   readonly allowedOrigins?: readonly string[];
 }
+
+const TOKEN_NAMES: OptionNames<TokenOptions> = { name: true, token: true, scopes: true };
+/** The names of what is said of access. */
+export const ACCESS_NAMES: OptionNames<AccessOptions> = {
+  tokens: TOKEN_NAMES,
+  authorize: true,
+  unauthenticated: true,
+  allowedHosts: true,
+  allowedOrigins: true,
+};
 
 /** What is known of a request's connection, where the server tells. */
 export interface Connection {

@@ -3,11 +3,16 @@ import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { checkOptions, MillraceError } from "../core/index.ts";
+import { type OptionNames, checkOptions, pickOptions, MillraceError } from "../core/index.ts";
 import { type AccessOptions, hostName, isLoopbackName } from "./access.ts";
 import { explainThrown, problemResponse } from "./problem.ts";
 import { SECURITY_HEADERS } from "./route.ts";
-import { type JobService, type JobServiceOptions, createJobService } from "./service.ts";
+import {
+  type JobService,
+  type JobServiceOptions,
+  SERVICE_NAMES,
+  createJobService,
+} from "./service.ts";
 
 /** Longest time for a request's headers to arrive: a client that trickles them holds a connection no longer. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -41,6 +46,14 @@ export interface ListenOptions extends Omit<JobServiceOptions, "access"> {
   readonly access?: AccessOptions;
 }
 
+const { access: _access, ...OF_A_SERVICE } = SERVICE_NAMES;
+const LISTEN_NAMES: OptionNames<ListenOptions> = {
+  ...SERVICE_NAMES,
+  host: true,
+  port: true,
+  headersTimeoutMs: true,
+};
+
 /** A job service that listens. */
 export interface ListeningService extends AsyncDisposable {
   /** `http://127.0.0.1:8000` */
@@ -57,8 +70,9 @@ export interface ListeningService extends AsyncDisposable {
  * @throws MillraceError `INVALID_CONFIG` when others could reach it without a token, or the address can't be used
  */
 export async function listenJobService(options: ListenOptions): Promise<ListeningService> {
-  const { host = DEFAULT_HOST } = checkOptions(options, "options");
-  const service = createJobService({ ...options, access: accessFor(host, options.access ?? {}) });
+  const { host = DEFAULT_HOST } = checkOptions(options, "options", LISTEN_NAMES);
+  const access = accessFor(host, options.access ?? {});
+  const service = createJobService({ ...pickOptions(options, OF_A_SERVICE), access });
   return { service, ...(await listenWith(service, options)) };
 }
 

@@ -1,10 +1,10 @@
 // The job service as a plain web-standard handler.
-import { checkOptions, wrongArgument } from "../core/index.ts";
+import { type OptionNames, checkObject, checkOptions, wrongArgument } from "../core/index.ts";
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import type { Logger, Operations, RemoteOperations, TypeRegistration } from "../runtime/index.ts";
 import { silentLogger } from "../runtime/index.ts";
-import { type AccessOptions, createAccessCheck } from "./access.ts";
+import { ACCESS_NAMES, type AccessOptions, createAccessCheck } from "./access.ts";
 import { HUB_LINGER_MS, createEventHubs } from "./events/event-hub.ts";
 import { HEARTBEAT_MS, type EventStream } from "./events/event-stream.ts";
 import { createMetrics } from "./metrics.ts";
@@ -48,6 +48,18 @@ export interface JobServiceOptions {
   readonly lingerMs?: number;
 }
 
+/** The names of what a job service is made of. Its operations, a logger and a registry may have any. */
+export const SERVICE_NAMES: OptionNames<JobServiceOptions> = {
+  operations: true,
+  access: ACCESS_NAMES,
+  logger: true,
+  basePath: true,
+  version: true,
+  registry: true,
+  heartbeatMs: true,
+  lingerMs: true,
+};
+
 /** A job service: mount `fetch` in any server that speaks the web's Request and Response. */
 export interface JobService extends AsyncDisposable {
   /** Answers one request. `env` is what the server knows beside it; `@hono/node-server` tells the connection. */
@@ -69,8 +81,8 @@ export interface JobService extends AsyncDisposable {
  * const response = await service.fetch(new Request("http://localhost/v1/queues"));
  */
 export function createJobService(options: JobServiceOptions): JobService {
-  const { operations, logger = silentLogger } = checkOptions(options, "options");
-  if (typeof checkOptions(operations, "operations").enqueueEntries !== "function") {
+  const { operations, logger = silentLogger } = checkOptions(options, "options", SERVICE_NAMES);
+  if (typeof checkObject(operations, "operations").enqueueEntries !== "function") {
     throw wrongArgument("operations", operations, "an open Millrace");
   }
   const open = new Set<EventStream>();

@@ -1,5 +1,5 @@
 // The WebSocket aggregator's options and what it tells, with their defaults and bounds.
-import { checkOptions } from "../core/arguments.ts";
+import { type OptionNames, checkOptions } from "../core/arguments.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { readRetryPolicy, type RetryPolicy } from "../core/retry.ts";
@@ -114,6 +114,36 @@ export interface AggregatorOptions {
   readonly random?: () => number;
 }
 
+const HOLD_NAMES: OptionNames<NonNullable<AggregatorOptions["hold"]>> = {
+  maxMessages: true,
+  maxWait: true,
+};
+const RECONNECT_NAMES: OptionNames<NonNullable<AggregatorOptions["reconnect"]>> = {
+  min: true,
+  max: true,
+};
+/** Headers may have any names, and a clock of one's own. */
+const AGGREGATOR_NAMES: OptionNames<AggregatorOptions> = {
+  url: true,
+  headers: true,
+  every: true,
+  aligned: true,
+  sendEmpty: true,
+  maxPairs: true,
+  maxIds: true,
+  overflowId: true,
+  hold: HOLD_NAMES,
+  maxFrameBytes: true,
+  pingEvery: true,
+  reconnect: RECONNECT_NAMES,
+  maxKept: true,
+  undeliveredFile: true,
+  drain: true,
+  notify: true,
+  clock: true,
+  random: true,
+};
+
 /** The aggregator's figures at one moment. */
 export interface AggregatorStats {
   readonly state: "connecting" | "open" | "stopped";
@@ -168,7 +198,10 @@ export interface AggregatorSettings {
 
 /** Fills in and checks. Throws `INVALID_ARGUMENT` or `INVALID_DURATION`. */
 export function readAggregatorOptions(options: AggregatorOptions): AggregatorSettings {
-  const { min, max } = { ...DEFAULT_RECONNECT, ...checkOptions(options, "options").reconnect };
+  const { min, max } = {
+    ...DEFAULT_RECONNECT,
+    ...checkOptions(options, "options", AGGREGATOR_NAMES).reconnect,
+  };
   return {
     url: readUrl(options.url ?? DEFAULT_AGGREGATOR_URL),
     headers: options.headers ?? {},

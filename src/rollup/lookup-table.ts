@@ -1,8 +1,15 @@
 // A table from child to parent that changes while a stream runs.
-import { checkOptions, checkWhole } from "../core/arguments.ts";
+import { type OptionNames, checkOptions, checkWhole } from "../core/arguments.ts";
 
 /** Enough for every fleet we know of; an entry is a few hundred bytes with its two strings. */
 export const DEFAULT_MAX_ASSOCIATIONS = 1_000_000;
+
+/** How a table is bounded. */
+interface LookupTableOptions {
+  readonly maxAssociations?: number;
+}
+
+const TABLE_NAMES: OptionNames<LookupTableOptions> = { maxAssociations: true };
 
 /**
  * Child to parent, updated and never replaced: a child that is set again belongs to the new parent from
@@ -18,8 +25,12 @@ export class LookupTable {
   readonly #listeners = new Set<(child: string) => void>();
   #refused = 0;
 
-  constructor(options: { readonly maxAssociations?: number } = {}) {
-    const { maxAssociations = DEFAULT_MAX_ASSOCIATIONS } = checkOptions(options, "options");
+  constructor(options: LookupTableOptions = {}) {
+    const { maxAssociations = DEFAULT_MAX_ASSOCIATIONS } = checkOptions(
+      options,
+      "options",
+      TABLE_NAMES,
+    );
     this.#maxAssociations = checkWhole(maxAssociations, "maxAssociations", 1);
   }
 

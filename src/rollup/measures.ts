@@ -1,4 +1,5 @@
 // What is measured per key: sums, minima, maxima and quantiles of a field, in columns beside the keys.
+import { type OptionNames, checkOptions } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import { QuantileSketch } from "./quantile-sketch.ts";
 
@@ -17,6 +18,13 @@ export type Measure =
  * Undefined where no event of the key had the field.
  */
 export type MeasureValue = number | readonly number[] | undefined;
+
+/** How close quantiles are. */
+interface QuantilesOptions {
+  readonly relativeAccuracy?: number;
+}
+
+const QUANTILES_NAMES: OptionNames<QuantilesOptions> = { relativeAccuracy: true };
 
 /** The sum of a field. */
 export function sum(field: string): Measure {
@@ -44,9 +52,9 @@ export function max(field: string): Measure {
 export function quantiles(
   field: string,
   wanted: readonly number[],
-  options: { readonly relativeAccuracy?: number } = {},
+  options: QuantilesOptions = {},
 ): Measure {
-  const accuracy = options.relativeAccuracy;
+  const accuracy = checkOptions(options, "options", QUANTILES_NAMES).relativeAccuracy;
   if (wanted.some((quantile) => !(quantile >= 0 && quantile <= 1))) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: `quantiles("${field}") got ${JSON.stringify(wanted)}; expected numbers from 0 to 1, such as [0.5, 0.99]`,

@@ -1,5 +1,5 @@
 // The general roll-up's options and what it hands out, with their defaults and bounds.
-import { checkList, checkOptions, tellValue } from "../core/arguments.ts";
+import { type OptionNames, checkList, checkObject, tellValue } from "../core/arguments.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { MAX_TIMER_MS, type RollupClock } from "./clock.ts";
@@ -83,6 +83,27 @@ export interface RollupOptions {
   readonly random?: () => number;
 }
 
+const WINDOW_NAMES: OptionNames<WindowOptions> = { size: true, slide: true, aligned: true };
+const HOLD_NAMES: OptionNames<NonNullable<RollupOptions["hold"]>> = {
+  maxEvents: true,
+  maxWait: true,
+};
+/** The names of what is said of a roll-up. Tables, measures and sinks may have any. */
+export const ROLLUP_NAMES: OptionNames<RollupOptions> = {
+  window: WINDOW_NAMES,
+  key: true,
+  lookup: true,
+  measures: true,
+  maxKeys: true,
+  hold: HOLD_NAMES,
+  sinks: true,
+  maxKept: true,
+  attemptTimeout: true,
+  notify: true,
+  clock: true,
+  random: true,
+};
+
 /** Reads what windows are made of. */
 export function readShape(options: RollupOptions): WindowShape {
   if (checkList(options.key, "key", "names of fields").length === 0) {
@@ -109,7 +130,7 @@ export function readWindow(options: WindowOptions): {
   readonly everyMs: number;
   readonly paneCount: number;
 } {
-  const sizeMs = parseDuration(checkOptions(options, "window").size, "window.size");
+  const sizeMs = parseDuration(checkObject(options, "window").size, "window.size");
   const everyMs = parseDuration(options.slide ?? options.size, "window.slide");
   const paneCount = sizeMs / everyMs;
   if (everyMs < 1 || everyMs > MAX_TIMER_MS) {

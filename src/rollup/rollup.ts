@@ -11,6 +11,7 @@ import { DEFAULT_MAX_KEPT, Outbox } from "./outbox.ts";
 import {
   DEFAULT_MAX_HELD,
   DEFAULT_MAX_WAIT_MS,
+  ROLLUP_NAMES,
   readBound,
   readShape,
   readSinks,
@@ -73,7 +74,9 @@ export class Rollup {
   #stopping: Promise<void> | undefined;
 
   constructor(options: RollupOptions) {
-    const { everyMs, paneCount } = readWindow(checkOptions(options, "options").window);
+    const { everyMs, paneCount } = readWindow(
+      checkOptions(options, "options", ROLLUP_NAMES).window,
+    );
     this.#shape = readShape(options);
     this.#lookup = options.lookup ?? {};
     this.#clock = options.clock ?? systemClock;

@@ -1,10 +1,11 @@
 // Job types that were registered by data, over the API: kept in the store, where every process learns of them.
-import { checkOptions } from "../core/arguments.ts";
+import { type OptionNames, checkNames, checkObject } from "../core/arguments.ts";
 import {
   type AnyJobType,
+  JOB_NAMES,
   type JobOptions,
   type LauncherUse,
-  defineJob,
+  makeJobType,
 } from "../core/define-job.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
@@ -28,6 +29,19 @@ export interface TypeDeclaration
   /** Paths masked wherever its jobs are shown. */
   readonly redact?: readonly string[];
 }
+
+const {
+  name: _name,
+  input: _input,
+  output: _output,
+  schedule: _schedule,
+  ...DATA_NAMES
+} = JOB_NAMES;
+const DECLARATION_NAMES: OptionNames<TypeDeclaration> = {
+  ...DATA_NAMES,
+  launcher: true,
+  options: true,
+};
 
 /** What registering types by data stands on. */
 export interface DeclaredTypesParts {
@@ -77,6 +91,8 @@ export function createDeclaredTypes(parts: DeclaredTypesParts): DeclaredTypes {
           message: `the job type ${name} is declared by the program's own code; register another name`,
         });
       }
+      checkObject(declaration, "declaration");
+      checkNames(declaration, `job type ${name}`, DECLARATION_NAMES);
       const type = buildType(name, declaration, launchers);
       checkFlow(parts.store, [type]);
       await known.declare(type, JSON.stringify(declaration));
@@ -96,8 +112,8 @@ function buildType(
   declaration: TypeDeclaration,
   launchers: LauncherPool,
 ): AnyJobType {
-  const { launcher, options, ...rest } = checkOptions(declaration, "declaration");
-  const type = defineJob({ ...rest, name, launch: { launcher, options } });
+  const { launcher, options, ...rest } = declaration;
+  const type = makeJobType({ ...rest, name, launch: { launcher, options } });
   if (launcher !== REMOTE_LAUNCHER) launchers.check(type);
   return type;
 }

@@ -37,10 +37,12 @@ export {
 export type {
   LimitChangeOptions,
   LimitOperations,
+  LimitResetOptions,
   LimitsQuery,
   ReleaseLimitOptions,
 } from "./operations/limit-operations.ts";
 export type * from "./millrace.ts";
+export { ENQUEUE_NAMES, FIGURE_NAMES, MILLRACE_NAMES } from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
@@ -50,7 +52,7 @@ export * from "./operations/order-operations.ts";
 export type * from "./room.ts";
 export type * from "./operations/run-operations.ts";
 export type * from "./exchanges/runs.ts";
-export type * from "./operations/schedule-operations.ts";
+export * from "./operations/schedule-operations.ts";
 export { startTimer } from "./timer.ts";
 export { validate } from "./validation.ts";
 export { maskError } from "./views.ts";

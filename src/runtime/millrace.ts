@@ -1,5 +1,6 @@
 // The interface that a developer holds: one object to enqueue, follow, process and look after jobs.
-import type { AnyJobType, JobType } from "../core/define-job.ts";
+import type { OptionNames } from "../core/arguments.ts";
+import { type AnyJobType, type JobType, RETENTION_NAMES } from "../core/define-job.ts";
 import type { Duration } from "../core/duration.ts";
 import type { ErrorRecord } from "../core/errors.ts";
 import type { Resolution } from "../core/figures.ts";
@@ -7,14 +8,20 @@ import type { JobId } from "../core/ids.ts";
 import type { AttemptOutcome, JobLogLine, JobState } from "../core/job.ts";
 import type { Durability, StoreDescription } from "../core/store-description.ts";
 import type { RetentionOptions } from "../core/define-job.ts";
+import { PRIORITY_NAMES } from "../core/limits.ts";
 import type { ChangeReply, QueueRecord, Store, TypeRecord, WorkerRecord } from "../core/store.ts";
-import type { OwnRetryOptions, OwnTerms } from "../core/terms.ts";
+import { type OwnRetryOptions, type OwnTerms, TERMS_NAMES } from "../core/terms.ts";
 import type { BlobOptions } from "./blobs/index.ts";
 import type { LimitOperations } from "./operations/limit-operations.ts";
 import type { Launcher } from "./launchers/launcher.ts";
 import type { Logger } from "./logging/logger.ts";
 import type { DeclaredTypes } from "./declared-types.ts";
-import type { JobSelection, OrderOperations } from "./operations/order-operations.ts";
+import {
+  type JobSelection,
+  type OrderOperations,
+  type PauseOptions,
+  SELECTION_NAMES,
+} from "./operations/order-operations.ts";
 import type { RemoteOperations } from "./remote/index.ts";
 import type { RunOperations } from "./operations/run-operations.ts";
 import type { ScheduleOperations } from "./operations/schedule-operations.ts";
@@ -58,6 +65,18 @@ export interface WorkerOptions {
   readonly pollInterval?: Duration;
 }
 
+/** The names of what `openMillrace` takes. A store, launchers and a logger may have any; who reads the others checks theirs. */
+export const MILLRACE_NAMES: OptionNames<MillraceOptions> = {
+  store: true,
+  namespace: true,
+  durability: true,
+  jobs: true,
+  launchers: true,
+  blobs: true,
+  logger: true,
+  worker: true,
+};
+
 /** What an enqueue can say beyond the input. */
 export interface EnqueueOptions extends OwnTerms {
   /** Not before this much time has passed. */
@@ -81,6 +100,21 @@ export interface EnqueueOptions extends OwnTerms {
   readonly retention?: RetentionOptions;
 }
 
+/** The names of what an enqueue can say. */
+export const ENQUEUE_NAMES: OptionNames<EnqueueOptions> = {
+  ...TERMS_NAMES,
+  delay: true,
+  runAt: true,
+  priority: PRIORITY_NAMES,
+  expiresIn: true,
+  tags: true,
+  labels: true,
+  idempotencyKey: true,
+  idempotencyTtl: true,
+  queue: true,
+  retention: RETENTION_NAMES,
+};
+
 /** One entry of a mixed bulk enqueue. */
 export interface EnqueueEntry {
   /** A job type, or the name of one that this process knows. */
@@ -88,6 +122,9 @@ export interface EnqueueEntry {
   readonly input: unknown;
   readonly options?: EnqueueOptions;
 }
+
+/** The names of an entry. Those of its options are checked with them. */
+export const ENTRY_NAMES: OptionNames<EnqueueEntry> = { type: true, input: true, options: true };
 
 /** What an enqueue gives: the job is kept by the store when the caller holds this. */
 export interface Receipt<Output = unknown> {
@@ -115,6 +152,8 @@ export interface WaitOptions {
   readonly timeout?: Duration;
   readonly signal?: AbortSignal;
 }
+
+export const WAIT_NAMES: OptionNames<WaitOptions> = { timeout: true, signal: true };
 
 /** A job as it may be shown: plain data, secrets masked, times in ISO 8601. */
 export interface JobView {
@@ -184,15 +223,40 @@ export interface JobQuery extends JobSelection {
   readonly cursor?: string;
 }
 
+export const QUERY_NAMES: OptionNames<JobQuery> = { ...SELECTION_NAMES, limit: true, cursor: true };
+
 export interface JobPageView {
   readonly jobs: readonly JobView[];
   readonly cursor?: string;
 }
 
+/** Which of a job's log lines are shown. */
+export interface LogOptions {
+  readonly afterSeq?: number;
+  readonly limit?: number;
+}
+
+export const LOG_NAMES: OptionNames<LogOptions> = { afterSeq: true, limit: true };
+
+export interface CancelOptions {
+  readonly reason?: string;
+}
+
+export const CANCEL_NAMES: OptionNames<CancelOptions> = { reason: true };
+
+/** Who goes on with a queue. */
+export interface ResumeOptions {
+  readonly by?: string;
+}
+
+export const RESUME_NAMES: OptionNames<ResumeOptions> = { by: true };
+
 export interface EventFilter {
   readonly id?: JobId;
   readonly type?: string;
 }
+
+export const EVENT_FILTER_NAMES: OptionNames<EventFilter> = { id: true, type: true };
 
 /** Which figures are shown. */
 export interface FigureQuery {
@@ -202,6 +266,8 @@ export interface FigureQuery {
   readonly since?: Duration;
   readonly type?: string;
 }
+
+export const FIGURE_NAMES: OptionNames<FigureQuery> = { resolution: true, since: true, type: true };
 
 /** What jobs of one type came to in one window: tries by how they ended, and quantiles of their times. */
 export interface FigureView {
@@ -232,23 +298,17 @@ export interface Operations extends OrderOperations, LimitOperations {
   enqueueEntries(entries: readonly EnqueueEntry[]): Promise<readonly Receipt[]>;
   job(id: JobId): Promise<JobView | null>;
   jobs(query?: JobQuery): Promise<JobPageView>;
-  logs(
-    id: JobId,
-    options?: { readonly afterSeq?: number; readonly limit?: number },
-  ): Promise<readonly JobLogLine[]>;
+  logs(id: JobId, options?: LogOptions): Promise<readonly JobLogLine[]>;
   /** Waits for a job's end and gives its view; `null` when it is not kept. Rejects with `WAIT_TIMEOUT`. */
   wait(id: JobId, options?: WaitOptions): Promise<JobView | null>;
-  cancel(
-    ids: readonly JobId[],
-    options?: { readonly reason?: string },
-  ): Promise<readonly ChangeReply[]>;
+  cancel(ids: readonly JobId[], options?: CancelOptions): Promise<readonly ChangeReply[]>;
   retry(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
   remove(ids: readonly JobId[]): Promise<readonly ChangeReply[]>;
   /** The queues that have jobs, a job type, a worker, a closed door or a limit set, with their counts. */
   queues(): Promise<readonly QueueRecord[]>;
-  pause(queue: string, options?: { readonly by?: string; readonly reason?: string }): Promise<void>;
+  pause(queue: string, options?: PauseOptions): Promise<void>;
   /** Ends a pause, and a drain. */
-  resume(queue: string, options?: { readonly by?: string }): Promise<void>;
+  resume(queue: string, options?: ResumeOptions): Promise<void>;
   workers(): Promise<readonly WorkerRecord[]>;
   types(): Promise<readonly TypeRecord[]>;
   describe(): Promise<StoreDescription>;
@@ -301,3 +361,5 @@ export interface StopOptions {
   /** In place of the worker's `shutdownGrace`. 0 gives jobs back at once. */
   readonly grace?: Duration;
 }
+
+export const STOP_NAMES: OptionNames<StopOptions> = { grace: true };

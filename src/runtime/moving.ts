@@ -1,5 +1,5 @@
 // Moves what waits from one store to another, so that a move cut off at any moment can be repeated.
-import { checkOptions } from "../core/arguments.ts";
+import { type OptionNames, checkObject, checkOptions } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
@@ -207,6 +207,22 @@ interface StorePlace {
   readonly namespace: string;
 }
 
+const PLACE_NAMES: OptionNames<StorePlace> = { url: true, namespace: true };
+
+/** Between which places, and how it is followed. */
+interface MoveBetweenOptions extends Omit<MoveOptions, "from" | "to"> {
+  readonly from: StorePlace;
+  readonly to: StorePlace;
+}
+
+const MOVE_NAMES: OptionNames<MoveBetweenOptions> = {
+  from: PLACE_NAMES,
+  to: PLACE_NAMES,
+  isDryRun: true,
+  onProgress: true,
+  signal: true,
+};
+
 /**
  * Moves jobs that wait from one store to another: ids kept, nothing lost or doubled, repeatable when it is cut off.
  *
@@ -219,15 +235,10 @@ interface StorePlace {
  *   onProgress: ({ moved, total }) => console.log(`${moved} of ${total}`),
  * });
  */
-export async function moveBetween(
-  options: Omit<MoveOptions, "from" | "to"> & {
-    readonly from: StorePlace;
-    readonly to: StorePlace;
-  },
-): Promise<MoveReport> {
-  const { from, to } = checkOptions(options, "options");
-  checkOptions(from, "from");
-  checkOptions(to, "to");
+export async function moveBetween(options: MoveBetweenOptions): Promise<MoveReport> {
+  const { from, to } = checkOptions(options, "options", MOVE_NAMES);
+  checkObject(from, "from");
+  checkObject(to, "to");
   if (from.url === to.url && from.namespace === to.namespace) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: "both stores are the same; expected another URL or namespace to move to",

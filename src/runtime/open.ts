@@ -13,7 +13,7 @@ import { type LargeValues, createBlobCleaner, openLargeValues } from "./blobs/in
 import { type DeclaredTypes, createDeclaredTypes } from "./declared-types.ts";
 import { createEnqueuing } from "./enqueuing/enqueuing.ts";
 import { type Logger, createLogger, silentLogger } from "./logging/logger.ts";
-import type { Millrace, MillraceOptions } from "./millrace.ts";
+import { MILLRACE_NAMES, type Millrace, type MillraceOptions, STOP_NAMES } from "./millrace.ts";
 import { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
 import { createOperations, learnTypes } from "./operations/operations.ts";
 import { type Registry, createRegistry, describeType, requireJobType } from "./registry.ts";
@@ -38,7 +38,7 @@ export async function openRuntime<Calls extends object>(
   options: MillraceOptions,
   openRooms: (parts: RoomParts) => Rooms<Calls>,
 ): Promise<Runtime & Calls> {
-  checkOptions(options, "options");
+  checkOptions(options, "options", MILLRACE_NAMES);
   const settings = readWorkerSettings(options.worker);
   const namespace = checkName(options.namespace ?? "default", "namespace");
   const logger = loggerOf(options.logger);
@@ -228,7 +228,7 @@ function createLife(
     },
     stop: async (type, stop = {}) => {
       if (type !== undefined) requireJobType(type);
-      const { grace } = checkOptions(stop, "options");
+      const { grace } = checkOptions(stop, "options", STOP_NAMES);
       const graceMs =
         grace === undefined ? settings.shutdownGraceMs : parseDuration(grace, "grace");
       await inTurn(() => (type === undefined ? stopAll(graceMs) : working.stop(type, graceMs)));

@@ -9,19 +9,23 @@ import {
   type ScheduleOptions,
   type ScheduleRecord,
   type ScheduleSpec,
+  checkObject,
   checkOptions,
   checkTags,
   checkTexts,
   checkWhole,
   wrongArgument,
 } from "../core/index.ts";
-import type {
-  Room,
-  RoomParts,
-  ScheduleListQuery,
-  ScheduleOperations,
-  SchedulePut,
-  ScheduleView,
+import {
+  PAUSE_NAMES,
+  PREVIEW_NAMES,
+  type Room,
+  type RoomParts,
+  SCHEDULE_QUERY_NAMES,
+  type ScheduleListQuery,
+  type ScheduleOperations,
+  type SchedulePut,
+  type ScheduleView,
 } from "../runtime/index.ts";
 import { createScheduler } from "./scheduler.ts";
 import { readMoment, readSchedule } from "./spec.ts";
@@ -70,7 +74,7 @@ function createReads(parts: RoomParts): Pick<ScheduleOperations, "list" | "get" 
       return record === null ? null : view(parts, record);
     },
     preview: async (schedule, options = {}) => {
-      checkOptions(options, "options");
+      checkOptions(options, "options", PREVIEW_NAMES);
       const { spec, nowMs } =
         typeof schedule === "string"
           ? specOf(await find(parts, schedule))
@@ -94,7 +98,7 @@ function createChanges(
   };
   return {
     put: async (schedule) => {
-      const { type } = checkOptions(schedule, "schedule");
+      const { type } = checkObject(schedule, "schedule");
       if (typeof type !== "string" && (typeof type !== "object" || type === null)) {
         throw wrongArgument("type", type, "a job type, or the name of one");
       }
@@ -105,7 +109,7 @@ function createChanges(
     },
     remove: async (name) => (await change({ kind: "remove", name })) !== null,
     pause: async (name, options = {}) => {
-      const { by = "unknown", reason = "" } = checkOptions(options, "options");
+      const { by = "unknown", reason = "" } = checkOptions(options, "options", PAUSE_NAMES);
       checkTexts({ by, reason });
       return changeKnown({ kind: "pause", name, by, reason });
     },
@@ -212,7 +216,7 @@ async function makeSchedules(
     wanted.map(async (schedule, index) => {
       const spec = specs[index] ?? readRhythm(schedule);
       const { job: options = {}, type, input } = schedule;
-      const own = checkTags(checkOptions(options, "job").tags, "job.tags");
+      const own = checkTags(checkObject(options, "job").tags, "job.tags");
       const tags = [...own, SCHEDULE_TAG_PREFIX + spec.name];
       const { id: _id, ...job } = await parts.createJob(type, input, { ...options, tags });
       const next = createTimetable(spec).next(nowMs);
@@ -226,7 +230,11 @@ function readQuery(query: ScheduleListQuery): {
   readonly limit: number;
   readonly cursor?: string;
 } {
-  const { limit = DEFAULT_PAGE, cursor, ...filter } = checkOptions(query, "query");
+  const {
+    limit = DEFAULT_PAGE,
+    cursor,
+    ...filter
+  } = checkOptions(query, "query", SCHEDULE_QUERY_NAMES);
   checkWhole(limit, "limit", 1, MAX_PAGE);
   checkTexts({ type: filter.type, queue: filter.queue, cursor });
   return { filter, limit, ...(cursor === undefined ? {} : { cursor }) };

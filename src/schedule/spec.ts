@@ -10,10 +10,12 @@ import {
   type ScheduleSpec,
   type SkippedHour,
   checkName,
+  checkObject,
   checkOptions,
   parseDuration,
   tellValue,
 } from "../core/index.ts";
+import { SCHEDULE_PUT_NAMES } from "../runtime/index.ts";
 import { parseCron } from "./cron.ts";
 import { timeZone } from "./time-zone.ts";
 
@@ -37,7 +39,7 @@ const DEFAULT_TIME_ZONE = "UTC";
  */
 export function readSchedule(name: string, options: RhythmOptions): ScheduleSpec {
   checkName(name, "schedule name");
-  checkOptions(options, "schedule");
+  checkOptions(options, "schedule", SCHEDULE_PUT_NAMES);
   const startMs = readOptionalMoment(options.start, "start");
   const endMs = readOptionalMoment(options.end, "end");
   if (startMs !== null && endMs !== null && endMs <= startMs) {
@@ -79,10 +81,7 @@ function readRhythm(options: RhythmOptions, startMs: number | null): Rhythm {
 function readCron(text: string, options: RhythmOptions): Rhythm {
   const cron = parseCron(text);
   const zone = timeZone(options.timeZone ?? DEFAULT_TIME_ZONE);
-  const { skippedHour, repeatedHour } = checkOptions(
-    options.daylightSaving ?? {},
-    "daylightSaving",
-  );
+  const { skippedHour, repeatedHour } = checkObject(options.daylightSaving ?? {}, "daylightSaving");
   return {
     kind: "cron",
     expression: cron.text,

@@ -1,9 +1,10 @@
 // `defineWorkflow`: a durable function, declared once, that is enqueued and awaited as any job type.
-import { checkOptions, tellValue } from "../core/arguments.ts";
+import { type OptionNames, checkNames, checkObject, tellValue } from "../core/arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type JobOptions, type JobType, defineJob } from "../core/define-job.ts";
+import { JOB_NAMES, type JobOptions, type JobType, makeJobType } from "../core/define-job.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
+import { checkName } from "../core/limits.ts";
 import type { WorkflowContext } from "./steps/steps.ts";
 
 /** What a developer says of a workflow: as of a job type, but for what belongs to its steps. */
@@ -26,6 +27,27 @@ export interface WorkflowOptions<InputSchema extends StandardSchemaV1, Output> e
    */
   readonly quickSteps?: boolean;
 }
+
+const {
+  retry: _retry,
+  timeout: _timeout,
+  grace: _grace,
+  maxCrashes: _maxCrashes,
+  ...OF_A_JOB
+} = JOB_NAMES;
+
+/** The names of what is said of a workflow, but for its function. */
+export const WORKFLOW_NAMES: OptionNames<WorkflowOptions<never, never>> = {
+  ...OF_A_JOB,
+  version: true,
+  deadline: true,
+  stayOnHost: true,
+  quickSteps: true,
+};
+const DECLARATION_NAMES: OptionNames<WorkflowOptions<never, never> & { readonly run: never }> = {
+  ...WORKFLOW_NAMES,
+  run: true,
+};
 
 /** A workflow: pass it to `openMillrace({ jobs: [...] })`, to `mill.enqueue`, or to `step.job` of another. */
 export interface WorkflowType<Input = unknown, Parsed = unknown, Output = unknown> extends JobType<
@@ -88,7 +110,8 @@ export function defineWorkflow<
     run,
     name,
     ...rest
-  } = checkOptions(options, "what defineWorkflow is given");
+  } = checkObject(options, "what defineWorkflow is given");
+  checkNames(options, `workflow ${checkName(name, "name")}`, DECLARATION_NAMES);
   if (!Number.isInteger(version) || version < 1) {
     throw new MillraceError("INVALID_ARGUMENT", {
       message: `workflow ${name} has version ${tellValue(version)}; expected a whole number from 1`,
@@ -99,7 +122,7 @@ export function defineWorkflow<
       message: `workflow ${name} has no run function`,
     });
   }
-  const type = defineJob<InputSchema, Output>({
+  const type = makeJobType<InputSchema, Output>({
     ...rest,
     name: version === 1 ? name : `${name}:${version}`,
     queue: rest.queue ?? name,

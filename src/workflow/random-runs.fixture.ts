@@ -180,7 +180,9 @@ async function perform(types: Trees, step: Steps, plan: Plan): Promise<number> {
     case "run":
       return step.job(types.tree, plan.plan).catch(() => 0);
     case "map": {
-      const outcomes = await step.map(types.work, plan.parts, plan);
+      const outcomes = await step.map(types.work, plan.parts, {
+        concurrency: plan.concurrency,
+      });
       return outcomes.filter(({ ok }) => ok).length;
     }
     case "race":

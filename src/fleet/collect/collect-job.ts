@@ -1,12 +1,12 @@
 // A collection as a job type: submitted, watched, cancelled and scheduled like any other job.
-import { checkOptions } from "../../core/arguments.ts";
+import { type OptionNames, checkOptions } from "../../core/arguments.ts";
 import { z } from "zod";
 import { type JobContext, type JobType, defineJob } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
-import type { RetryOptions } from "../../core/retry.ts";
+import { RETRY_NAMES, type RetryOptions } from "../../core/retry.ts";
 import { MAX_MEMBERS, wholeNumber } from "../supervisor/policy.ts";
 import { startCollection } from "./collection.ts";
-import { checkCollectOptions } from "./options.ts";
+import { COLLECT_NAMES, checkCollectOptions } from "./options.ts";
 import type { CollectOptions } from "./options.ts";
 import type { CollectReport, CollectResult } from "./report.ts";
 
@@ -41,6 +41,22 @@ export interface CollectJobOptions extends Omit<
   readonly retry?: RetryOptions;
 }
 
+const {
+  samples: _samples,
+  workers: _workers,
+  within: _within,
+  signal: _signal,
+  ...OF_A_COLLECTION
+} = COLLECT_NAMES;
+const COLLECT_JOB_NAMES: OptionNames<CollectJobOptions> = {
+  ...OF_A_COLLECTION,
+  name: true,
+  maxWorkers: true,
+  maxSamples: true,
+  concurrency: true,
+  retry: RETRY_NAMES,
+};
+
 const DEFAULT_MAX_SAMPLES = 10_000;
 /** A result of numbers this long is within the bound on results. */
 const MAX_SAMPLES = 30_000;
@@ -68,10 +84,11 @@ export function defineCollectJob(
     maxSamples = DEFAULT_MAX_SAMPLES,
     concurrency = 1,
     retry,
-  } = checkOptions(options, "options");
+    ...collection
+  } = checkOptions(options, "options", COLLECT_JOB_NAMES);
   wholeNumber(maxWorkers, "maxWorkers", 1, MAX_MEMBERS);
   wholeNumber(maxSamples, "maxSamples", 1, MAX_SAMPLES);
-  checkCollectOptions({ ...options, samples: maxSamples, workers: maxWorkers });
+  checkCollectOptions({ ...collection, samples: maxSamples, workers: maxWorkers });
   return defineJob({
     name,
     concurrency,
@@ -81,15 +98,16 @@ export function defineCollectJob(
       workers: z.int().min(1).max(maxWorkers).optional(),
       within: z.union([z.number(), z.string()]).optional(),
     }),
-    run: (context: JobContext<CollectInput>) => runCollection(options, context),
+    run: (context: JobContext<CollectInput>) => runCollection(collection, maxWorkers, context),
   });
 }
 
 async function runCollection(
-  options: CollectJobOptions,
+  options: Omit<CollectOptions<number>, "samples" | "workers" | "within" | "signal">,
+  maxWorkers: number,
   { input, signal, progress, log }: JobContext<CollectInput>,
 ): Promise<CollectResult<number>> {
-  const { samples, workers = options.maxWorkers, within } = input;
+  const { samples, workers = maxWorkers, within } = input;
   const wish = within === undefined ? {} : { within };
   const collection = startCollection({ ...options, ...wish, samples, workers, signal });
   collection.subscribe((event) => {

@@ -5,7 +5,7 @@ import type { Fleet, FleetEvent } from "../fleet.ts";
 import { openFleet } from "../fleet.ts";
 import { measuredPaceMs } from "./ideal.ts";
 import type { Life } from "./ideal.ts";
-import { parseRandomNumber, readCollectOptions } from "./options.ts";
+import { COLLECT_NAMES, fleetOf, parseRandomNumber, readCollectOptions } from "./options.ts";
 import type { CollectOptions, CollectSettings } from "./options.ts";
 import { chooseSlowest, nextOverdueAtMs } from "./rebalance.ts";
 import { makeReport } from "./report.ts";
@@ -219,11 +219,11 @@ export function startCollection(options: CollectOptions<number>): Collection<num
 export function startCollection<Sample>(options: WithParse<Sample>): Collection<Sample>;
 export function startCollection<Sample>(options: CollectOptions<Sample>): Collection<Sample> {
   // Without a parser samples are numbers: the first signature says so.
-  const given = checkOptions(options, "options").parse;
+  const given = checkOptions(options, "options", COLLECT_NAMES).parse;
   const parse = given ?? (parseRandomNumber as ParseSample<unknown> as ParseSample<Sample>);
   const settings = readCollectOptions(options, parse);
   const startedAtMs = performance.now();
-  const fleet = openFleet({ ...options, size: settings.size });
+  const fleet = openFleet(fleetOf(options, settings.size));
   return new Collection(fleet, settings, startedAtMs, options.signal);
 }
 

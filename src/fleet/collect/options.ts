@@ -1,8 +1,9 @@
 // What may be said of a collection, checked.
+import { type OptionNames, pickOptions } from "../../core/arguments.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkPlaceholders, fillPlaceholders } from "../../processes/index.ts";
-import { readFleetOptions } from "../options.ts";
+import { FLEET_NAMES, readFleetOptions } from "../options.ts";
 import type { FleetOptions } from "../options.ts";
 import { MEMBER_PLACEHOLDERS } from "../readiness.ts";
 import { MAX_MEMBERS, wholeNumber } from "../supervisor/policy.ts";
@@ -33,6 +34,28 @@ export interface CollectOptions<Sample> extends Omit<FleetOptions, "size"> {
   readonly parse?: ParseSample<Sample>;
   /** Ends the collection early. */
   readonly signal?: AbortSignal;
+}
+
+const { size: _size, ...OF_A_FLEET } = FLEET_NAMES;
+
+/** The names of what is said of a collection. */
+export const COLLECT_NAMES: OptionNames<CollectOptions<never>> = {
+  ...OF_A_FLEET,
+  url: true,
+  samples: true,
+  workers: true,
+  within: true,
+  giveUpAfter: true,
+  stallTimeout: true,
+  maxLineBytes: true,
+  pace: true,
+  parse: true,
+  signal: true,
+};
+
+/** What is said of the fleet alone. */
+export function fleetOf<Sample>(options: CollectOptions<Sample>, size: number): FleetOptions {
+  return { ...pickOptions(options, OF_A_FLEET), size };
 }
 
 /** The same, complete. */
@@ -86,7 +109,7 @@ export function readCollectOptions<Sample>(
  */
 export function checkCollectOptions(options: CollectOptions<number>): void {
   const { size } = readCollectOptions(options, parseRandomNumber);
-  readFleetOptions({ ...options, size });
+  readFleetOptions(fleetOf(options, size));
 }
 
 function optionalMs(duration: Duration | undefined, field: string): number | undefined {

@@ -1,5 +1,5 @@
 // How a fleet behaves: what its owner may say of it, and the plain numbers that decisions are made with.
-import { tellValue } from "../../core/arguments.ts";
+import { type OptionNames, tellValue } from "../../core/arguments.ts";
 import { availableParallelism } from "node:os";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -25,6 +25,28 @@ export interface PolicyOptions {
   /** Health checks of ready members: a member that fails `failures` in a row is restarted. */
   readonly health?: { readonly every?: Duration; readonly failures?: number };
 }
+
+const BACKOFF_NAMES: OptionNames<NonNullable<PolicyOptions["backoff"]>> = {
+  initial: true,
+  max: true,
+};
+/** The names of what is said of health checks. */
+export const HEALTH_NAMES: OptionNames<NonNullable<PolicyOptions["health"]>> = {
+  every: true,
+  failures: true,
+};
+/** The names of what is said of restarts, starts and stops. */
+export const POLICY_NAMES: OptionNames<PolicyOptions> = {
+  strategy: true,
+  backoff: BACKOFF_NAMES,
+  restartLimit: true,
+  stableAfter: true,
+  startingAtOnce: true,
+  startSlot: true,
+  readyWithin: true,
+  stopGrace: true,
+  health: HEALTH_NAMES,
+};
 
 /** The same as plain numbers. */
 export interface FleetPolicy {

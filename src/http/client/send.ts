@@ -7,6 +7,7 @@ import {
   checkWhole,
   isMillraceError,
   MillraceError,
+  type OptionNames,
   tellValue,
 } from "../../core/index.ts";
 
@@ -18,6 +19,12 @@ export interface HttpOperationsOptions {
   /** Longest time for a reply. Default 30 s; waiting for a result has its own. */
   readonly timeoutMs?: number;
 }
+
+const CLIENT_NAMES: OptionNames<HttpOperationsOptions> = {
+  url: true,
+  token: true,
+  timeoutMs: true,
+};
 
 /** Longest time for a reply, unless told otherwise. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -46,7 +53,7 @@ const MAX_TIMEOUT_MS = 2_147_483_647;
  * @throws MillraceError `INVALID_ARGUMENT`
  */
 export function readService(options: HttpOperationsOptions): Service {
-  const { url, timeoutMs = DEFAULT_TIMEOUT_MS } = checkOptions(options, "options");
+  const { url, timeoutMs = DEFAULT_TIMEOUT_MS } = checkOptions(options, "options", CLIENT_NAMES);
   checkTexts({ token: options.token });
   // A file that it was read from ends in a line break.
   const token = options.token?.trim();

@@ -1,5 +1,5 @@
 // The blob store's first form: files in a directory that all processes share.
-import { checkOptions, checkTexts, wrongArgument } from "../../core/arguments.ts";
+import { type OptionNames, checkOptions, checkTexts, wrongArgument } from "../../core/arguments.ts";
 import { mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { MillraceError } from "../../core/errors.ts";
@@ -14,6 +14,8 @@ export interface DirectoryBlobOptions {
   readonly namespace?: string;
 }
 
+const DIRECTORY_NAMES: OptionNames<DirectoryBlobOptions> = { path: true, namespace: true };
+
 /** The end of an id is random, so that it spreads files evenly; its beginning is the time. */
 const SHARD_LENGTH = 2;
 const NAME = /^[\w.-]+$/;
@@ -21,7 +23,7 @@ const PARTIAL = ".partial";
 
 /** Makes a blob store of files. Nothing is touched until the first value is put. */
 export function createDirectoryBlobs(options: DirectoryBlobOptions): BlobStore {
-  checkTexts({ namespace: checkOptions(options, "options").namespace });
+  checkTexts({ namespace: checkOptions(options, "options", DIRECTORY_NAMES).namespace });
   if (typeof options.path !== "string") throw wrongArgument("path", options.path, "a directory");
   const root = join(options.path, options.namespace ?? "default");
   const pathOf = ({ job, name }: BlobName): string => {

@@ -1,5 +1,5 @@
 // Large inputs and results: put away in the blob store with a reference in the job, and read again where they are used.
-import { checkOptions, tellValue } from "../../core/arguments.ts";
+import { type OptionNames, checkOptions, tellValue } from "../../core/arguments.ts";
 import { createHash } from "node:crypto";
 import { MillraceError } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
@@ -17,6 +17,9 @@ export interface BlobOptions {
   /** Largest value in bytes. Default 67,108,864. */
   readonly maxBytes?: number;
 }
+
+/** A store of one's own may have any names. */
+const BLOB_NAMES: OptionNames<BlobOptions> = { store: true, above: true, maxBytes: true };
 
 /** Small enough that pages of jobs stay quick, large enough that few values need a second place. */
 const DEFAULT_ABOVE_BYTES = 64 * 1_024;
@@ -101,6 +104,7 @@ export function openLargeValues(options: BlobOptions | undefined, namespace: str
   const { above = DEFAULT_ABOVE_BYTES, maxBytes = DEFAULT_MAX_BYTES } = checkOptions(
     options,
     "blobs",
+    BLOB_NAMES,
   );
   checkBytes("blobs.above", above, MAX_VALUE_BYTES);
   checkBytes("blobs.maxBytes", maxBytes, Number.MAX_SAFE_INTEGER);

@@ -7,7 +7,13 @@ import { createIdMaker } from "../../core/ids.ts";
 import { MAX_ENQUEUE_BATCH } from "../../core/limits.ts";
 import type { EnqueueReply, NewJob, Store } from "../../core/store.ts";
 import { type Batcher, createBatcher } from "./batcher.ts";
-import type { EnqueueEntry, EnqueueOptions, Millrace, Receipt } from "../millrace.ts";
+import {
+  ENTRY_NAMES,
+  type EnqueueEntry,
+  type EnqueueOptions,
+  type Millrace,
+  type Receipt,
+} from "../millrace.ts";
 import { type LargeValues, inPlace } from "../blobs/index.ts";
 import { createNewJob } from "./new-job.ts";
 import type { Registry } from "../registry.ts";
@@ -62,7 +68,9 @@ export function createEnqueuing(parts: EnqueuingParts): Enqueuing {
         return (await keepJobs(jobs)) as Receipt<Output>[];
       },
       enqueueEntries: async (entries: readonly EnqueueEntry[]) => {
-        for (const entry of checkList(entries, "entries", "entries")) checkOptions(entry, "entry");
+        for (const entry of checkList(entries, "entries", "entries")) {
+          checkOptions(entry, "entry", ENTRY_NAMES);
+        }
         const [only] = entries;
         if (only === undefined || entries.length > 1) {
           const jobs = await Promise.all(

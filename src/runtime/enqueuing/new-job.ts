@@ -18,7 +18,7 @@ import type { NewJob } from "../../core/store.ts";
 import { writeTerms } from "../../core/terms.ts";
 import { hasFlow, readFlowOf } from "./flow.ts";
 import { type LargeValues, inPlace, isReference } from "../blobs/index.ts";
-import type { EnqueueOptions } from "../millrace.ts";
+import { ENQUEUE_NAMES, type EnqueueOptions } from "../millrace.ts";
 import { validate } from "../validation.ts";
 
 /**
@@ -33,7 +33,7 @@ export function createNewJob(
   makeId: (queue: string) => JobId,
   values: LargeValues = inPlace,
 ): NewJob | Promise<NewJob> {
-  if (options !== undefined) checkOptions(options, "options");
+  if (options !== undefined) checkOptions(options, "options", ENQUEUE_NAMES);
   const text = inputText(type, input, values.maxBytes);
   const queue = options?.queue === undefined ? type.queue : checkName(options.queue, "queue");
   const build = (): NewJob | Promise<NewJob> => {

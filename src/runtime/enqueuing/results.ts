@@ -8,7 +8,7 @@ import { type JobRecord, type JsonText, isTerminal } from "../../core/job.ts";
 import { SlidingMap } from "../../core/sliding-map.ts";
 import type { SettleOutcome, Store, Subscription } from "../../core/store.ts";
 import { parseDuration } from "../../core/duration.ts";
-import type { WaitOptions } from "../millrace.ts";
+import { WAIT_NAMES, type WaitOptions } from "../millrace.ts";
 import { startTimer } from "../timer.ts";
 
 /** How a job ended, as far as one who waits needs to know. */
@@ -265,7 +265,7 @@ async function isWithin(promise: Promise<unknown>, durationMs: number): Promise<
 
 /** Before anything waits: what is no signal would only be found out when the wait ends, and nobody is there to be told. */
 function checkWait(options: WaitOptions): void {
-  const { timeout, signal } = checkOptions(options, "options");
+  const { timeout, signal } = checkOptions(options, "options", WAIT_NAMES);
   if (timeout !== undefined) parseDuration(timeout, "timeout");
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw wrongArgument("signal", signal, "an AbortSignal");

@@ -1,8 +1,10 @@
 // The launcher `container`: a job runs in a container of its own, by the Docker or Podman command line that is there.
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { type AnyOptionNames, type OptionNames, checkOptions } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { Guardian } from "../../processes/index.ts";
+import { checkLaunchNames } from "./launch-names.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import { Program } from "./process/program.ts";
 
@@ -28,11 +30,29 @@ export interface ContainerLaunchOptions {
   readonly user?: string;
 }
 
+type Mount = NonNullable<ContainerLaunchOptions["mounts"]>[string];
+
+const MOUNT_NAMES: OptionNames<Mount> = { from: true, isWritable: true };
+const LAUNCH_NAMES: OptionNames<ContainerLaunchOptions> = {
+  image: true,
+  command: true,
+  env: true,
+  network: true,
+  maxMemoryBytes: true,
+  maxCpus: true,
+  maxProcesses: true,
+  mounts: (mounts): AnyOptionNames =>
+    Object.fromEntries(Object.keys(mounts).map((to) => [to, MOUNT_NAMES])),
+  user: true,
+};
+
 /** Options of the launcher. */
 export interface ContainerLauncherOptions {
   /** `"docker"`, `"podman"` or a path. Default: the first of the two that answers. */
   readonly engine?: string;
 }
+
+const LAUNCHER_NAMES: OptionNames<ContainerLauncherOptions> = { engine: true };
 
 /** Plenty for a job, and few enough that a fork bomb is held. */
 const DEFAULT_MAX_PROCESSES = 256;
@@ -52,6 +72,7 @@ const ENGINE_ENV: readonly string[] = [
 
 /** Makes the launcher `container`. It is refused at start where no engine answers. */
 export function createContainerLauncher(options: ContainerLauncherOptions = {}): Launcher {
+  checkOptions(options, "options", LAUNCHER_NAMES);
   const running = new Set<string>();
   let engine = options.engine ?? "docker";
   let guardian: Guardian | undefined;
@@ -59,6 +80,7 @@ export function createContainerLauncher(options: ContainerLauncherOptions = {}):
   return {
     name: "container",
     check: (value, type) => {
+      checkLaunchNames(value, type, LAUNCH_NAMES);
       readOptions(value, type);
     },
     start: async () => {

@@ -6,10 +6,12 @@ import {
   request as httpRequest,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { type OptionNames, checkOptions } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { MAX_VALUE_BYTES, checkName } from "../../core/limits.ts";
 import { fatal, pushingBack, retryAfter } from "../../core/outcomes.ts";
 import { checkHost, guardedLookup } from "./address-guard.ts";
+import { checkLaunchNames } from "./launch-names.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import { readSecret, signWebhook } from "./webhook-signature.ts";
 
@@ -27,6 +29,13 @@ export interface HttpLaunchOptions {
   readonly pushBack?: string;
 }
 
+const LAUNCH_NAMES: OptionNames<HttpLaunchOptions> = {
+  url: true,
+  secret: true,
+  headers: true,
+  pushBack: true,
+};
+
 /** Options of the launcher. */
 export interface HttpLauncherOptions {
   /** Hosts that may be called although they are not on the public internet: `["localhost", "10.0.0.7"]`. */
@@ -37,6 +46,12 @@ export interface HttpLauncherOptions {
   readonly callbackUrl?: string;
 }
 
+const LAUNCHER_NAMES: OptionNames<HttpLauncherOptions> = {
+  allowedHosts: true,
+  maxSockets: true,
+  callbackUrl: true,
+};
+
 const DEFAULT_MAX_SOCKETS = 100;
 /** Idle sockets are closed before most services close them, so that a call rarely meets a socket that just ended. */
 const IDLE_SOCKET_MS = 4_000;
@@ -45,6 +60,7 @@ const RETRYABLE_CLIENT_ERRORS: ReadonlySet<number> = new Set([408, 409, 423, 425
 
 /** Makes the launcher `http`. */
 export function createHttpLauncher(options: HttpLauncherOptions = {}): Launcher {
+  checkOptions(options, "options", LAUNCHER_NAMES);
   const allowedHosts = new Set(options.allowedHosts);
   const pool = {
     keepAlive: true,
@@ -57,6 +73,7 @@ export function createHttpLauncher(options: HttpLauncherOptions = {}): Launcher 
     name: "http",
     startsPrograms: false,
     check: (value, type) => {
+      checkLaunchNames(value, type, LAUNCH_NAMES);
       const { url } = readOptions(value, type);
       checkHost(url.hostname, allowedHosts);
     },

@@ -1,6 +1,6 @@
 // The launchers that a process has, by name; each is started when the first type that uses it is served.
 import { checkName } from "../../core/limits.ts";
-import { checkOptions } from "../../core/arguments.ts";
+import { checkObject } from "../../core/arguments.ts";
 import type { AnyJobType, LauncherUse } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { BATCH_LAUNCHER, createBatchLauncher } from "./batch.ts";
@@ -45,7 +45,7 @@ function builtIn(): readonly Launcher[] {
 
 /** Makes the pool of the built-in launchers and others. */
 export function createLauncherPool(others: readonly Launcher[]): LauncherPool {
-  for (const each of others) checkName(checkOptions(each, "launcher").name, "launcher.name");
+  for (const each of others) checkName(checkObject(each, "launcher").name, "launcher.name");
   const launchers = new Map([...builtIn(), ...others].map((each) => [each.name, each]));
   const uses = new Map<string, Use>();
   const started = new Map<Launcher, Promise<void>>();

@@ -1,8 +1,10 @@
 // The worker-thread launcher: a module's function, run in a pool of warm threads, off the event loop that keeps time.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { type OptionNames, checkOptions } from "../../core/arguments.ts";
 import { type ErrorRecord, MillraceError, toErrorRecord } from "../../core/errors.ts";
 import { FatalError, RetryAfterError, SnoozeError, pushingBack } from "../../core/outcomes.ts";
+import { checkLaunchNames } from "./launch-names.ts";
 import type { LaunchRequest, Launcher } from "./launcher.ts";
 import type { FromThread, ThrownInThread, ToThread } from "./thread-protocol.ts";
 
@@ -14,11 +16,15 @@ export interface ThreadOptions {
   readonly export?: string;
 }
 
+const LAUNCH_NAMES: OptionNames<ThreadOptions> = { module: true, export: true };
+
 /** Options of the pool. */
 export interface ThreadLauncherOptions {
   /** Most threads at once. Default: one for each core. More jobs than threads wait their turn. */
   readonly maxThreads?: number;
 }
+
+const LAUNCHER_NAMES: OptionNames<ThreadLauncherOptions> = { maxThreads: true };
 
 const ENTRY = new URL(
   `./thread-entry${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
@@ -33,7 +39,7 @@ interface Thread {
 
 /** Makes the launcher `thread`. A thread runs one job at a time; a job that outlives its grace is ended with its thread. */
 export function createThreadLauncher(options: ThreadLauncherOptions = {}): Launcher {
-  const maxThreads = options.maxThreads ?? availableParallelism();
+  const { maxThreads = availableParallelism() } = checkOptions(options, "options", LAUNCHER_NAMES);
   const idle: Thread[] = [];
   const all = new Set<Thread>();
   const waiting: (() => void)[] = [];
@@ -74,9 +80,7 @@ export function createThreadLauncher(options: ThreadLauncherOptions = {}): Launc
 
   return {
     name: "thread",
-    check: (value, type) => {
-      readOptions(value, type);
-    },
+    check,
     launch: async (request) => {
       const { module, export: exportName = "default" } = readOptions(
         request.options,
@@ -94,6 +98,11 @@ export function createThreadLauncher(options: ThreadLauncherOptions = {}): Launc
       await Promise.all([...all].map(({ worker }) => worker.terminate()));
     },
   };
+}
+
+function check(value: unknown, type: string): void {
+  checkLaunchNames(value, type, LAUNCH_NAMES);
+  readOptions(value, type);
 }
 
 function readOptions(value: unknown, type: string): ThreadOptions {

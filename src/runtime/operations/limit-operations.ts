@@ -1,5 +1,5 @@
 // Limits as an operator handles them: looked at, changed while work goes on, and taken back to what the types declare.
-import { checkList, checkOptions } from "../../core/arguments.ts";
+import { type OptionNames, checkList, checkObject, checkOptions } from "../../core/arguments.ts";
 import { MillraceError } from "../../core/errors.ts";
 import {
   type LimitBounds,
@@ -8,7 +8,7 @@ import {
   QUEUE_LIMIT,
   type ReleasedHold,
 } from "../../core/flow.ts";
-import { type RateOptions, checkBounds, readRate } from "../../core/flow-options.ts";
+import { RATE_NAMES, type RateOptions, checkBounds, readRate } from "../../core/flow-options.ts";
 import { checkName } from "../../core/limits.ts";
 import type { Store } from "../../core/store.ts";
 
@@ -21,12 +21,31 @@ export interface LimitChangeOptions {
   readonly by?: string;
 }
 
+const CHANGE_NAMES: OptionNames<LimitChangeOptions> = {
+  name: true,
+  concurrency: true,
+  rate: RATE_NAMES,
+  by: true,
+};
+
+/** Which change of a limit is taken back. */
+export interface LimitResetOptions {
+  /** The limit's name. Default `"queue"`, that of the whole queue. */
+  readonly name?: string;
+  readonly by?: string;
+}
+
+const RESET_NAMES: OptionNames<LimitResetOptions> = { name: true, by: true };
+
 /** Which limits are shown. */
 export interface LimitsQuery {
   readonly queue?: string;
   /** Of a queue, keys whose use is asked for beside the limits themselves. */
   readonly keys?: readonly LimitKey[];
 }
+
+const KEY_NAMES: OptionNames<LimitKey> = { limit: true, key: true };
+const QUERY_NAMES: OptionNames<LimitsQuery> = { queue: true, keys: KEY_NAMES };
 
 /** What of a queue is held no longer: all of it by default, else one key. */
 export interface ReleaseLimitOptions {
@@ -36,6 +55,8 @@ export interface ReleaseLimitOptions {
   readonly key?: string;
 }
 
+const RELEASE_NAMES: OptionNames<ReleaseLimitOptions> = { name: true, key: true };
+
 /** What can be done about limits. */
 export interface LimitOperations {
   /** The limits that hold, and how far they are used. */
@@ -43,10 +64,7 @@ export interface LimitOperations {
   /** Changes a limit for all workers, without a restart. It stands until it is taken back, whatever types declare. */
   setLimit(queue: string, change: LimitChangeOptions): Promise<void>;
   /** Takes a change back: what the types declare holds again. */
-  resetLimit(
-    queue: string,
-    options?: { readonly name?: string; readonly by?: string },
-  ): Promise<void>;
+  resetLimit(queue: string, options?: LimitResetOptions): Promise<void>;
   /**
    * Lifts a push-back before its time: what a handler held by `retryAfter(..., { pushBack })` or `snooze` may start again
    * on every worker. Bounds and rates stay as they are. Gives until when it was held.
@@ -59,19 +77,19 @@ export function createLimitOperations(store: Store): LimitOperations {
   const set = async (
     queue: string,
     bounds: LimitBounds | null,
-    { name = QUEUE_LIMIT, by = "unknown" }: { readonly name?: string; readonly by?: string },
+    { name = QUEUE_LIMIT, by = "unknown" }: LimitResetOptions,
   ): Promise<void> => {
     const limits = [{ name: checkName(name, "limit"), bounds }];
     await store.setLimits({ queue: checkName(queue, "queue"), limits, by });
   };
   return {
     limits: async (query = {}) => {
-      const { keys } = checkOptions(query, "query");
-      for (const key of checkList(keys ?? [], "keys", "keys")) checkOptions(key, "keys");
+      const { keys } = checkOptions(query, "query", QUERY_NAMES);
+      for (const key of checkList(keys ?? [], "keys", "keys")) checkObject(key, "keys");
       return store.limits(query);
     },
     setLimit: async (queue, change) => {
-      checkOptions(change, "change");
+      checkOptions(change, "change", CHANGE_NAMES);
       if (change.concurrency === undefined && change.rate === undefined) {
         throw new MillraceError("INVALID_ARGUMENT", {
           message: "neither concurrency nor rate is given; expected one of them, or both",
@@ -82,9 +100,10 @@ export function createLimitOperations(store: Store): LimitOperations {
       const now = known.find((limit) => limit.name === name && limit.key === null);
       await set(queue, boundsAfter(now, change), change);
     },
-    resetLimit: async (queue, options = {}) => set(queue, null, checkOptions(options, "options")),
+    resetLimit: async (queue, options = {}) =>
+      set(queue, null, checkOptions(options, "options", RESET_NAMES)),
     releaseLimit: async (queue, options = {}) => {
-      const { name = QUEUE_LIMIT, key } = checkOptions(options, "options");
+      const { name = QUEUE_LIMIT, key } = checkOptions(options, "options", RELEASE_NAMES);
       checkName(queue, "queue");
       const isQueue = checkName(name, "name") === QUEUE_LIMIT;
       if (isQueue !== (key === undefined)) {

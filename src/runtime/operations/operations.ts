@@ -14,7 +14,19 @@ import type { JobRecord } from "../../core/job.ts";
 import { MAX_LOG_LINES, MAX_PAGE, checkName } from "../../core/limits.ts";
 import type { Store } from "../../core/store.ts";
 import { createLimitOperations } from "./limit-operations.ts";
-import type { EventFilter, EventView, JobQuery, JobView, Operations } from "../millrace.ts";
+import {
+  CANCEL_NAMES,
+  EVENT_FILTER_NAMES,
+  type EventFilter,
+  type EventView,
+  type JobQuery,
+  type JobView,
+  LOG_NAMES,
+  type Operations,
+  QUERY_NAMES,
+  RESUME_NAMES,
+} from "../millrace.ts";
+import { PAUSE_NAMES } from "./order-operations.ts";
 import { type OrderingParts, createOrdering } from "./ordering.ts";
 import type { Registry } from "../registry.ts";
 import type { Results } from "../enqueuing/results.ts";
@@ -59,7 +71,7 @@ export function createOperations(
       };
     },
     logs: async (id, options = {}) => {
-      const { limit = MAX_LOG_LINES, afterSeq } = checkOptions(options, "options");
+      const { limit = MAX_LOG_LINES, afterSeq } = checkOptions(options, "options", LOG_NAMES);
       return store.logs({
         id: checkIds([id])[0] ?? id,
         limit: Math.min(checkWhole(limit, "limit", 1), MAX_LOG_LINES),
@@ -72,7 +84,7 @@ export function createOperations(
       return job(id);
     },
     cancel: async (ids, options = {}) => {
-      const { reason = "cancelled by request" } = checkOptions(options, "options");
+      const { reason = "cancelled by request" } = checkOptions(options, "options", CANCEL_NAMES);
       checkTexts({ reason });
       return store.cancel({ ids: checkIds(ids), reason });
     },
@@ -92,11 +104,11 @@ export function createOperations(
 function createDoors(store: Store): Pick<Operations, "pause" | "resume"> {
   return {
     pause: async (queue, options = {}) => {
-      const { by = "unknown", reason = "" } = checkOptions(options, "options");
+      const { by = "unknown", reason = "" } = checkOptions(options, "options", PAUSE_NAMES);
       await store.setPaused({ queue: checkName(queue, "queue"), paused: true, by, reason });
     },
     resume: async (queue, options = {}) => {
-      const { by = "unknown" } = checkOptions(options, "options");
+      const { by = "unknown" } = checkOptions(options, "options", RESUME_NAMES);
       const doors = store.capabilities.has("drain")
         ? { paused: false, draining: false }
         : { paused: false };
@@ -112,7 +124,7 @@ async function follow(
   onGap: (reason: string) => void = () => {},
 ): Promise<AsyncDisposable> {
   const { store, registry } = parts;
-  const { id, type } = checkOptions(filter, "filter");
+  const { id, type } = checkOptions(filter, "filter", EVENT_FILTER_NAMES);
   if (id !== undefined) checkIds([id]);
   checkTexts({ type });
   checkFunction(listener, "listener");
@@ -150,7 +162,7 @@ function checkIds(ids: readonly JobId[]): readonly JobId[] {
 }
 
 function readQuery(query: JobQuery): Parameters<Store["list"]>[0] {
-  const { limit = DEFAULT_PAGE, cursor, ...selection } = checkOptions(query, "query");
+  const { limit = DEFAULT_PAGE, cursor, ...selection } = checkOptions(query, "query", QUERY_NAMES);
   checkWhole(limit, "limit", 1, MAX_PAGE);
   return { filter: readSelection(selection), limit, ...(cursor === undefined ? {} : { cursor }) };
 }

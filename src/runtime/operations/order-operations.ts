@@ -1,8 +1,9 @@
 // What operators do to many jobs at once, and ask of jobs that wait: plain data in, plain data out.
-import { checkOptions, wrongArgument } from "../../core/arguments.ts";
+import { type OptionNames, checkOptions, wrongArgument } from "../../core/arguments.ts";
 import type { Duration } from "../../core/duration.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobState } from "../../core/job.ts";
+import { PRIORITY_NAMES } from "../../core/limits.ts";
 import type { ChangeReply, InputValue } from "../../core/store.ts";
 import type { WaitReason } from "../../core/why.ts";
 import type { JobView } from "../millrace.ts";
@@ -30,6 +31,21 @@ export interface JobSelection {
   readonly input?: Readonly<Record<string, InputValue>>;
 }
 
+/** The names of the parts of a selection. */
+export const SELECTION_NAMES: OptionNames<JobSelection> = {
+  states: true,
+  type: true,
+  queue: true,
+  tag: true,
+  key: true,
+  createdFrom: true,
+  createdBefore: true,
+  finishedFrom: true,
+  finishedBefore: true,
+  error: true,
+  input: true,
+};
+
 /** An order, as an operator gives it. */
 export type Order =
   | { readonly kind: "cancel"; readonly reason?: string }
@@ -54,6 +70,18 @@ export type Order =
       readonly priority: number | { readonly headStart: Duration };
     };
 
+/** The names that each kind of order has. */
+export const ORDER_NAMES: {
+  readonly [Kind in Order["kind"]]: OptionNames<Extract<Order, { readonly kind: Kind }>>;
+} = {
+  cancel: { kind: true, reason: true },
+  retry: { kind: true, delay: true, rate: true, input: true },
+  remove: { kind: true },
+  move: { kind: true, queue: true },
+  reschedule: { kind: true, runAt: true, delay: true },
+  prioritize: { kind: true, priority: PRIORITY_NAMES },
+};
+
 /** One bounded step of an order on all that a selection fits. */
 export interface OrderStep {
   readonly select: JobSelection;
@@ -65,6 +93,15 @@ export interface OrderStep {
   /** What the step before gave: this one goes on from there. */
   readonly after?: Pick<OrderProgress, "cursor" | "changed" | "pacedFromMs">;
 }
+
+/** The names of a step. Its selection and its order have their own; `after` may be all that the step before gave. */
+export const STEP_NAMES: OptionNames<OrderStep> = {
+  select: true,
+  order: true,
+  dryRun: true,
+  limit: true,
+  after: true,
+};
 
 /** How far an order has come. */
 export interface OrderProgress {
@@ -113,6 +150,16 @@ export interface ErrorQuery {
   readonly type?: string;
 }
 
+export const ERROR_QUERY_NAMES: OptionNames<ErrorQuery> = { since: true, type: true };
+
+/** Who holds something, and why. */
+export interface PauseOptions {
+  readonly by?: string;
+  readonly reason?: string;
+}
+
+export const PAUSE_NAMES: OptionNames<PauseOptions> = { by: true, reason: true };
+
 /** The calls. Refused with `UNSUPPORTED` where the store lacks the capability. */
 export interface OrderOperations {
   /** Carries an order out on jobs by their ids. A move tells the new ids. */
@@ -124,8 +171,16 @@ export interface OrderOperations {
   /** Errors by their fingerprints, the most frequent first. A minute shows up when it is over. */
   errors(query?: ErrorQuery): Promise<readonly ErrorGroupView[]>;
   /** Lets a queue take nothing new in, while what is there runs out. `resume` ends it. */
-  drain(queue: string, options?: { readonly by?: string; readonly reason?: string }): Promise<void>;
+  drain(queue: string, options?: PauseOptions): Promise<void>;
 }
+
+/** How an order on many jobs is carried out. */
+export interface OrderAllOptions {
+  /** Ends it between two steps. */
+  readonly signal?: AbortSignal;
+}
+
+const ORDER_ALL_NAMES: OptionNames<OrderAllOptions> = { signal: true };
 
 /** What an order on many jobs came to so far. */
 export interface OrderTotals {
@@ -147,12 +202,13 @@ export interface OrderTotals {
 export async function* orderAll(
   operations: Pick<OrderOperations, "orderMatching">,
   step: Omit<OrderStep, "after">,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  options: OrderAllOptions = {},
 ): AsyncGenerator<OrderTotals, void, undefined> {
   if (typeof (operations as typeof operations | undefined)?.orderMatching !== "function") {
     throw wrongArgument("operations", operations, "an open Millrace, or createHttpOperations");
   }
-  checkOptions(step, "step");
+  checkOptions(step, "step", STEP_NAMES);
+  const { signal } = checkOptions(options, "options", ORDER_ALL_NAMES);
   let matched = 0;
   let examined = 0;
   let after: OrderStep["after"];

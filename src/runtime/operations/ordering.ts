@@ -1,5 +1,11 @@
 // Orders on many jobs, and why a job waits: the operator's half of Millrace beyond single jobs.
-import { checkOptions, checkTexts, checkWhole, wrongArgument } from "../../core/arguments.ts";
+import {
+  checkObject,
+  checkOptions,
+  checkTexts,
+  checkWhole,
+  wrongArgument,
+} from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { groupErrors } from "../../core/error-groups.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -20,13 +26,16 @@ import type { JobView } from "../millrace.ts";
 import type { Registry } from "../registry.ts";
 import { withKeysOf, withKeysOfAll } from "./edited-keys.ts";
 import { type PacedOrder, paceOrder } from "./order-pace.ts";
-import type {
-  ErrorGroupView,
-  ErrorQuery,
-  OrderOperations,
-  OrderProgress,
-  OrderStep,
-  WhyView,
+import {
+  ERROR_QUERY_NAMES,
+  type ErrorGroupView,
+  type ErrorQuery,
+  type OrderOperations,
+  type OrderProgress,
+  type OrderStep,
+  PAUSE_NAMES,
+  STEP_NAMES,
+  type WhyView,
 } from "./order-operations.ts";
 import { readOrder, readSelection } from "./selecting.ts";
 
@@ -64,7 +73,7 @@ export function createOrdering(parts: OrderingParts): OrderOperations {
     why: async (id) => why(parts, checkIds([id])[0] ?? id),
     errors: (query = {}) => readErrors(store, query),
     drain: async (queue, options = {}) => {
-      const { by = "unknown", reason = "" } = checkOptions(options, "options");
+      const { by = "unknown", reason = "" } = checkOptions(options, "options", PAUSE_NAMES);
       refuseUnless(store, "drain", "let a queue drain");
       await store.setPaused({ queue: checkName(queue, "queue"), draining: true, by, reason });
     },
@@ -85,9 +94,9 @@ async function carryOutStep(parts: OrderingParts, step: OrderStep): Promise<Orde
     dryRun = false,
     limit = DEFAULT_STEP,
     after = { changed: 0 },
-  } = checkOptions(step, "step");
+  } = checkOptions(step, "step", STEP_NAMES);
   checkWhole(limit, "limit", 1);
-  checkWhole(checkOptions(after, "after").changed, "after.changed", 0);
+  checkWhole(checkObject(after, "after").changed, "after.changed", 0);
   if (after.pacedFromMs !== undefined && !Number.isFinite(after.pacedFromMs)) {
     throw wrongArgument("after.pacedFromMs", after.pacedFromMs, "what the step before gave");
   }
@@ -169,7 +178,7 @@ async function sampleOf(
 
 async function readErrors(store: Store, query: ErrorQuery): Promise<readonly ErrorGroupView[]> {
   refuseUnless(store, "figures", "count errors");
-  checkTexts({ type: checkOptions(query, "query").type });
+  checkTexts({ type: checkOptions(query, "query", ERROR_QUERY_NAMES).type });
   const sinceMs = parseDuration(query.since ?? DEFAULT_ERRORS_SINCE_MS, "since");
   const { nowMs } = await store.describe();
   const resolutions: readonly Resolution[] =

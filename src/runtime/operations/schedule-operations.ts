@@ -1,21 +1,26 @@
 // What can be done with schedules, by a developer and by an operator alike: plain data in, plain data out.
+import type { OptionNames } from "../../core/arguments.ts";
 import type { AnyJobType, JobType } from "../../core/define-job.ts";
 import type { JobId } from "../../core/ids.ts";
-import type {
-  MissedTicks,
-  Moment,
-  Overlap,
-  RhythmOptions,
-  ScheduleOptions,
-  TickPreview,
+import {
+  type MissedTicks,
+  type Moment,
+  type Overlap,
+  type RhythmOptions,
+  SCHEDULE_NAMES,
+  type ScheduleOptions,
+  type TickPreview,
 } from "../../core/schedule.ts";
 import type { Receipt } from "../millrace.ts";
+import type { PauseOptions } from "./order-operations.ts";
 
 /** A schedule to be kept: when it fires, and the job that every tick enqueues. */
 export interface SchedulePut<Input = unknown> extends ScheduleOptions<Input> {
   /** A job type, or the name of one that this process knows. */
   readonly type: JobType<Input> | AnyJobType | string;
 }
+
+export const SCHEDULE_PUT_NAMES: OptionNames<SchedulePut> = { ...SCHEDULE_NAMES, type: true };
 
 /** A schedule as it may be shown: plain data, its input masked, times in ISO 8601. */
 export interface ScheduleView {
@@ -57,6 +62,13 @@ export interface ScheduleListQuery {
   readonly cursor?: string;
 }
 
+export const SCHEDULE_QUERY_NAMES: OptionNames<ScheduleListQuery> = {
+  type: true,
+  queue: true,
+  limit: true,
+  cursor: true,
+};
+
 export interface SchedulePageView {
   readonly schedules: readonly ScheduleView[];
   /** Absent on the last page. */
@@ -69,6 +81,8 @@ export interface PreviewOptions {
   /** The first tick after this moment; default now, by the store's clock. */
   readonly after?: Moment;
 }
+
+export const PREVIEW_NAMES: OptionNames<PreviewOptions> = { count: true, after: true };
 
 /** The calls about schedules. */
 export interface ScheduleOperations {
@@ -91,10 +105,7 @@ export interface ScheduleOperations {
    *
    * @throws MillraceError `SCHEDULE_NOT_FOUND`
    */
-  pause(
-    name: string,
-    options?: { readonly by?: string; readonly reason?: string },
-  ): Promise<ScheduleView>;
+  pause(name: string, options?: PauseOptions): Promise<ScheduleView>;
   /**
    * Goes on with the next tick from now: those of the pause are not made good.
    *

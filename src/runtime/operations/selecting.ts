@@ -1,12 +1,25 @@
 // Reads what operators say of jobs and orders into what a store takes, and checks it.
-import { checkOptions, readTime, tellValue, wrongArgument } from "../../core/arguments.ts";
+import {
+  checkNames,
+  checkObject,
+  checkOptions,
+  readTime,
+  unknownName,
+  wrongArgument,
+} from "../../core/arguments.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { isFingerprint } from "../../core/fingerprint.ts";
 import { readPriority, toJson } from "../../core/limits.ts";
 import { type JobOrder, ORDER_KINDS, checkOrder } from "../../core/orders.ts";
 import type { JobFilter } from "../../core/store.ts";
-import type { JobSelection, Order, Time } from "./order-operations.ts";
+import {
+  type JobSelection,
+  ORDER_NAMES,
+  type Order,
+  SELECTION_NAMES,
+  type Time,
+} from "./order-operations.ts";
 
 /**
  * Reads a selection.
@@ -15,10 +28,12 @@ import type { JobSelection, Order, Time } from "./order-operations.ts";
  */
 export function readSelection(selection: JobSelection): JobFilter {
   const { createdFrom, createdBefore, finishedFrom, finishedBefore, error, ...plain } =
-    checkOptions(selection, "select");
-  for (const part of Object.keys(plain)) {
-    // A part that nothing reads would leave the order to find every job.
-    if (!(part in PLAIN_PARTS)) throw unknownPart(part);
+    checkOptions(selection, "select", SELECTION_NAMES);
+  for (const part of Object.keys(selection)) {
+    // Of which nothing is said, too: an order without the part that was meant would find every job.
+    if (!Object.hasOwn(SELECTION_NAMES, part)) {
+      throw unknownName({ what: "select", path: "" }, part, SELECTION_NAMES);
+    }
   }
   if (error !== undefined && !isFingerprint(error)) {
     throw wrongArgument("error", error, "16 hex digits, as `errors` lists them");
@@ -33,26 +48,9 @@ export function readSelection(selection: JobSelection): JobFilter {
   };
 }
 
-/** Parts of a selection that a store's filter has under the same name. */
-const PLAIN_PARTS = {
-  states: true,
-  type: true,
-  queue: true,
-  tag: true,
-  key: true,
-  input: true,
-} as const satisfies Partial<Record<keyof JobSelection, true>>;
+type TimePart = "createdFrom" | "createdBefore" | "finishedFrom" | "finishedBefore";
 
-function unknownPart(part: string): MillraceError {
-  const known = [...Object.keys(PLAIN_PARTS), ...TIMES, "error"];
-  return new MillraceError("INVALID_ARGUMENT", {
-    message: `a selection has no part ${tellValue(part)}; expected ${known.join(", ")}`,
-  });
-}
-
-const TIMES = ["createdFrom", "createdBefore", "finishedFrom", "finishedBefore"] as const;
-
-function timeOf(part: (typeof TIMES)[number], time: Time | undefined): JobFilter {
+function timeOf(part: TimePart, time: Time | undefined): JobFilter {
   return time === undefined ? {} : { [`${part}Ms`]: readTime(time, part) };
 }
 
@@ -62,7 +60,10 @@ function timeOf(part: (typeof TIMES)[number], time: Time | undefined): JobFilter
  * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`, `INVALID_INPUT` or `TOO_LARGE`
  */
 export function readOrder(order: Order): JobOrder {
-  const read = toJobOrder(checkOptions(order, "order"));
+  const { kind } = checkObject(order, "order");
+  if (!ORDER_KINDS.includes(kind)) throw wrongArgument("order.kind", kind, ORDER_KINDS.join(", "));
+  checkNames(order, `the order "${kind}"`, ORDER_NAMES[kind]);
+  const read = toJobOrder(order);
   checkOrder(read);
   return read;
 }
@@ -88,8 +89,6 @@ function toJobOrder(order: Order): JobOrder {
       return readTimeOrder(order);
     case "prioritize":
       return { kind: "prioritize", headStartMs: readPriority(order.priority) };
-    default:
-      throw wrongArgument("order.kind", (order as Partial<Order>).kind, ORDER_KINDS.join(", "));
   }
 }
 

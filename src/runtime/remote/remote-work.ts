@@ -1,6 +1,6 @@
 // The work of workers elsewhere: who they are, which jobs they hold, and what they say of them.
 import { randomBytes } from "node:crypto";
-import { checkList, checkOptions } from "../../core/arguments.ts";
+import { checkList, checkObject } from "../../core/arguments.ts";
 import { claimedJobOf } from "../../core/claimed-job.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -60,12 +60,12 @@ export function createRemoteWork(parts: RemoteWorkParts): RemoteWork {
     calls: {
       claim: (request) => work.claim(request),
       report: async (id, report) => {
-        const held = await work.find(id, checkOptions(report, "report").token);
+        const held = await work.find(id, checkObject(report, "report").token);
         held.report(report);
         return { cancel: held.cancel };
       },
       settle: async (id, settlement) => {
-        const { outcome, ...report } = checkOptions(settlement, "settlement");
+        const { outcome, ...report } = checkObject(settlement, "settlement");
         const held = await work.find(id, report.token);
         held.report(report);
         const reply = await held.settle(outcome);
@@ -108,7 +108,7 @@ class Work {
   }
 
   async claim(request: RemoteClaimRequest): Promise<RemoteClaim> {
-    const types = checkList(checkOptions(request, "request").types, "types", "names");
+    const types = checkList(checkObject(request, "request").types, "types", "names");
     const found = types.map((name) => this.#remoteType(name));
     const id = request.worker ?? nameWorker(request.holder);
     if (!id.startsWith(prefixOf(request.holder))) {

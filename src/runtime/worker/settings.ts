@@ -1,5 +1,11 @@
 // Reads and checks the worker options.
-import { checkList, checkOptions, tellValue, wrongArgument } from "../../core/arguments.ts";
+import {
+  type OptionNames,
+  checkList,
+  checkOptions,
+  tellValue,
+  wrongArgument,
+} from "../../core/arguments.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkName, checkTags } from "../../core/limits.ts";
@@ -16,6 +22,16 @@ export interface WorkerSettings {
   readonly pollIntervalMs: number;
 }
 
+const WORKER_NAMES: OptionNames<WorkerOptions> = {
+  concurrency: true,
+  queues: true,
+  labels: true,
+  leaseDuration: true,
+  sweepInterval: true,
+  shutdownGrace: true,
+  pollInterval: true,
+};
+
 /** Handlers mostly wait for others, so several at once are no burden; a heavy type says its own `concurrency`. */
 const DEFAULT_CONCURRENCY = 10;
 /** Most jobs at once in one process: each holds memory, and beyond this more processes serve better. */
@@ -25,7 +41,7 @@ const MIN_LEASE_MS = 1_000;
 
 /** @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION` or `TOO_MANY`, naming the field */
 export function readWorkerSettings(options: WorkerOptions = {}): WorkerSettings {
-  checkOptions(options, "worker");
+  checkOptions(options, "worker", WORKER_NAMES);
   const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
     throw new MillraceError("INVALID_ARGUMENT", {

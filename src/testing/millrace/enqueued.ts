@@ -1,6 +1,7 @@
 // What was enqueued: kept as it went into the store, and asserted in the words of a test.
 import { AssertionError } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
+import { type OptionNames, checkOptions } from "../../core/arguments.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { NewJob, Store } from "../../core/store.ts";
@@ -36,6 +37,17 @@ export interface ExpectedJob {
   /** How many such jobs, exactly; at least one by default. */
   readonly count?: number;
 }
+
+const EXPECTED_NAMES: OptionNames<ExpectedJob> = {
+  input: true,
+  queue: true,
+  delayMs: true,
+  runAtMs: true,
+  tags: true,
+  labels: true,
+  idempotencyKey: true,
+  count: true,
+};
 
 /** Keeps what is enqueued through a store, whoever enqueues: the test, a handler, a schedule. */
 export function recordEnqueued(store: Store, enqueued: EnqueuedJob[]): Store {
@@ -83,13 +95,15 @@ function describeJob(job: NewJob): EnqueuedJob {
 /**
  * Finds the jobs of a type that are as expected.
  *
- * @throws AssertionError that lists what was enqueued instead, where their number is not the expected one
+ * @throws AssertionError that lists what was enqueued instead, where their number is not the expected one;
+ * MillraceError `INVALID_ARGUMENT`
  */
 export function findEnqueued(
   enqueued: readonly EnqueuedJob[],
   type: AnyJobType,
   expected: ExpectedJob,
 ): readonly EnqueuedJob[] {
+  checkOptions(expected, "what is expected", EXPECTED_NAMES);
   const ofType = enqueued.filter((job) => job.type === type.name);
   const found = ofType.filter((job) => isAsExpected(job, expected));
   const { count, ...rest } = expected;

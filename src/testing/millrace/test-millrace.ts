@@ -1,5 +1,5 @@
 // Millrace for an application's tests: in memory, on a clock that tests move, running jobs when they say.
-import { checkOptions } from "../../core/arguments.ts";
+import { type OptionNames, checkOptions } from "../../core/arguments.ts";
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { AnyJobType, JobContext } from "../../core/define-job.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
@@ -22,6 +22,15 @@ export interface TestMillraceOptions extends Pick<
   /** Longest wait for jobs to end. Default `"10s"`. */
   readonly drainTimeout?: Duration;
 }
+
+const TEST_NAMES: OptionNames<TestMillraceOptions> = {
+  jobs: true,
+  launchers: true,
+  logger: true,
+  worker: true,
+  mode: true,
+  drainTimeout: true,
+};
 
 /** Millrace in a test. */
 export interface TestMillrace extends Millrace {
@@ -65,7 +74,11 @@ export interface TestMillrace extends Millrace {
  * assert.equal(receipt.state, "succeeded");
  */
 export async function openTestMillrace(options: TestMillraceOptions): Promise<TestMillrace> {
-  const { mode = "inline", drainTimeout = "10s", ...rest } = checkOptions(options, "options");
+  const {
+    mode = "inline",
+    drainTimeout = "10s",
+    ...rest
+  } = checkOptions(options, "options", TEST_NAMES);
   const drainTimeoutMs = parseDuration(drainTimeout, "drainTimeout");
   const clock = createTestClock();
   const enqueued: EnqueuedJob[] = [];

@@ -1,9 +1,21 @@
 // Graphs as workflows: one that is declared with its graph, and the one that runs whatever graph it is given.
-import { checkList, checkOptions } from "../../core/arguments.ts";
+import {
+  type OptionNames,
+  checkList,
+  checkNames,
+  checkObject,
+  checkOptions,
+} from "../../core/arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type AnyJobType, defineJob } from "../../core/define-job.ts";
+import { type AnyJobType, RETENTION_NAMES, defineJob } from "../../core/define-job.ts";
 import { MillraceError } from "../../core/errors.ts";
-import { type WorkflowOptions, type WorkflowType, defineWorkflow } from "../define-workflow.ts";
+import { checkName } from "../../core/limits.ts";
+import {
+  WORKFLOW_NAMES,
+  type WorkflowOptions,
+  type WorkflowType,
+  defineWorkflow,
+} from "../define-workflow.ts";
 import type { Graph } from "./graph.ts";
 import { type GraphPlan, planGraph } from "./plan.ts";
 import { runGraph } from "./run-graph.ts";
@@ -29,6 +41,13 @@ export interface GraphOptions<InputSchema extends StandardSchemaV1> extends Work
   readonly jobs: readonly AnyJobType[];
 }
 
+/** What a graph is made of is checked when it is planned. */
+const GRAPH_NAMES: OptionNames<GraphOptions<never>> = {
+  ...WORKFLOW_NAMES,
+  graph: true,
+  jobs: true,
+};
+
 /**
  * Declares a workflow by a graph.
  *
@@ -50,7 +69,8 @@ export function defineGraph<InputSchema extends StandardSchemaV1 = StandardSchem
   StandardSchemaV1.InferInput<InputSchema>,
   StandardSchemaV1.InferOutput<InputSchema>
 > {
-  const { graph, jobs, ...rest } = options;
+  const { graph, jobs, ...rest } = checkObject(options, "what defineGraph is given");
+  checkNames(options, `workflow ${checkName(rest.name, "name")}`, GRAPH_NAMES);
   const types = byName(jobs);
   const plan = planGraph(graph, (name) => types.has(name));
   return defineWorkflow<InputSchema>({
@@ -66,6 +86,12 @@ export type GraphsOptions = Pick<
   "redact" | "deadline" | "retention"
 >;
 
+const GRAPHS_NAMES: OptionNames<GraphsOptions> = {
+  redact: true,
+  deadline: true,
+  retention: RETENTION_NAMES,
+};
+
 /**
  * The workflow that runs graphs which come as data. Types that `jobs` does not have run wherever they are known.
  *
@@ -79,6 +105,7 @@ export function graphs(
   options: GraphsOptions = {},
 ): WorkflowType<PostedGraph, PostedGraph> {
   const types = byName(jobs);
+  checkOptions(options, "options", GRAPHS_NAMES);
   // A graph was planned when it was posted; a run that is replayed plans it again.
   const planOf = ({ graph, queues }: PostedGraph): GraphPlan =>
     planGraph(graph, (name) => types.has(name) || Object.hasOwn(queues, name));
@@ -133,6 +160,6 @@ function elsewhere(name: string, queue: string): AnyJobType {
 
 function byName(jobs: readonly AnyJobType[]): ReadonlyMap<string, AnyJobType> {
   return new Map(
-    checkList(jobs, "jobs", "job types").map((type) => [checkOptions(type, "job type").name, type]),
+    checkList(jobs, "jobs", "job types").map((type) => [checkObject(type, "job type").name, type]),
   );
 }

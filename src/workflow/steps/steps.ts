@@ -1,10 +1,11 @@
 // What a workflow function holds: the steps that it can take.
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { OptionNames } from "../../core/arguments.ts";
 import type { AnyJobType, JobLog, JobType } from "../../core/define-job.ts";
 import type { Duration } from "../../core/duration.ts";
 import type { JobId } from "../../core/ids.ts";
-import type { RetryOptions } from "../../core/retry.ts";
-import type { EnqueueOptions } from "../../runtime/index.ts";
+import { RETRY_NAMES, type RetryOptions } from "../../core/retry.ts";
+import { ENQUEUE_NAMES, type EnqueueOptions } from "../../runtime/index.ts";
 
 /** How many inputs of one `step.map` are under way at once, unless it says otherwise. */
 export const DEFAULT_MAP_CONCURRENCY = 1_000;
@@ -141,6 +142,28 @@ export type Undo<Output> =
       readonly input?: (output: Output) => unknown;
     }
   | ((output: Output, local: LocalStep) => unknown);
+
+const UNDO_NAMES: OptionNames<Extract<Undo<never>, { readonly job: AnyJobType }>> = {
+  job: true,
+  input: true,
+};
+const { idempotencyKey: _key, idempotencyTtl: _ttl, ...OF_AN_ENQUEUE } = ENQUEUE_NAMES;
+
+/** The names of what a job as a step can say. */
+export const JOB_STEP_NAMES: OptionNames<JobStepOptions<never>> = {
+  ...OF_AN_ENQUEUE,
+  name: true,
+  undo: UNDO_NAMES,
+};
+/** The names of what a local step can say. */
+export const LOCAL_STEP_NAMES: OptionNames<LocalStepOptions<never>> = {
+  retry: RETRY_NAMES,
+  undo: UNDO_NAMES,
+};
+/** The names of what a fan-out can say. */
+export const MAP_NAMES: OptionNames<MapOptions<never>> = { ...JOB_STEP_NAMES, concurrency: true };
+/** The names of what a wait for a signal can say. */
+export const SIGNAL_NAMES: OptionNames<SignalOptions<never>> = { timeout: true, schema: true };
 
 /** What became of one input of a fan-out. */
 export type StepOutcome<Output> =

@@ -1,5 +1,5 @@
 // The steps as a function takes them: each call becomes an operation of its run.
-import { readTime, tellValue } from "../../core/arguments.ts";
+import { checkOptions, readTime, tellValue } from "../../core/arguments.ts";
 import type { AnyJobType } from "../../core/define-job.ts";
 import { type Duration, parseDuration } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
@@ -15,10 +15,14 @@ import type { Draft, Scope, Work } from "./operation.ts";
 import type { Telling } from "../run/run-log.ts";
 import {
   DEFAULT_MAP_CONCURRENCY,
+  JOB_STEP_NAMES,
   type JobStepOptions,
+  LOCAL_STEP_NAMES,
   type LocalStep,
   type LocalStepOptions,
+  MAP_NAMES,
   type MapOptions,
+  SIGNAL_NAMES,
   type SignalOptions,
   type StepOutcome,
   type Steps,
@@ -137,7 +141,8 @@ class StepCalls {
     }
   }
 
-  #local(name: string, body: LocalBody, { retry, undo }: LocalStepOptions<never> = {}): Draft {
+  #local(name: string, body: LocalBody, options: LocalStepOptions<never> = {}): Draft {
+    const { retry, undo } = checkOptions(options, "options", LOCAL_STEP_NAMES);
     return {
       name: checkStepName(name),
       work: {
@@ -155,6 +160,7 @@ class StepCalls {
     inputs: readonly unknown[],
     options: MapOptions<never> | undefined,
   ): Promise<readonly StepOutcome<unknown>[]> {
+    if (options !== undefined) checkOptions(options, "options", MAP_NAMES);
     return mapOver(inputs, options, (input) => {
       const draft = this.#draft(type, input, withoutConcurrency(options));
       return this.#take(() => ({ ...draft, isPassive: true }));
@@ -170,10 +176,8 @@ class StepCalls {
     await this.#taker.take(this.#scope, sleepUntil("sleep until", readTime(time, "sleepUntil")));
   }
 
-  async #waitForSignal(
-    name: string,
-    { timeout, schema }: SignalOptions<unknown> = {},
-  ): Promise<unknown> {
+  async #waitForSignal(name: string, options: SignalOptions<unknown> = {}): Promise<unknown> {
+    const { timeout, schema } = checkOptions(options, "options", SIGNAL_NAMES);
     const timeoutMs = timeout === undefined ? null : parseDuration(timeout, "timeout");
     return this.#taker.take(this.#scope, {
       name: checkName(name, "signal"),
@@ -195,7 +199,7 @@ class StepCalls {
     if (given === undefined) {
       return { name: checkStepName(type.name), work: jobWork(this.#taker, type, input, undefined) };
     }
-    const { name = type.name, undo, ...options } = given;
+    const { name = type.name, undo, ...options } = checkOptions(given, "options", JOB_STEP_NAMES);
     return { name: checkStepName(name), work: jobWork(this.#taker, type, input, options), undo };
   }
 }

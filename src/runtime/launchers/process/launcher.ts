@@ -1,10 +1,12 @@
 // The launcher `process`: a job runs in a program in any language, in a process group of its own.
 import { availableParallelism } from "node:os";
+import { type OptionNames, checkOptions } from "../../../core/arguments.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import { fatal } from "../../../core/outcomes.ts";
 import { Guardian, fillCommand } from "../../../processes/index.ts";
+import { checkLaunchNames } from "../launch-names.ts";
 import type { LaunchRequest, Launcher } from "../launcher.ts";
-import { type ProcessSettings, readProcessOptions } from "./options.ts";
+import { PROCESS_NAMES, type ProcessSettings, readProcessOptions } from "./options.ts";
 import { Program } from "./program.ts";
 
 /** Options of the launcher. */
@@ -13,12 +15,14 @@ export interface ProcessLauncherOptions {
   readonly maxWarm?: number;
 }
 
+const LAUNCHER_NAMES: OptionNames<ProcessLauncherOptions> = { maxWarm: true };
+
 /** Time for a warm program to end after its input did. */
 const STOP_GRACE_MS = 2_000;
 
 /** Makes the launcher `process`. Programs end with the worker, also when it dies without a word. */
 export function createProcessLauncher(options: ProcessLauncherOptions = {}): Launcher {
-  const maxWarm = options.maxWarm ?? availableParallelism();
+  const { maxWarm = availableParallelism() } = checkOptions(options, "options", LAUNCHER_NAMES);
   const settingsOf = new Map<string, ProcessSettings>();
   const pools = new Map<string, WarmPool>();
   const running = new Set<Program>();
@@ -41,6 +45,7 @@ export function createProcessLauncher(options: ProcessLauncherOptions = {}): Lau
   return {
     name: "process",
     check: (value, type) => {
+      checkLaunchNames(value, type, PROCESS_NAMES);
       settingsOf.set(type, readProcessOptions(value, type));
     },
     launch: async (request) => {

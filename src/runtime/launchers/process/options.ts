@@ -1,6 +1,7 @@
 // What a job type says of the program that runs it, read and checked.
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import type { OptionNames } from "../../../core/arguments.ts";
 import { MillraceError } from "../../../core/errors.ts";
 import { type Command, type CommandTemplate, parseCommand } from "../../../processes/index.ts";
 
@@ -24,6 +25,17 @@ export interface ProcessLaunchOptions {
   /** Most processor time in seconds, where the system can hold it (Linux). */
   readonly maxCpuSeconds?: number;
 }
+
+/** The names of what a job type says of its program. */
+export const PROCESS_NAMES: OptionNames<ProcessLaunchOptions> = {
+  command: true,
+  cwd: true,
+  env: true,
+  passEnv: true,
+  warm: true,
+  maxMemoryBytes: true,
+  maxCpuSeconds: true,
+};
 
 /** The same, read. */
 export interface ProcessSettings {
