@@ -92,6 +92,17 @@ test.each(OPTIONS)("%s of a wrong kind is refused", async (_, given, wrongs) => 
   }
 });
 
+test("a time limit of nothing is refused wherever something is tried", async () => {
+  const sinks = [{ name: "print", deliver: async () => {} }];
+  expect(
+    () => new Rollup({ window: { size: "1s" }, key: ["a"], sinks, attemptTimeout: 0 }),
+  ).toThrow("attemptTimeout is 0; expected at least 1 ms");
+  const program = { command: ["/bin/true"], url: "http://localhost:{port}/" } as const;
+  const asked = { ...program, samples: 1, workers: 1, stallTimeout: "0s" } as const;
+  const collecting = (async () => collect(asked))();
+  await expect(collecting).rejects.toThrow('stallTimeout is "0s"; expected at least 1 ms');
+});
+
 test("a store that is no URL, and a service that nobody may use, say what was expected", async () => {
   for (const store of [null, 7, 1n]) {
     await expect(open({ store })).rejects.toMatchObject({ code: "INVALID_CONFIG" });

@@ -33,6 +33,12 @@ export function readDuration(text: string): string {
   return passes(() => parseDuration(text)) ? text : refuse(DURATION);
 }
 
+/** The longest time of a try. */
+export function readTimeout(text: string): string {
+  if (parseDuration(readDuration(text)) > 0) return text;
+  return refuse("at least 1 ms; leave it out for the type's");
+}
+
 /** The name of a queue, a job type or a limit. */
 export function readName(text: string): string {
   if (passes(() => checkName(text, "name"))) return text;

@@ -1,7 +1,7 @@
 // The options by which an enqueue or a schedule says how its jobs are tried.
 import type { Command } from "commander";
 import type { OwnBackoff, OwnTerms } from "../core/index.ts";
-import { readBackoff, readCount, readDuration } from "./option-values.ts";
+import { readBackoff, readCount, readTimeout } from "./option-values.ts";
 
 /** How a job is tried, where its type does not say. */
 export interface TermsFlags {
@@ -19,11 +19,7 @@ export function withTermsOptions(command: Command): Command {
       'wait between tries: "exponential", "fixed", or durations such as 1s,10s,1m',
       readBackoff,
     )
-    .option(
-      "--timeout <duration>",
-      "longest time of one try, in place of the type's",
-      readDuration,
-    );
+    .option("--timeout <duration>", "longest time of one try, in place of the type's", readTimeout);
 }
 
 /** The terms that were said. */

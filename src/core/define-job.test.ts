@@ -96,6 +96,15 @@ describe("a job type", () => {
     );
   });
 
+  test.each([0, "0s", "0.4ms"])("refuses a timeout of %j, and says how to have none", (timeout) => {
+    expect(() => defineJob({ name: "a", timeout })).toThrow(
+      expect.objectContaining({
+        code: "INVALID_DURATION",
+        message: `timeout is ${JSON.stringify(timeout)}; expected at least 1 ms, or to be left out for no bound`,
+      }),
+    );
+  });
+
   test.each(["timeout", "grace"])("refuses a %s that can't be read, by its name", (field) => {
     expect(() => defineJob({ name: "wrong", [field]: "soon" })).toThrow(
       expect.objectContaining({

@@ -7,7 +7,7 @@ import {
   wrongArgument,
 } from "./arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { type Duration, formatDuration, parseDuration } from "./duration.ts";
+import { type Duration, formatDuration, parseDuration, parseTimeout } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import {
   BATCH_NAMES,
@@ -109,7 +109,7 @@ export interface JobOptions<InputSchema extends StandardSchemaV1, Output> extend
    */
   readonly concurrency?: number;
   readonly retry?: RetryOptions;
-  /** Longest time of one try. None by default. */
+  /** Longest time of one try, at least 1 ms. None by default. */
   readonly timeout?: Duration;
   /** Time that a handler gets to end after its signal, before its claim is withdrawn. Default `"5s"`. */
   readonly grace?: Duration;
@@ -289,7 +289,9 @@ export function makeJobType<InputSchema extends StandardSchemaV1, Output>(
     }
   }
   const timeoutMs =
-    options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout");
+    options.timeout === undefined
+      ? undefined
+      : parseTimeout(options.timeout, "timeout", "no bound");
   const batch = options.batch && { ...readBatch(name, options.batch), run: options.batch.run };
   checkWait(name, batch?.withinMs, timeoutMs);
   return {

@@ -39,6 +39,20 @@ export function parseDuration(duration: Duration, field = "duration"): number {
   return Math.round(ms) + 0;
 }
 
+/**
+ * Reads the longest time of something. None is not one: elsewhere it means no bound as often as an end at once.
+ *
+ * @param leftOut - what holds where it is left out
+ * @throws MillraceError `INVALID_DURATION`
+ */
+export function parseTimeout(timeout: Duration, field: string, leftOut: string): number {
+  const ms = parseDuration(timeout, field);
+  if (ms > 0) return ms;
+  throw new MillraceError("INVALID_DURATION", {
+    message: `${field} is ${tellValue(timeout)}; expected at least 1 ms, or to be left out for ${leftOut}`,
+  });
+}
+
 function parseText(text: unknown): number | undefined {
   // Whoever has no type checker, or read the value from a file, may pass anything.
   if (typeof text !== "string" || text.length > MAX_TEXT_LENGTH) return undefined;

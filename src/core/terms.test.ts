@@ -27,6 +27,11 @@ describe("the terms of a job", () => {
     expect(slower.timeoutMs).toBe(5_000);
   });
 
+  test("are read as they are kept, by a version that took other ones too", () => {
+    expect(underTerms(type, '{"timeout":0}').timeoutMs).toBe(0);
+    expect(underTerms(type, '{"retry":{"attempts":2,"later":1}}').retry.attempts).toBe(2);
+  });
+
   test("count a list of waits as its type would", () => {
     const { retry } = under({ retry: { backoff: ["1s", "2s"] } });
     expect(retry.attempts).toBe(3);
@@ -39,6 +44,8 @@ describe("the terms of a job", () => {
     [{ retry: { backoff: "never" } }, "INVALID_ARGUMENT", "retry.backoff"],
     [{ retry: { backoff: Array.from({ length: 101 }, () => 1) } }, "INVALID_ARGUMENT", "at most"],
     [{ retry: 3 }, "INVALID_ARGUMENT", "retry is 3"],
+    [{ timeout: 0 }, "INVALID_DURATION", "timeout is 0; expected at least 1 ms, or to be left out"],
+    [{ timeout: "0.4ms" }, "INVALID_DURATION", "left out for its type's"],
     [{ timeout: "soon" }, "INVALID_DURATION", "timeout"],
   ] as const)("are refused before anything is kept: %j", ([terms, code, message]) => {
     expect(() => writeTerms(terms as unknown as OwnTerms)).toThrow(

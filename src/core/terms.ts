@@ -1,7 +1,7 @@
 // What one job is tried by in place of its type's: attempts, backoff and timeout that came with its enqueue.
 import type { AnyJobType } from "./define-job.ts";
 import { type OptionNames, tellValue } from "./arguments.ts";
-import { type Duration, parseDuration } from "./duration.ts";
+import { type Duration, parseDuration, parseTimeout } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import type { JsonText } from "./job.ts";
 import {
@@ -26,7 +26,7 @@ export type OwnBackoff = Exclude<Backoff, (failure: never) => Duration>;
 export interface OwnTerms {
   /** In place of the type's, field by field. */
   readonly retry?: OwnRetryOptions;
-  /** Longest time of one try, in place of the type's. */
+  /** Longest time of one try, at least 1 ms, in place of the type's. */
   readonly timeout?: Duration;
 }
 
@@ -47,7 +47,7 @@ export const MAX_OWN_BACKOFF_LENGTH = 100;
 export function writeTerms({ retry, timeout }: OwnTerms): JsonText | undefined {
   if (retry === undefined && timeout === undefined) return undefined;
   if (retry !== undefined) checkRetry(retry);
-  if (timeout !== undefined) parseDuration(timeout, "timeout");
+  if (timeout !== undefined) parseTimeout(timeout, "timeout", "its type's");
   const { attempts, backoff } = retry ?? {};
   return JSON.stringify({ retry: retry && { attempts, backoff }, timeout });
 }

@@ -1,6 +1,6 @@
 // The general roll-up: events in, windows out.
 import { checkOptions } from "../core/arguments.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, parseDuration, parseTimeout } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { readRetryPolicy } from "../core/retry.ts";
 import { type RollupClock, systemClock } from "./clock.ts";
@@ -230,7 +230,11 @@ function createOutbox(
   options: RollupOptions,
   clock: RollupClock,
 ): Outbox<RollupWindow> {
-  const attemptMs = parseDuration(options.attemptTimeout ?? DEFAULT_ATTEMPT_MS, "attemptTimeout");
+  const attemptMs = parseTimeout(
+    options.attemptTimeout ?? DEFAULT_ATTEMPT_MS,
+    "attemptTimeout",
+    "30 s",
+  );
   const random = options.random ?? Math.random;
   const retry = readRetryPolicy({ backoff: RETRY_BACKOFF });
   const notify = options.notify ?? ((): void => {});

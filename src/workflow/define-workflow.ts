@@ -2,7 +2,7 @@
 import { type OptionNames, checkNames, checkObject, tellValue } from "../core/arguments.ts";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { JOB_NAMES, type JobOptions, type JobType, makeJobType } from "../core/define-job.ts";
-import { type Duration, parseDuration } from "../core/duration.ts";
+import { type Duration, parseTimeout } from "../core/duration.ts";
 import { MillraceError } from "../core/errors.ts";
 import { checkName } from "../core/limits.ts";
 import type { WorkflowContext } from "./steps/steps.ts";
@@ -134,7 +134,8 @@ export function defineWorkflow<
     ...type,
     workflow: {
       version,
-      deadlineMs: deadline === undefined ? undefined : parseDuration(deadline, "deadline"),
+      deadlineMs:
+        deadline === undefined ? undefined : parseTimeout(deadline, "deadline", "no bound"),
       isLocal: stayOnHost,
       hasQuickSteps: quickSteps,
       run,

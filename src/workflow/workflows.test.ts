@@ -359,6 +359,9 @@ describe("what a workflow function must not do", () => {
   test("be without a function, or have a version that is no number", () => {
     expect(() => defineWorkflow({ name: "w", version: 0, run })).toThrow("version");
     expect(() => defineWorkflow({ name: "w", run: undefined as never })).toThrow("run function");
+    expect(() => defineWorkflow({ name: "w", deadline: 0, run })).toThrow(
+      "deadline is 0; expected at least 1 ms, or to be left out for no bound",
+    );
     expect(defineWorkflow({ name: "w", version: 2, run })).toMatchObject({
       name: "w:2",
       queue: "w",

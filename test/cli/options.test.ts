@@ -7,6 +7,7 @@ const DURATION = 'Expected a duration such as "250ms", "30s" or "1h30m".';
 
 const WRONG: readonly (readonly [command: string, named: string, expected: string])[] = [
   ["enqueue job 1 --delay 5", "option '--delay <duration>' argument '5'", DURATION],
+  ["enqueue job 1 --timeout 0s", "option '--timeout <duration>' argument '0s'", "at least 1 ms"],
   ["enqueue job 1 --timeout x", "option '--timeout <duration>' argument 'x'", DURATION],
   ["enqueue job 1 --expires-in x", "option '--expires-in <duration>'", DURATION],
   ["enqueue job 1 --wait=soon", "option '--wait [duration]' argument 'soon'", DURATION],
@@ -40,6 +41,8 @@ const WRONG: readonly (readonly [command: string, named: string, expected: strin
   ["schedule put s --type job --every 0", "option '--every <duration>'", DURATION],
   ["schedule put s --type job --every 1h --jitter x", "option '--jitter <duration>'", DURATION],
   ["schedule put s --type job --every 1h --attempts 0", "option '--attempts <number>'", "from 1"],
+  ["schedule put s --type job --every 1h --timeout 0ms", "option '--timeout", "at least 1 ms"],
+  ["verify --timeout 0s -- true", '--timeout is "0s"', "left out for 10s"],
   ["schedule preview s --count 0", "option '--count <number>'", "a whole number from 1"],
   ["schedules --limit x", "option '--limit <number>'", "a whole number from 1"],
 ];

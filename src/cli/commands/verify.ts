@@ -1,6 +1,6 @@
 // `millrace verify`: checks a program against the process protocol.
 import type { Command } from "commander";
-import { MillraceError, parseDuration } from "../../core/index.ts";
+import { MillraceError, parseTimeout } from "../../core/index.ts";
 import type { Verdict } from "../../runtime/index.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 
@@ -51,7 +51,7 @@ async function verify(argv: readonly string[], options: VerifyCommandOptions): P
       argv,
       inputText: readInput(options.input),
       isWarm: options.warm ?? false,
-      timeoutMs: parseDuration(options.timeout, "--timeout"),
+      timeoutMs: parseTimeout(options.timeout, "--timeout", "10s"),
       guardian,
     });
   } finally {

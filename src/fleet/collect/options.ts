@@ -1,6 +1,6 @@
 // What may be said of a collection, checked.
 import { type OptionNames, pickOptions } from "../../core/arguments.ts";
-import { type Duration, parseDuration } from "../../core/duration.ts";
+import { type Duration, parseDuration, parseTimeout } from "../../core/duration.ts";
 import { MillraceError } from "../../core/errors.ts";
 import { checkPlaceholders, fillPlaceholders } from "../../processes/index.ts";
 import { FLEET_NAMES, readFleetOptions } from "../options.ts";
@@ -95,7 +95,7 @@ export function readCollectOptions<Sample>(
     size: Math.min(workers, samples),
     withinMs: optionalMs(options.within, "within"),
     giveUpAfterMs: optionalMs(options.giveUpAfter, "giveUpAfter"),
-    stallTimeoutMs: parseDuration(options.stallTimeout ?? "2s", "stallTimeout"),
+    stallTimeoutMs: parseTimeout(options.stallTimeout ?? "2s", "stallTimeout", "2 s"),
     maxLineBytes: wholeNumber(maxLineBytes, "maxLineBytes", 1, MAX_LINE_BYTES),
     paceMs: optionalMs(options.pace, "pace"),
     parse,

@@ -108,7 +108,7 @@ export const ownRetry: z.ZodType<OwnRetryOptions> = z
 
 /** Longest time of one try, in place of its type's. */
 export const ownTimeout: typeof duration = duration.describe(
-  "Longest time of one try, in place of the type's.",
+  "Longest time of one try, at least 1 ms, in place of the type's.",
 );
 
 /** One job to enqueue. */

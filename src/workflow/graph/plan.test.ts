@@ -145,6 +145,18 @@ describe("what is wrong is named", () => {
       "a concurrency without an each",
     ],
     [
+      "a policy with a name that none has",
+      { a: { type: "t", retry: { attemps: 2 } } },
+      "a",
+      'has the unknown name "attemps" in retry; did you mean attempts?',
+    ],
+    [
+      "a timeout of nothing",
+      { a: { type: "t", timeout: 0 } },
+      "a",
+      "has terms that can't be: timeout is 0; expected at least 1 ms",
+    ],
+    [
       "terms that can't be",
       { a: { type: "t", retry: { attempts: 0 } } },
       "a",

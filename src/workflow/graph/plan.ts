@@ -1,6 +1,7 @@
 // Plans a graph: what waits for what, and everything that is wrong with it, before anything runs.
+import { checkOptions } from "../../core/arguments.ts";
 import { MillraceError, toErrorRecord } from "../../core/errors.ts";
-import { writeTerms } from "../../core/terms.ts";
+import { TERMS_NAMES, writeTerms } from "../../core/terms.ts";
 import { type Graph, type GraphStep, type Template, graphSchema } from "./graph.ts";
 import { referencesIn } from "./template.ts";
 
@@ -93,10 +94,11 @@ function checkNames(
 
 function problemOfTerms({ retry, timeout }: GraphStep): string | null {
   try {
-    writeTerms({
+    const terms = {
       ...(retry === undefined ? {} : { retry }),
       ...(timeout === undefined ? {} : { timeout }),
-    });
+    };
+    writeTerms(checkOptions(terms, "the step", TERMS_NAMES));
     return null;
   } catch (error) {
     return toErrorRecord(error).message;
