@@ -34,15 +34,26 @@ export {
   type LogFormat,
   type Logger,
 } from "./logging/logger.ts";
-export type {
-  LimitChangeOptions,
-  LimitOperations,
-  LimitResetOptions,
-  LimitsQuery,
-  ReleaseLimitOptions,
+export {
+  LIMITS_NAMES,
+  LIMIT_CHANGE_NAMES,
+  LIMIT_RESET_NAMES,
+  type LimitChangeOptions,
+  type LimitOperations,
+  type LimitResetOptions,
+  type LimitsQuery,
+  RELEASE_NAMES,
+  type ReleaseLimitOptions,
 } from "./operations/limit-operations.ts";
 export type * from "./millrace.ts";
-export { ENQUEUE_NAMES, FIGURE_NAMES, MILLRACE_NAMES } from "./millrace.ts";
+export {
+  ENQUEUE_NAMES,
+  EVENT_FILTER_NAMES,
+  FIGURE_NAMES,
+  LOG_NAMES,
+  RESUME_NAMES,
+  WAIT_NAMES,
+} from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
 export { DEFAULT_STORE_URL, openStore } from "./open-store.ts";

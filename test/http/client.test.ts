@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { once } from "node:events";
 import { type RequestListener, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { EnqueueOptions, Operations } from "millrace";
 import { createHttpOperations } from "millrace/http";
 import { TOKENS, type TestService, freePort, startService } from "./service.ts";
 
@@ -33,6 +34,47 @@ test("a job enqueued by the client gives its result, and is shown as the store s
   expect((await client.workers()).map(({ id }) => id)).toEqual(
     (await service.mill.workers()).map(({ id }) => id),
   );
+});
+
+test.each([
+  [{ timeout: 0 }, "INVALID_DURATION", "timeout is 0; expected at least 1 ms"],
+  [{ attemps: 2 }, "INVALID_ARGUMENT", "attemps"],
+  [{ retry: { attemps: 2 } }, "INVALID_ARGUMENT", "attemps"],
+])("what an enqueue can't say is told as by a store at hand: %j", async (options, code, told) => {
+  const entry = { type: "echo", input: { text: "hi" }, options: options as EnqueueOptions };
+  const message = expect.stringContaining(told) as string;
+  await expect(client.enqueueEntries([entry])).rejects.toMatchObject({ code, message });
+  await expect(service.mill.enqueueEntries([entry])).rejects.toMatchObject({ code, message });
+});
+
+const kept = "01a20227-08a4-7000-a4ee-f57ef437030e";
+const nonsense = { nonsense: 1 } as never;
+
+test.each([
+  ["logs", (operations: Operations) => operations.logs(kept, nonsense)],
+  ["wait", (operations: Operations) => operations.wait(kept, nonsense)],
+  ["jobs", (operations: Operations) => operations.jobs(nonsense)],
+  ["cancel", (operations: Operations) => operations.cancel([kept], nonsense)],
+  ["figures", (operations: Operations) => operations.figures(nonsense)],
+  ["errors", (operations: Operations) => operations.errors(nonsense)],
+  ["pause", (operations: Operations) => operations.pause("q", nonsense)],
+  ["resume", (operations: Operations) => operations.resume("q", nonsense)],
+  ["drain", (operations: Operations) => operations.drain("q", nonsense)],
+  ["subscribe", (operations: Operations) => operations.subscribe(nonsense, () => {})],
+  ["limits", (operations: Operations) => operations.limits(nonsense)],
+  ["setLimit", (operations: Operations) => operations.setLimit("q", nonsense)],
+  ["resetLimit", (operations: Operations) => operations.resetLimit("q", nonsense)],
+  ["releaseLimit", (operations: Operations) => operations.releaseLimit("q", nonsense)],
+  ["schedules.list", ({ schedules }: Operations) => schedules.list(nonsense)],
+  ["schedules.pause", ({ schedules }: Operations) => schedules.pause("s", nonsense)],
+  ["preview", ({ schedules }: Operations) => schedules.preview({ every: "1h" }, nonsense)],
+])("%s of the client takes no name that nobody reads, as with a store", async (_, call) => {
+  for (const operations of [client, service.mill]) {
+    await expect(call(operations)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining("nonsense") as string,
+    });
+  }
 });
 
 test("a failed or cancelled job rejects with its code and error", async () => {

@@ -1,6 +1,7 @@
 // The operations over HTTP: what a program does with a store at hand, it does with a service's URL and token.
 import {
   type ChangeReply,
+  checkOptions,
   type ErrorRecord,
   isMillraceError,
   isTerminal,
@@ -11,14 +12,19 @@ import {
   parseDuration,
   type TypeRecord,
 } from "../../core/index.ts";
-import type {
-  EnqueueEntry,
-  JobPageView,
-  JobQuery,
-  JobView,
-  Operations,
-  Receipt,
-  WaitOptions,
+import {
+  type EnqueueEntry,
+  FIGURE_NAMES,
+  type JobPageView,
+  type JobQuery,
+  type JobView,
+  LOG_NAMES,
+  type Operations,
+  PAUSE_NAMES,
+  RESUME_NAMES,
+  type Receipt,
+  WAIT_NAMES,
+  type WaitOptions,
 } from "../../runtime/index.ts";
 import { followEvents } from "./event-client.ts";
 import { orderOperations, searchOfSelection } from "./order-client.ts";
@@ -79,7 +85,8 @@ function jobOperations(send: Send): JobOperations {
       return jobs.map((accepted) => receiptOf(wait, accepted));
     },
     jobs: (query = {}) => send("GET", `/v1/jobs${toQuery(query)}`) as Promise<JobPageView>,
-    async logs(id, { afterSeq, limit } = {}) {
+    async logs(id, options = {}) {
+      const { afterSeq, limit } = checkOptions(options, "options", LOG_NAMES);
       const { lines } = (await send(
         "GET",
         `/v1/jobs/${encodeURIComponent(id)}/logs${searchOf({ after: afterSeq, limit })}`,
@@ -110,8 +117,9 @@ async function pollResult(
   send: Send,
   job: (id: JobId) => Promise<JobView | null>,
   id: JobId,
-  { timeout, signal }: WaitOptions,
+  options: WaitOptions,
 ): Promise<JobView | null> {
+  const { timeout, signal } = checkOptions(options, "options", WAIT_NAMES);
   const endsAt =
     timeout === undefined ? Infinity : performance.now() + parseDuration(timeout, "timeout");
   for (;;) {
@@ -216,19 +224,21 @@ function systemOperations(send: Send): SystemOperations {
         ...(outputSchema === null ? {} : { outputSchema: JSON.stringify(outputSchema) }),
       }));
     },
-    figures: ({ resolution, since, type } = {}) =>
-      list(
-        `/v1/figures${searchOf({ resolution, since: since === undefined ? undefined : `${parseDuration(since, "since")}ms`, type })}`,
-        "figures",
-      ),
+    async figures(query = {}) {
+      const { resolution, since, type } = checkOptions(query, "query", FIGURE_NAMES);
+      const sinceText = since === undefined ? undefined : `${parseDuration(since, "since")}ms`;
+      return list(`/v1/figures${searchOf({ resolution, since: sinceText, type })}`, "figures");
+    },
     describe: () => send("GET", "/v1/store") as ReturnType<Operations["describe"]>,
     // The service writes down who asked by the token's name, so `by` is not sent.
-    async pause(queue, { reason } = {}) {
+    async pause(queue, options = {}) {
+      const { reason } = checkOptions(options, "options", PAUSE_NAMES);
       await send("POST", `${queuePath(queue)}/pause`, {
         body: reason === undefined ? {} : { reason },
       });
     },
-    async resume(queue) {
+    async resume(queue, options = {}) {
+      checkOptions(options, "options", RESUME_NAMES);
       await send("POST", `${queuePath(queue)}/resume`);
     },
   };

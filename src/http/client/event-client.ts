@@ -1,7 +1,7 @@
 // Following a service's events: one stream that connects again, resumes, and tells where it could not.
 import { setTimeout as sleep } from "node:timers/promises";
-import { isMillraceError } from "../../core/index.ts";
-import type { EventFilter, EventView } from "../../runtime/index.ts";
+import { checkOptions, isMillraceError } from "../../core/index.ts";
+import { EVENT_FILTER_NAMES, type EventFilter, type EventView } from "../../runtime/index.ts";
 import { type Service, authorization, checkReply, searchOf, unreachable } from "./send.ts";
 import { createEventParser } from "../events/event-reader.ts";
 
@@ -22,6 +22,7 @@ export async function followEvents(
   listener: (event: EventView) => void,
   onGap: (reason: string) => void = () => {},
 ): Promise<AsyncDisposable> {
+  checkOptions(filter, "filter", EVENT_FILTER_NAMES);
   const ended = new AbortController();
   let lastEventId: string | undefined;
   const connect = (): Promise<ReadableStream<Uint8Array>> =>

@@ -1,6 +1,17 @@
 // The operations about limits over HTTP.
-import { type LimitRecord, QUEUE_LIMIT, type ReleasedHold } from "../../core/index.ts";
-import type { LimitOperations } from "../../runtime/index.ts";
+import {
+  type LimitRecord,
+  QUEUE_LIMIT,
+  type ReleasedHold,
+  checkOptions,
+} from "../../core/index.ts";
+import {
+  LIMITS_NAMES,
+  LIMIT_CHANGE_NAMES,
+  LIMIT_RESET_NAMES,
+  type LimitOperations,
+  RELEASE_NAMES,
+} from "../../runtime/index.ts";
 import { type Send, searchOf } from "./send.ts";
 
 function pathOf(queue: string, name: string = QUEUE_LIMIT): string {
@@ -14,7 +25,8 @@ export function limitOperations(send: Send): LimitOperations {
     return (reply as { readonly limits: readonly LimitRecord[] }).limits;
   };
   return {
-    limits: async ({ queue, keys = [] } = {}) => {
+    limits: async (query = {}) => {
+      const { queue, keys = [] } = checkOptions(query, "query", LIMITS_NAMES);
       const limits = [...(await list({ queue }))];
       for (const { limit, key } of keys) {
         limits.push(...(await list({ queue, limit, key })).filter((each) => each.key === key));
@@ -22,17 +34,20 @@ export function limitOperations(send: Send): LimitOperations {
       return limits;
     },
     // The service writes down who asked by the token's name, so `by` is not sent.
-    setLimit: async (queue, { name, concurrency, rate }) => {
+    setLimit: async (queue, change) => {
+      const { name, concurrency, rate } = checkOptions(change, "change", LIMIT_CHANGE_NAMES);
       const body = {
         ...(concurrency === undefined ? {} : { concurrency }),
         ...(rate === undefined ? {} : { rate }),
       };
       await send("PUT", pathOf(queue, name), { body });
     },
-    resetLimit: async (queue, { name } = {}) => {
+    resetLimit: async (queue, options = {}) => {
+      const { name } = checkOptions(options, "options", LIMIT_RESET_NAMES);
       await send("DELETE", pathOf(queue, name));
     },
-    releaseLimit: async (queue, { name, key } = {}) => {
+    releaseLimit: async (queue, options = {}) => {
+      const { name, key } = checkOptions(options, "options", RELEASE_NAMES);
       const body = key === undefined ? {} : { key };
       return (await send("POST", `${pathOf(queue, name)}/release`, { body })) as ReleasedHold;
     },

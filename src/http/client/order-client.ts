@@ -1,12 +1,19 @@
 // Orders on many jobs over HTTP: the same calls as with a store at hand.
-import { type ChangeReply, isMillraceError, parseDuration } from "../../core/index.ts";
-import type {
-  ErrorGroupView,
-  JobSelection,
-  OrderOperations,
-  OrderProgress,
-  OrderStep,
-  WhyView,
+import {
+  type ChangeReply,
+  checkOptions,
+  isMillraceError,
+  parseDuration,
+} from "../../core/index.ts";
+import {
+  ERROR_QUERY_NAMES,
+  type ErrorGroupView,
+  type JobSelection,
+  type OrderOperations,
+  type OrderProgress,
+  type OrderStep,
+  PAUSE_NAMES,
+  type WhyView,
 } from "../../runtime/index.ts";
 import { type Send, searchOf } from "./send.ts";
 
@@ -32,13 +39,15 @@ export function orderOperations(send: Send): OrderOperations {
         throw thrown;
       }
     },
-    errors: async ({ since, type } = {}) => {
+    errors: async (query = {}) => {
+      const { since, type } = checkOptions(query, "query", ERROR_QUERY_NAMES);
       const sinceText = since === undefined ? undefined : `${parseDuration(since, "since")}ms`;
       const path = `/v1/errors${searchOf({ since: sinceText, type })}`;
       return ((await send("GET", path)) as { readonly errors: readonly ErrorGroupView[] }).errors;
     },
     // The service writes down who asked by the token's name, so `by` is not sent.
-    drain: async (queue, { reason } = {}) => {
+    drain: async (queue, options = {}) => {
+      const { reason } = checkOptions(options, "options", PAUSE_NAMES);
       await send("POST", `/v1/queues/${encodeURIComponent(queue)}/drain`, {
         body: reason === undefined ? {} : { reason },
       });

@@ -1,10 +1,12 @@
 // Schedules over HTTP: the same calls as with a store at hand.
-import { type Moment, type TickPreview, isMillraceError } from "../../core/index.ts";
-import type {
-  Receipt,
-  ScheduleOperations,
-  SchedulePageView,
-  ScheduleView,
+import { type Moment, type TickPreview, checkOptions, isMillraceError } from "../../core/index.ts";
+import {
+  PAUSE_NAMES,
+  PREVIEW_NAMES,
+  type Receipt,
+  type ScheduleOperations,
+  type SchedulePageView,
+  type ScheduleView,
 } from "../../runtime/index.ts";
 import { type Send, searchOf } from "./send.ts";
 
@@ -30,14 +32,16 @@ export function scheduleOperations(
         return true;
       }),
     // The service writes down who asked by the token's name, so `by` is not sent.
-    pause: async (name, { reason } = {}) =>
-      (await send("POST", `${pathOf(name)}/pause`, {
-        body: reason === undefined ? {} : { reason },
-      })) as ScheduleView,
+    pause: async (name, options = {}) => {
+      const { reason } = checkOptions(options, "options", PAUSE_NAMES);
+      const body = reason === undefined ? {} : { reason };
+      return (await send("POST", `${pathOf(name)}/pause`, { body })) as ScheduleView;
+    },
     resume: async (name) => (await send("POST", `${pathOf(name)}/resume`)) as ScheduleView,
     run: async (name) =>
       toReceipt((await send("POST", `${pathOf(name)}/run`)) as Omit<Receipt, "result">),
-    preview: async (schedule, { count, after } = {}) => {
+    preview: async (schedule, options = {}) => {
+      const { count, after } = checkOptions(options, "options", PREVIEW_NAMES);
       const asked =
         typeof schedule === "string"
           ? send("GET", `${pathOf(schedule)}/preview${searchOf({ count, after: isoOf(after) })}`)

@@ -21,7 +21,7 @@ export interface LimitChangeOptions {
   readonly by?: string;
 }
 
-const CHANGE_NAMES: OptionNames<LimitChangeOptions> = {
+export const LIMIT_CHANGE_NAMES: OptionNames<LimitChangeOptions> = {
   name: true,
   concurrency: true,
   rate: RATE_NAMES,
@@ -35,7 +35,7 @@ export interface LimitResetOptions {
   readonly by?: string;
 }
 
-const RESET_NAMES: OptionNames<LimitResetOptions> = { name: true, by: true };
+export const LIMIT_RESET_NAMES: OptionNames<LimitResetOptions> = { name: true, by: true };
 
 /** Which limits are shown. */
 export interface LimitsQuery {
@@ -45,7 +45,7 @@ export interface LimitsQuery {
 }
 
 const KEY_NAMES: OptionNames<LimitKey> = { limit: true, key: true };
-const QUERY_NAMES: OptionNames<LimitsQuery> = { queue: true, keys: KEY_NAMES };
+export const LIMITS_NAMES: OptionNames<LimitsQuery> = { queue: true, keys: KEY_NAMES };
 
 /** What of a queue is held no longer: all of it by default, else one key. */
 export interface ReleaseLimitOptions {
@@ -55,7 +55,7 @@ export interface ReleaseLimitOptions {
   readonly key?: string;
 }
 
-const RELEASE_NAMES: OptionNames<ReleaseLimitOptions> = { name: true, key: true };
+export const RELEASE_NAMES: OptionNames<ReleaseLimitOptions> = { name: true, key: true };
 
 /** What can be done about limits. */
 export interface LimitOperations {
@@ -84,12 +84,12 @@ export function createLimitOperations(store: Store): LimitOperations {
   };
   return {
     limits: async (query = {}) => {
-      const { keys } = checkOptions(query, "query", QUERY_NAMES);
+      const { keys } = checkOptions(query, "query", LIMITS_NAMES);
       for (const key of checkList(keys ?? [], "keys", "keys")) checkObject(key, "keys");
       return store.limits(query);
     },
     setLimit: async (queue, change) => {
-      checkOptions(change, "change", CHANGE_NAMES);
+      checkOptions(change, "change", LIMIT_CHANGE_NAMES);
       if (change.concurrency === undefined && change.rate === undefined) {
         throw new MillraceError("INVALID_ARGUMENT", {
           message: "neither concurrency nor rate is given; expected one of them, or both",
@@ -101,7 +101,7 @@ export function createLimitOperations(store: Store): LimitOperations {
       await set(queue, boundsAfter(now, change), change);
     },
     resetLimit: async (queue, options = {}) =>
-      set(queue, null, checkOptions(options, "options", RESET_NAMES)),
+      set(queue, null, checkOptions(options, "options", LIMIT_RESET_NAMES)),
     releaseLimit: async (queue, options = {}) => {
       const { name = QUEUE_LIMIT, key } = checkOptions(options, "options", RELEASE_NAMES);
       checkName(queue, "queue");
