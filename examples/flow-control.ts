@@ -1,4 +1,4 @@
-// Flow control, one job type for each: limits by key with fair turns, rates that push back, uniqueness, debounce, batches.
+// Flow control, one job type for each: limits by key (one or several) with fair turns, rates that push back, uniqueness, debounce, batches.
 import { defineJob, openMillrace, retryAfter } from "millrace";
 import { z } from "zod";
 
@@ -57,6 +57,17 @@ export const renderPreview = defineJob({
   run: ({ input }) => input.page,
 });
 
+/** A shop's stock is read by one at a time, the newest who asked; and five at once ask the shops of a region. */
+export const readStock = defineJob({
+  name: "read-stock",
+  input: z.object({ shop: z.string(), region: z.string() }),
+  limits: [
+    { name: "shop", key: "shop", concurrency: 1, onLimit: "cancel-oldest" },
+    { name: "region", key: "region", concurrency: 5 },
+  ],
+  run: ({ input }) => `stock of ${input.shop}`,
+});
+
 /** Rows are written by fifty in one call, or by as many as came within 20 ms; a bad one fails alone. */
 export const writeRow = defineJob({
   name: "write-row",
@@ -85,6 +96,7 @@ export async function runFlowControl(store: string): Promise<Readonly<Record<str
       indexDocument,
       sendNewsletter,
       renderPreview,
+      readStock,
       writeRow,
     ],
   });
@@ -101,6 +113,10 @@ export async function runFlowControl(store: string): Promise<Readonly<Record<str
   const previews = [
     await mill.enqueue(renderPreview, { page: "p-1" }),
     await mill.enqueue(renderPreview, { page: "p-1" }),
+  ];
+  const [older, newer] = [
+    await mill.enqueue(readStock, { shop: "s-1", region: "eu" }),
+    await mill.enqueue(readStock, { shop: "s-1", region: "eu" }),
   ];
   const rows = await mill.enqueueMany(
     writeRow,
@@ -119,6 +135,7 @@ export async function runFlowControl(store: string): Promise<Readonly<Record<str
     indexedVersion: await documents[0]?.result(),
     letters: letters.filter(({ isNew }) => isNew).length,
     previews: previews.map(({ because = "new" }) => because),
+    stock: [(await mill.wait(older.id))?.state, await newer.result()],
     rowsInBatch: await rows[0]?.result(),
     imported: await file.result(),
     called: await call.result(),

@@ -1,4 +1,4 @@
-// What operators do: ask why a job waits, place it by labels, let one go first, bring dead letters back, pause and drain.
+// What operators do: ask why a job waits, place it by labels, let one go first, bring dead letters back, change many, pause and drain.
 import { type Millrace, defineJob, fatal, isMillraceError, openMillrace, orderAll } from "millrace";
 import { z } from "zod";
 
@@ -86,6 +86,25 @@ async function bringDeadLettersBack(mill: Millrace): Promise<object> {
   };
 }
 
+/** Jobs that wait, found by their tag: first, later, elsewhere, not at all. A dry run of each would count them before. */
+async function changeMany(mill: Millrace): Promise<object> {
+  const mails = ["ada", "bob", "cy"].map((to) => ({ to: `${to}@example.com`, customer: "acme" }));
+  await mill.enqueueMany(sendMail, mails, { tags: ["campaign"], delay: "1h" });
+  const orders = [
+    { kind: "prioritize", priority: 5 },
+    { kind: "reschedule", delay: "2h" },
+    { kind: "move", queue: "mail-in-bulk" },
+    { kind: "cancel", reason: "the campaign is off" },
+    { kind: "remove" },
+  ] as const;
+  const counts: Record<string, number> = {};
+  for (const order of orders) {
+    const { changed } = await mill.orderMatching({ select: { tag: "campaign" }, order });
+    counts[order.kind] = changed;
+  }
+  return counts;
+}
+
 /** A queue that is to be emptied takes nothing new in; what it has runs out. */
 async function drainForGood(mill: Millrace): Promise<unknown> {
   await mill.drain("send-mail", { by: "ada", reason: "mail goes another way from now on" });
@@ -112,6 +131,7 @@ export async function runOperators(store: string): Promise<Readonly<Record<strin
     placed: await placeByLabels(mill, store),
     first: await letOneGoFirst(mill),
     deadLetters: await bringDeadLettersBack(mill),
+    changed: await changeMany(mill),
     drained: await drainForGood(mill),
   };
   // Errors are counted by the minute: what this process counted is written when it stops.

@@ -10,6 +10,7 @@ test("the sample shows limits, push-back, uniqueness, debounce, throttle and bat
     indexedVersion: 3,
     letters: 1,
     previews: ["new", "dropped"],
+    stock: ["cancelled", "stock of s-1"],
     rowsInBatch: 3,
     imported: "acme: a.csv",
     called: "called /busy",

@@ -10,6 +10,7 @@ test("the sample shows placement, priority, dead letters, bulk orders, errors, w
     placed: { why: "no-labels", rendered: "intro.mp4" },
     first: { why: "paused", order: ["urgent@example.com", "usual@example.com"] },
     deadLetters: { replayed: "succeeded", matched: 2, notIndexed: ["input"], changed: 2 },
+    changed: { prioritize: 3, reschedule: 3, move: 3, cancel: 3, remove: 3 },
     drained: "refused",
     errors: ["5 x FatalError: no mailbox <value>"],
   });
