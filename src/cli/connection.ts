@@ -8,6 +8,7 @@ import {
   type Store,
   checkName,
   isMillraceError,
+  withoutCredentials,
 } from "../core/index.ts";
 import type { Millrace, Operations } from "../runtime/index.ts";
 
@@ -24,7 +25,7 @@ export interface ConnectionOptions {
 /** Operations, and how to let go of them. */
 export interface Connection extends AsyncDisposable {
   readonly operations: Operations;
-  /** For headings: the service's URL or the store's. */
+  /** For headings: the service's URL or the store's, without credentials. */
   readonly where: string;
 }
 
@@ -73,11 +74,14 @@ export async function connect(
   if (url !== null) {
     const token = options.token ?? process.env["MILLRACE_TOKEN"];
     const { createHttpOperations } = await import("../http/index.ts");
+    // A command that is ended waits for no answer any more.
+    const ended = new AbortController();
     const operations = createHttpOperations({
       url,
+      signal: ended.signal,
       ...(token === undefined || token === "" ? {} : { token }),
     });
-    return { operations, where: url, [Symbol.asyncDispose]: async () => {} };
+    return { operations, where: url, [Symbol.asyncDispose]: async () => ended.abort() };
   }
   const config = await readConfig(options);
   const { DEFAULT_STORE_URL, openStore } = await import("../runtime/index.ts");
@@ -91,10 +95,13 @@ export async function connect(
   try {
     const operations = await openOn(declaringOnlyNew(store), namespace, jobs);
     const close = async (): Promise<void> => {
-      await operations.close();
-      await store.close();
+      try {
+        await operations.close();
+      } finally {
+        await store.close();
+      }
     };
-    return { operations, where, [Symbol.asyncDispose]: close };
+    return { operations, where: withoutCredentials(where), [Symbol.asyncDispose]: close };
   } catch (error) {
     await store.close();
     throw error;

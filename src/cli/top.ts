@@ -158,12 +158,17 @@ export async function watch({ operations, where }: Connection, intervalMs: numbe
   const keys = listenForKeys(() => stop.abort());
   using interrupt = interruptible();
   interrupt.signal.addEventListener("abort", () => stop.abort());
-  // A second Ctrl-C ends the process where it is.
+  const stopped = new Promise<undefined>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+  // A second signal ends the process where it is.
   process.once("exit", leaveScreen);
   process.stdout.write(ENTER_SCREEN);
   try {
     while (!stop.signal.aborted) {
-      draw(await drawable(operations, activity, where));
+      // A store or service that does not answer must not hold up who wants to go.
+      const lines = await Promise.race([drawable(operations, activity, where), stopped]);
+      if (lines !== undefined) draw(lines);
       await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => {});
     }
   } finally {

@@ -1,6 +1,6 @@
 // How wrong values are told, and names that options do not have.
 import { describe, expect, test } from "vitest";
-import { type OptionNames, checkOptions, tellValue } from "./arguments.ts";
+import { type OptionNames, checkOptions, tellValue, withoutCredentials } from "./arguments.ts";
 
 test.each([
   ["redis://ann:secret@host:1/0", '"redis://***@host:1/0"'],
@@ -16,6 +16,12 @@ test("a long value is cut, after its credentials were", () => {
   const told = tellValue(`redis://ann:${"secret".repeat(100)}@host/${"x".repeat(200)}`);
   expect(told).not.toContain("secret");
   expect(told).toMatch(/^"redis:\/\/\*\*\*@host\/x+"… \(217 characters\)$/);
+});
+
+test("a text is shown without user and password of a URL, and without more", () => {
+  expect(withoutCredentials("redis://:pass@word@host:6379/1")).toBe("redis://***@host:6379/1");
+  expect(withoutCredentials("bullmq+redis://ann:secret@host")).toBe("bullmq+redis://***@host");
+  expect(withoutCredentials("sqlite:/a@b/c.db")).toBe("sqlite:/a@b/c.db");
 });
 
 describe("names that options do not have", () => {

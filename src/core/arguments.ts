@@ -8,6 +8,11 @@ const MAX_TOLD_LENGTH = 100;
 /** User and password of a URL; a password may hold another @. */
 const CREDENTIALS = /\/\/[^/\s"]*@/g;
 
+/** A text without user and password of the URLs in it. */
+export function withoutCredentials(text: string): string {
+  return text.replace(CREDENTIALS, "//***@");
+}
+
 /** A value as a message tells it: bounded, without credentials of URLs, and whatever it is. */
 export function tellValue(value: unknown): string {
   switch (typeof value) {
@@ -39,7 +44,7 @@ function tellObject(value: object | null): string {
 }
 
 function cut(whole: string, write: (text: string) => string): string {
-  const text = whole.replace(CREDENTIALS, "//***@");
+  const text = withoutCredentials(whole);
   if (text.length <= MAX_TOLD_LENGTH) return write(text);
   return `${write(text.slice(0, MAX_TOLD_LENGTH))}… (${text.length} characters)`;
 }

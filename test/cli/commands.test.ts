@@ -2,6 +2,7 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { startRedis } from "../servers/redis-server.ts";
 import { repository, run, runProcess, scratch, startCommand } from "./command-line.ts";
 import { TOKEN, WAYS, useStoreAndService } from "./store-and-service.ts";
 
@@ -25,6 +26,20 @@ test("a store that was typed counts more than a service of the environment; both
     code: 2,
     err: expect.stringContaining("say one of them") as string,
   });
+});
+
+test("the heading of top shows no password of its store", async () => {
+  const server = await startRedis({
+    args: ["--user", "ann", "on", ">hunter2", "~*", "&*", "+@all"],
+  });
+  try {
+    const store = `redis://ann:hunter2@127.0.0.1:${server.port}`;
+    const { code, out } = await run(["top", "--once", "--store", store]);
+    expect(code).toBe(0);
+    expect(out).toContain(`redis://***@127.0.0.1:${server.port}`);
+  } finally {
+    await server.stop();
+  }
 });
 
 describe.each(WAYS)("against %s", (where) => {

@@ -51,6 +51,24 @@ describe.skipIf(process.platform !== "linux")("on a terminal", () => {
     expect(top.output()).toMatch(/\u001B\[\?1049l\s*$/);
   });
 
+  test("q ends top at once, also where the service does not answer", async () => {
+    const env = { MILLRACE_STORE: store, MILLRACE_PORT: "0" };
+    const service = startCommand(["serve"], { env });
+    const url = await service.line(/"url":"([^"]+)".*job service listening/);
+    const top = inTerminal("top", "--interval", "100ms", "--url", url);
+    await top.line(/1 worker\b/);
+    service.child.kill("SIGSTOP");
+    // Longer than a look takes: the next one waits.
+    await sleep(500);
+    const fromMs = performance.now();
+    top.child.stdin?.write("q");
+    expect(await top.end()).toBe(0);
+    // A request of its own gives up after 30 s.
+    expect(performance.now() - fromMs).toBeLessThan(20_000);
+    service.child.kill("SIGCONT");
+    await service.stop();
+  });
+
   test("job --follow shows a progress bar while the job runs, then its result", async () => {
     await run(["pause", "hash-tree", "--store", store]);
     const { out } = await run([

@@ -213,3 +213,28 @@ test("a stream whose beginning does not come is given up in time", async () => {
     message: expect.stringContaining("did not answer within 50 ms") as string,
   });
 });
+
+test("its signal ends what waits, and lets nothing begin", async () => {
+  await using silent = await listenAs(() => {});
+  const end = new AbortController();
+  const ended = createHttpOperations({ url: silent.url, signal: end.signal });
+  const waiting = [ended.queues(), ended.subscribe({}, () => {})];
+  end.abort(new Error("enough"));
+  for (const each of waiting) await expect(each).rejects.toThrow("enough");
+  await expect(ended.workers()).rejects.toThrow("enough");
+});
+
+test("its signal ends a subscription", async () => {
+  const end = new AbortController();
+  const { url } = service;
+  const ended = createHttpOperations({ url, token: TOKENS[3].token, signal: end.signal });
+  const gaps: string[] = [];
+  const following = await ended.subscribe(
+    {},
+    () => {},
+    (reason) => gaps.push(reason),
+  );
+  end.abort();
+  await following[Symbol.asyncDispose]();
+  expect(gaps).toEqual([]);
+});

@@ -70,7 +70,8 @@ export function registerJob(program: Command): void {
       if (job === null) {
         throw new MillraceError("JOB_NOT_FOUND", { message: `no job ${id} is kept` });
       }
-      if (options.logs === true) return showLogs(operations, id, isJson);
+      // Awaited here: the connection ends with this function.
+      if (options.logs === true) return await showLogs(operations, id, isJson);
       if (isJson) return printJson(job);
       print(...describeJob(job, Date.now()));
     },

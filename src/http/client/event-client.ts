@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkOptions, isMillraceError } from "../../core/index.ts";
 import { EVENT_FILTER_NAMES, type EventFilter, type EventView } from "../../runtime/index.ts";
-import { type Service, authorization, checkReply, searchOf, unreachable } from "./send.ts";
+import { type Service, anyOf, authorization, checkReply, searchOf, unreachable } from "./send.ts";
 import { createEventParser } from "../events/event-reader.ts";
 
 /** First wait before connecting again; doubled up to the bound while the service stays away. */
@@ -24,6 +24,7 @@ export async function followEvents(
 ): Promise<AsyncDisposable> {
   checkOptions(filter, "filter", EVENT_FILTER_NAMES);
   const ended = new AbortController();
+  const isEnded = (): boolean => ended.signal.aborted || service.ended?.aborted === true;
   let lastEventId: string | undefined;
   const connect = (): Promise<ReadableStream<Uint8Array>> =>
     openStream(service, filter, lastEventId, ended.signal);
@@ -42,7 +43,7 @@ export async function followEvents(
   const running = (async () => {
     let body: ReadableStream<Uint8Array> | undefined = first;
     let retryMs = FIRST_RETRY_MS;
-    while (!ended.signal.aborted) {
+    while (!isEnded()) {
       try {
         if (body === undefined) {
           body = await connect();
@@ -55,7 +56,7 @@ export async function followEvents(
         // A cut connection or a service that is away: connect again, the resume tells what was lost.
       }
       body = undefined;
-      if (ended.signal.aborted) return;
+      if (isEnded()) return;
       await sleep(retryMs, undefined, { signal: ended.signal }).catch(() => {});
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
     }
@@ -88,13 +89,14 @@ async function openStream(
         ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
       },
       redirect: "manual",
-      signal: AbortSignal.any([signal, deadline.signal]),
+      signal: anyOf(signal, service.ended, deadline.signal),
     });
     await checkReply(service, response);
     if (response.body === null) throw new Error("the reply has no body");
     return response.body;
   } catch (cause) {
     if (isMillraceError(cause)) throw cause;
+    service.ended?.throwIfAborted();
     throw unreachable(service, cause, deadline.signal.aborted ? service.timeoutMs : null);
   } finally {
     clearTimeout(timer);

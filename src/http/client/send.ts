@@ -9,6 +9,7 @@ import {
   MillraceError,
   type OptionNames,
   tellValue,
+  wrongArgument,
 } from "../../core/index.ts";
 
 /** Where a service is. */
@@ -18,12 +19,15 @@ export interface HttpOperationsOptions {
   readonly token?: string;
   /** Longest time for a reply. Default 30 s; waiting for a result has its own. */
   readonly timeoutMs?: number;
+  /** Ends the operations: what waits for a reply, and what begins later, rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 const CLIENT_NAMES: OptionNames<HttpOperationsOptions> = {
   url: true,
   token: true,
   timeoutMs: true,
+  signal: true,
 };
 
 /** Longest time for a reply, unless told otherwise. */
@@ -42,6 +46,8 @@ export interface Service {
   readonly token: string | undefined;
   /** Longest time for a reply. */
   readonly timeoutMs: number;
+  /** Aborted when nobody wants a reply any more. */
+  readonly ended: AbortSignal | undefined;
 }
 
 /** Timers can't wait longer: 24.8 days. */
@@ -65,7 +71,11 @@ export function readService(options: HttpOperationsOptions): Service {
     });
   }
   checkWhole(timeoutMs, "timeoutMs", 1, MAX_TIMEOUT_MS);
-  return { base: readUrl(url), token, timeoutMs };
+  const ended = options.signal;
+  if (ended !== undefined && !(ended instanceof AbortSignal)) {
+    throw wrongArgument("signal", ended, "an AbortSignal");
+  }
+  return { base: readUrl(url), token, timeoutMs, ended };
 }
 
 function readUrl(text: string): string {
@@ -106,16 +116,22 @@ export function createSend(service: Service): Send {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         redirect: "manual",
-        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+        signal: anyOf(deadline, service.ended, signal),
       });
       await checkReply(service, response);
       return readReply(service, await response.text());
     } catch (cause) {
       if (isMillraceError(cause)) throw cause;
       signal?.throwIfAborted();
+      service.ended?.throwIfAborted();
       throw unreachable(service, cause, deadline.aborted ? timeoutMs : null);
     }
   };
+}
+
+/** Aborted with the first of those that there are. */
+export function anyOf(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal !== undefined));
 }
 
 /** The header of the token, where there is one. */
