@@ -62,6 +62,12 @@ export function readCount(text: string): number {
   return count >= 1 && Number.isSafeInteger(count) ? count : refuse("a whole number from 1");
 }
 
+/** A port to listen on. */
+export function readPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  return port <= 65_535 ? port : refuse("a port from 0 to 65535; 0 takes a free one");
+}
+
 /** A priority: steps of a minute. */
 export function readPriorityNumber(text: string): number {
   const priority = text.trim() === "" ? Number.NaN : Number(text);

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { toErrorRecord } from "../core/index.ts";
+import { MillraceError, toErrorRecord } from "../core/index.ts";
 import {
   Aggregator,
   aggregatorMetrics,
@@ -32,12 +32,16 @@ export async function runRollup(
   });
   using interrupt = interruptible();
   const ended = once(interrupt.signal, "abort");
-  await aggregator.start();
-  view?.start(aggregator);
-  await ended;
-  await aggregator.stop();
-  view?.stop();
-  await closeMetrics();
+  try {
+    await aggregator.start();
+    view?.start(aggregator);
+    await ended;
+    await aggregator.stop();
+  } finally {
+    // Left open, it would keep the process after an error.
+    view?.stop();
+    await closeMetrics();
+  }
 }
 
 /** A notice as JSON: errors as their messages, a window with its rows under the name that reports have. */
@@ -68,10 +72,15 @@ async function serveMetrics(
     response.writeHead(200, { "content-type": METRICS_CONTENT_TYPE });
     response.end(aggregatorMetrics(aggregator.stats()));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
+  server.listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `can't serve metrics on port ${port}: ${toErrorRecord(cause).message}. Choose another by --metrics-port; 0 takes a free one`,
+      cause,
+    });
+  }
   tell(`metrics at http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`);
   return () =>
     new Promise((resolve) => {

@@ -151,8 +151,9 @@ function accessFor(host: string, access: AccessOptions): AccessOptions {
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
-  server.listen(port, host);
   try {
+    // Throws at once where the port is none.
+    server.listen(port, host);
     await once(server, "listening");
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "";

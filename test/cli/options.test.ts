@@ -1,4 +1,6 @@
 // What is typed wrongly is told by the option or the argument as it was typed, before a store or a service is asked.
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { run } from "./command-line.ts";
 
@@ -44,6 +46,10 @@ const WRONG: readonly (readonly [command: string, named: string, expected: strin
   ["schedule put s --type job --every 1h --timeout 0ms", "option '--timeout", "at least 1 ms"],
   ["verify --timeout 0s -- true", '--timeout is "0s"', "left out for 10s"],
   ["schedule preview s --count 0", "option '--count <number>'", "a whole number from 1"],
+  ["start --port 99999", "option '--port <number>' argument '99999'", "a port from 0 to 65535"],
+  ["worker --concurrency 0", "option '--concurrency <number>'", "a whole number from 1"],
+  ["rollup --metrics-port ", "option '--metrics-port <port>'", "a port from 0 to 65535"],
+  ["rollup --max-pairs 0x10", "option '--max-pairs <number>'", "a whole number from 1"],
   ["schedules --limit x", "option '--limit <number>'", "a whole number from 1"],
 ];
 
@@ -52,4 +58,15 @@ test.each(WRONG)("millrace %s", async (command, named, expected) => {
   expect({ code, out }).toEqual({ code: 2, out: "" });
   expect(err).toContain(named);
   expect(err).toContain(expected);
+});
+
+test("a port for metrics that is taken is told with how to choose another", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const { code, err } = await run(["rollup", "--metrics-port", String(port)]);
+  taken.close();
+  expect(code).toBe(2);
+  expect(err).toContain(`can't serve metrics on port ${port}`);
+  expect(err).toContain("Choose another by --metrics-port");
 });

@@ -118,6 +118,13 @@ test("a form of a web page is refused by its content type", async () => {
   }
 });
 
+test.each([70_000, -1, 0.5])("a port that is none is refused as any other: %d", async (port) => {
+  await expect(listenJobService({ operations: open.mill, port })).rejects.toMatchObject({
+    code: "INVALID_CONFIG",
+    message: expect.stringContaining(`can't listen on 127.0.0.1 port ${port}`) as string,
+  });
+});
+
 test("listening beyond this machine needs tokens or the named opt-out", async () => {
   const options = { operations: open.mill, port: 0 };
   await expect(listenJobService({ ...options, host: "0.0.0.0" })).rejects.toMatchObject({

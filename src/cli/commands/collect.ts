@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import type { CollectOptions, Readiness } from "../../fleet/index.ts";
+import { readCount } from "../option-values.ts";
 
 /** The command's options as commander hands them over. */
 interface CollectCommandOptions {
@@ -35,14 +36,18 @@ export function registerCollect(program: Command): void {
       "the program; {id}, {port}, {start} are filled in; no shell",
     )
     .requiredOption("--url <template>", "what a member is asked; {n} is how many samples")
-    .requiredOption("--samples <number>", "how many samples to collect", count)
-    .requiredOption("--workers <number>", "most members at one time", count)
+    .requiredOption("--samples <number>", "how many samples to collect", readCount)
+    .requiredOption("--workers <number>", "most members at one time", readCount)
     .option("--within <duration>", "when they are wanted, from the first start of a member")
     .option("--give-up-after <duration>", "end incomplete after so long")
     .option("--stall-timeout <duration>", "replace a member that owes a sample so long", "2s")
     .option("--ready <how>", "tcp, started, http:<url> or line:<text>", "tcp")
-    .option("--ports-from <port>", "member 1 gets this port, and so on; else free ones", count)
-    .option("--starting-at-once <number>", "members that start at a time; else one a core", count)
+    .option("--ports-from <port>", "member 1 gets this port, and so on; else free ones", readCount)
+    .option(
+      "--starting-at-once <number>",
+      "members that start at a time; else one a core",
+      readCount,
+    )
     .option("--restart-limit <number>", "restarts in a row without a sample", whole)
     .option("--stop-grace <duration>", "time between SIGTERM and SIGKILL at the end")
     .option(
@@ -54,7 +59,7 @@ export function registerCollect(program: Command): void {
       "--pace <duration>",
       "a member's time from sample to sample, for the ideal; else measured",
     )
-    .option("--max-line-bytes <number>", "drop longer lines", count)
+    .option("--max-line-bytes <number>", "drop longer lines", readCount)
     .option("--cwd <directory>", "where the members run")
     .option("--env <name[=value]>", "hand down or set a variable; can be repeated", collectWords)
     .option("--json", "print the result, samples and all, as one JSON object")
@@ -145,12 +150,6 @@ function parserOf(pattern: string): (line: string) => Sample | undefined {
     const number = text.trim() === "" ? Number.NaN : Number(text);
     return Number.isFinite(number) ? number : text;
   };
-}
-
-function count(text: string): number {
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new InvalidArgumentError("Expected a whole number of at least 1.");
 }
 
 function whole(text: string): number {

@@ -1,6 +1,7 @@
 // `millrace rollup`: counts the messages of a WebSocket server by parent and reports every interval.
 import { type Command, InvalidArgumentError } from "commander";
 import type { AggregatorOptions } from "../../rollup/index.ts";
+import { readCount, readPort } from "../option-values.ts";
 
 /** The command's options as commander hands them over. */
 interface RollupCommandOptions {
@@ -31,19 +32,19 @@ export function registerRollup(program: Command): void {
     .option("--every <duration>", "from one report to the next", "60s")
     .option("--aligned", "report on multiples of the wall clock, full minutes for example")
     .option("--skip-empty", "send nothing for an interval without messages")
-    .option("--max-pairs <number>", "distinct pairs per report; what is past it is told", count)
-    .option("--max-ids <number>", "children and parents together", count)
+    .option("--max-pairs <number>", "distinct pairs per report; what is past it is told", readCount)
+    .option("--max-ids <number>", "children and parents together", readCount)
     .option("--overflow-id <uuid>", "name pairs past the bound with this id in a last row")
     .option("--hold-for <duration>", "how long a message waits for its association")
-    .option("--hold-messages <number>", "how many messages wait at most", count)
-    .option("--max-frame-bytes <number>", "largest message taken", count)
+    .option("--hold-messages <number>", "how many messages wait at most", readCount)
+    .option("--max-frame-bytes <number>", "largest message taken", readCount)
     .option("--ping-every <duration>", "notice a dead server after one to two of these")
-    .option("--max-kept <number>", "reports kept while they cannot be sent", count)
+    .option("--max-kept <number>", "reports kept while they cannot be sent", readCount)
     .option("--undelivered <file>", "where reports go that cannot be sent before the end")
     .option("--drain <duration>", "how long to try to send at the end")
     .option("--header <name=value>", "an HTTP header of the handshake; can be repeated", header)
     .option("--json", "tell everything as one JSON object a line, windows with their rows")
-    .option("--metrics-port <port>", "serve Prometheus metrics on this loopback port", port)
+    .option("--metrics-port <port>", "serve Prometheus metrics on this loopback port", readPort)
     .addHelpText(
       "after",
       `
@@ -86,18 +87,6 @@ function toAggregatorOptions(url: string, options: RollupCommandOptions): Aggreg
 
 function defined<K extends string, V>(name: K, value: V | undefined): { readonly [N in K]?: V } {
   return value === undefined ? {} : ({ [name]: value } as { readonly [N in K]: V });
-}
-
-function count(text: string): number {
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new InvalidArgumentError("Expected a whole number of at least 1.");
-}
-
-function port(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
-  throw new InvalidArgumentError("Expected a port from 0 to 65535.");
 }
 
 function header(

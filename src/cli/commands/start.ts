@@ -1,7 +1,8 @@
 // `millrace start`, `serve` and `worker`: the processes.
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { MillraceConfig } from "../../config/index.ts";
 import { type ConnectionOptions, readConfig, withStoreOptions } from "../connection.ts";
+import { readCount, readPort } from "../option-values.ts";
 
 interface ServiceOptions extends ConnectionOptions {
   readonly host?: string;
@@ -63,19 +64,14 @@ async function run(
 function withServiceOptions(command: Command): Command {
   return command
     .option("--host <address>", "address to listen on")
-    .option("--port <number>", "port to listen on; 0 takes a free one", readWholeNumber);
+    .option("--port <number>", "port to listen on; 0 takes a free one", readPort);
 }
 
 function withWorkerOptions(command: Command): Command {
   return command
     .option("--queues <names>", "serve only these queues, with commas between", readList)
     .option("--labels <labels>", "offer these labels, with commas between", readList)
-    .option("--concurrency <number>", "most jobs at once", readWholeNumber);
-}
-
-function readWholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
-  return Number(text);
+    .option("--concurrency <number>", "most jobs at once", readCount);
 }
 
 function readList(text: string): readonly string[] {
