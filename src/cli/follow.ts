@@ -110,7 +110,7 @@ function describeEvent(event: EventView): string | null {
     case "log":
       return `${at} ${(event.level ?? "info").padEnd(5)} ${clean(event.message ?? "")}`;
     case "started":
-      return `${at} started, attempt ${event.attempt ?? 1}, on ${event.worker ?? ""}`;
+      return `${at} started, attempt ${event.attempt ?? 1}, on ${clean(event.worker ?? "")}`;
     case "retrying":
       return `${at} attempt failed: ${clean(event.error === undefined ? "" : messageWithCauses(event.error))}; again in ${event.delayMs ?? 0} ms`;
     case "snoozed":
@@ -136,7 +136,7 @@ function lineDisplay(): Display {
       if (line !== null) print(line);
     },
     gap: (reason) => print(`(some events were lost: ${clean(reason)})`),
-    job: (job) => print(`${job.type} ${job.id} ${job.state}`),
+    job: (job) => print(`${clean(job.type)} ${job.id} ${job.state}`),
     end: (job) => print(describeEnd(job)),
   };
 }

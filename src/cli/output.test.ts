@@ -2,7 +2,7 @@
 // What is printed: aligned tables, one-line values, nothing that could steer a terminal.
 import { expect, test } from "vitest";
 import { readProgress } from "./follow.ts";
-import { brief, clean, relativeTime, table } from "./output.ts";
+import { brief, clean, cleanLines, relativeTime, table } from "./output.ts";
 import { noteEvent, renderFrame } from "./top.ts";
 
 test("a table aligns its columns, numbers to the right", () => {
@@ -19,6 +19,7 @@ test("a table aligns its columns, numbers to the right", () => {
 
 test("control characters of a job never reach the terminal", () => {
   expect(clean("a\u001B[2Jb\r\nc\u009B31m")).toBe("a [2Jb c 31m");
+  expect(cleanLines("a\u001B[2J\r\nb")).toBe("a [2J \nb");
   expect(brief({ text: "\u001B]0;title\u0007" }, 100)).not.toMatch(/[\u0000-\u001F]/);
   expect(brief("x".repeat(100), 10)).toBe(`${"x".repeat(9)}…`);
 });

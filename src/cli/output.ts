@@ -23,6 +23,11 @@ export function clean(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
+/** Text of several lines made safe for a terminal: its line breaks stay. */
+export function cleanLines(text: string): string {
+  return text.split("\n").map(clean).join("\n");
+}
+
 /** Any value on one line, at most so long. */
 export function brief(value: unknown, maxLength: number): string {
   if (value === null || value === undefined) return "";

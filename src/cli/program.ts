@@ -21,6 +21,7 @@ import { registerTop } from "./commands/top.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { registerErrors, registerWhy } from "./commands/why.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-codes.ts";
+import { cleanLines } from "./output.ts";
 import { packageVersion } from "../version/index.ts";
 
 /** Adds one command, or a family of them, to the program. Each file under commands/ exports one. */
@@ -87,7 +88,8 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       ? "; here by MILLRACE_TOKEN or --token"
       : "";
     const said = thrown instanceof Error ? thrown.message : String(thrown);
-    console.error(`millrace: ${said}${hint}${code}`);
+    // A message may repeat what a job's handler threw.
+    console.error(`millrace: ${cleanLines(said)}${hint}${code}`);
     return exitCodeOf(thrown);
   }
 }

@@ -28,7 +28,8 @@ export async function lookForQueue(
     ...workers.flatMap((worker) => worker.queues),
   ]);
   const own = queues.find(({ name }) => name === queue);
-  const isClosed = own !== undefined && (own.paused !== null || own.draining !== null);
+  // A store that can't drain says nothing of it.
+  const isClosed = own !== undefined && (own.paused !== null || (own.draining ?? null) !== null);
   return { isKnown: known.has(queue), isClosed, near: nearNames(queue, known) };
 }
 

@@ -330,6 +330,36 @@ test("init writes a config and a job type that work, and overwrites nothing", as
   expect(await started.stop()).toBe(0);
 });
 
+test("init writes nothing beside a manifest that can't be read, so that it can be run again", async () => {
+  await using project = await scratch();
+  const manifest = join(project.path, "package.json");
+  await writeFile(manifest, "{");
+  const refused = await run(["init", project.path]);
+  expect(refused).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("is not JSON; mend it first") as string,
+  });
+  await writeFile(manifest, "{}");
+  expect(await run(["init", project.path])).toMatchObject({ code: 0 });
+});
+
+test("what a handler threw can't steer the terminal of who waits for its job", async () => {
+  await using project = await scratch();
+  const path = join(project.path, "loud.config.ts");
+  await writeFile(
+    path,
+    `import { defineConfig, defineJob } from ${JSON.stringify(join(repository, "src/index.ts"))};
+    const run = () => { throw new Error("a\\u001B[2Jb"); };
+    export default defineConfig({ jobs: [defineJob({ name: "loud", retry: { attempts: 1 }, run })] });`,
+  );
+  const options = ["--store", `sqlite:${join(project.path, "loud.db")}`, "--config", path];
+  const worker = startCommand(["worker", ...options]);
+  await worker.line(/worker started/);
+  const { err } = await run(["enqueue", "loud", "--wait", ...options]);
+  expect(err).toMatch(/^millrace: job \S+ failed: a \[2Jb \(JOB_FAILED\)\n$/);
+  await worker.stop();
+});
+
 test("completion prints scripts that name every command", async () => {
   const help = await run(["--help"]);
   const commands = [...help.out.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name ?? "");

@@ -95,6 +95,18 @@ describe.each(WAYS)("limits against %s", (where) => {
     expect(await ask("limits", "release", "pusher", "--key", "a")).toMatchObject({ code: 2 });
   });
 
+  test("of a key need the queue, and a name the key", async () => {
+    for (const args of [
+      ["--key", "a"],
+      ["slep", "--name", "customer"],
+    ]) {
+      expect(await ask("limits", ...args)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining("millrace limits QUEUE --name LIMIT --key KEY") as string,
+      });
+    }
+  });
+
   test("that can't be read are refused", async () => {
     expect(await ask("limits", "set", "hash-tree", "--rate", "fast")).toMatchObject({ code: 2 });
   });
@@ -120,4 +132,23 @@ test("a command leaves what is declared of a type as it is, whatever its own con
     ["export", 2],
     ["import", 5],
   ]);
+});
+
+test("a job that a limit drops is told as such to who follows it or waits for it", async () => {
+  const path = join(place.directory, "dropping.config.ts");
+  await writeFile(
+    path,
+    `import { defineConfig, defineJob } from ${JSON.stringify(join(repository, "src/index.ts"))};
+    const limits = [{ key: "who", concurrency: 1, onLimit: "drop-new" }];
+    export default defineConfig({ jobs: [defineJob({ name: "only", limits, run: () => 1 })] });`,
+  );
+  const options = ["--store", `sqlite:${join(place.directory, "dropping.db")}`, "--config", path];
+  const enqueue = ["enqueue", "only", '{"who":"ada"}', ...options];
+  expect(await run(enqueue)).toMatchObject({ code: 0, err: "" });
+  for (const how of ["--follow", "--wait"]) {
+    expect(await run([...enqueue, how])).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("(JOB_DROPPED)") as string,
+    });
+  }
 });

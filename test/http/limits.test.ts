@@ -192,3 +192,13 @@ test("whatever the query or the id, the answer is never a fault", async () => {
     { numRuns: 100 },
   );
 });
+
+test.each(["key=a", "limit=a", "queue=q&key=a", "queue=q&limit=a"])(
+  "half of what names a key of a limit is refused, not passed over: %s",
+  async (query) => {
+    expect(await service.call("GET", `/v1/limits?${query}`)).toMatchObject({
+      status: 400,
+      json: { code: "INVALID_ARGUMENT", detail: expect.stringContaining("go together") as string },
+    });
+  },
+);

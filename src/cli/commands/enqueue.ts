@@ -1,4 +1,4 @@
-// `millrace enqueue`: one job, or many from a file of JSON lines.
+// `millrace enqueue`: one job, and what becomes of it where that is asked for.
 import type { Command } from "commander";
 import { MillraceError } from "../../core/index.ts";
 import type { EnqueueOptions, Operations, Receipt } from "../../runtime/index.ts";
@@ -79,6 +79,7 @@ async function tell(
 ): Promise<void> {
   const { id, state, type, isNew, because } = receipt;
   if (options.follow === true) {
+    if (because === "dropped") throw new MillraceError("JOB_DROPPED");
     const { followJob } = await import("../follow.ts");
     process.exitCode = await followJob(operations, id, { isJson: options.json === true });
     return;

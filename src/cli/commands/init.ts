@@ -104,6 +104,9 @@ async function writeProject(directory: string): Promise<readonly string[]> {
       message: `${config} is there already; nothing was written`,
     });
   }
+  const manifest = join(directory, "package.json");
+  // Before anything is written: one that can't be read is mended first, and then all is as it was.
+  const own = existsSync(manifest) ? readManifest(directory) : null;
   const written: string[] = [];
   const write = (name: string, text: string): void => {
     const path = join(directory, name);
@@ -116,9 +119,8 @@ async function writeProject(directory: string): Promise<readonly string[]> {
   write("millrace.config.ts", CONFIG);
   write("jobs/hello.ts", HELLO);
   write(".gitignore", `${IGNORED.join("\n")}\n`);
-  const manifest = join(directory, "package.json");
-  if (existsSync(manifest)) {
-    if (readManifest(directory).type !== "module") {
+  if (own !== null) {
+    if (own.type !== "module") {
       print(`note: add "type": "module" to ${manifest}, so that Node reads the config as a module`);
     }
   } else {

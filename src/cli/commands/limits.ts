@@ -36,16 +36,22 @@ function registerList(limits: Command): void {
     .command("list", { isDefault: true })
     .description("list the limits that hold, and how far they are used")
     .argument("[queue]", "only those of this queue")
-    .option("--name <limit>", "with --key: the limit of the key")
+    .option("--name <limit>", "with --key: the limit of the key (key)", readName)
     .option("--key <key>", "how far this key of the limit is used, too")
     .addHelpText("after", "\nExample:\n  $ millrace limits mail --name customer --key acme");
   withConnectionOptions(command).action(
     async (queue: string | undefined, options: LimitOptions) => {
-      await using connection = await connect(options);
       const { name = "key", key } = options;
+      if (key === undefined ? options.name !== undefined : queue === undefined) {
+        throw new MillraceError("INVALID_ARGUMENT", {
+          message:
+            "--key says which key of a queue's limit, so it needs the queue, and --name needs it: millrace limits QUEUE --name LIMIT --key KEY",
+        });
+      }
+      await using connection = await connect(options);
       const records = await connection.operations.limits({
         ...(queue === undefined ? {} : { queue }),
-        ...(queue === undefined || key === undefined ? {} : { keys: [{ limit: name, key }] }),
+        ...(key === undefined ? {} : { keys: [{ limit: name, key }] }),
       });
       show(records, options);
     },

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { LimitChangeOptions, Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
+import { HttpProblem } from "../problem.ts";
 import { type Route, defineRoute, json } from "../route.ts";
 import { duration, name, named } from "../schemas/schemas.ts";
 
@@ -89,6 +90,11 @@ function listRoute(operations: Operations): Route {
     query: limitQuery,
     replies: [{ status: 200, description: "As asked.", schema: limitList }],
     handle: async ({ query: { queue, limit, key } }) => {
+      if ((limit === undefined) !== (key === undefined)) {
+        throw new HttpProblem("INVALID_ARGUMENT", {
+          detail: "limit and key go together: the key is one of that limit's",
+        });
+      }
       const keys = limit === undefined || key === undefined ? [] : [{ limit, key }];
       const limits = await operations.limits({ ...(queue === undefined ? {} : { queue }), keys });
       return json({ limits });
