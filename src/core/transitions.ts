@@ -223,7 +223,8 @@ export function cancel(
 
 /** The grace after a cancel request is over: the claim is withdrawn, and a late word of it will be stale. */
 export function withdraw(job: JobRecord, policy: StorePolicy, nowMs: number): Transition {
-  if (job.state !== "running" || job.cancelRequest === null || isRun(job)) return WRONG_STATE;
+  const isClaimed = job.state === "running" || (job.state === "waiting" && job.token !== null);
+  if (!isClaimed || job.cancelRequest === null || isRun(job)) return WRONG_STATE;
   const error = cancelError(job.cancelRequest.reason);
   return finish(
     endTry(job, "cancelled", nowMs, error),

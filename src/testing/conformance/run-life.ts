@@ -219,6 +219,19 @@ export const runLifeTopic: Topic = {
       },
     },
     {
+      name: "end by a try that is put off once they were asked to cancel, where they have kept nothing",
+      needs: NEEDS,
+      async run(world) {
+        for (const kind of ["running", "waiting"] as const) {
+          const { owner, run } = await beginRun(world);
+          await world.store.cancel({ ids: [run.id], reason: "enough" });
+          await say(world, owner, run, { next: { kind } });
+          assert.deepEqual(await owner.settle(outcomes.snooze(HOUR_MS), run), ["cancelled"]);
+          assertFields(await world.record(run.id), { state: "cancelled", token: null });
+        }
+      },
+    },
+    {
       name: "are claimed by the call that gives them back, also when they were asked to cancel",
       needs: NEEDS,
       async run(world) {

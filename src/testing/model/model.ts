@@ -159,9 +159,9 @@ export class StoreModel {
       logs: logs ?? [],
     });
     const said = this.jobs.get(id) ?? job;
-    if ("pushBack" in outcome) this.flow.hold(said.record, outcome.pushBack, nowMs);
     const transition = settle(said.record, token, outcome, this.policyOf(said), nowMs);
     if (transition.kind === "rejected") return { accepted: false, why: "stale" };
+    if ("pushBack" in outcome) this.flow.hold(said.record, outcome.pushBack, nowMs);
     const deaths = outcome.kind === "release" ? said.deaths : 0;
     this.apply({ ...said, deaths }, transition, nowMs);
     return { accepted: true, state: transition.job.state };
