@@ -274,11 +274,13 @@ async function openFor(
         namespace: around.namespace,
         ...(durability === undefined ? {} : { durability }),
       });
+  let isClosed = false;
   const closeStore = async (): Promise<void> => {
+    isClosed = true;
     if (!isHandedIn) await opened.close();
   };
   try {
-    const store = loggedStore(opened, around.logger);
+    const store = loggedStore(opened, around.logger, () => isClosed);
     await makeKnown(store, around.registry.all());
     return { store, closeStore };
   } catch (error) {

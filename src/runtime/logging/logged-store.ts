@@ -5,9 +5,10 @@ import type { Logger } from "./logger.ts";
 
 /**
  * A store whose every failure is logged as `{ op, error }, "store error"` before the caller is told. What the caller
- * did wrong (`INVALID_ARGUMENT` and the like) is the caller's to log.
+ * did wrong (`INVALID_ARGUMENT` and the like) is the caller's to log. A call that was on its way when Millrace itself was
+ * closed, and finds the store closed, is no failure: nobody waits for it.
  */
-export function loggedStore(store: Store, logger: Logger): Store {
+export function loggedStore(store: Store, logger: Logger, isClosed: () => boolean): Store {
   return new Proxy(store, {
     get: (target, name) => {
       const member: unknown = Reflect.get(target, name);
@@ -15,10 +16,13 @@ export function loggedStore(store: Store, logger: Logger): Store {
         return typeof member === "function" ? member.bind(target) : member;
       }
       return async (...request: readonly unknown[]): Promise<unknown> => {
+        const isLate = isClosed();
         try {
           return await Reflect.apply(member, target, request);
         } catch (error) {
-          logStoreError(logger, String(name), error);
+          const isOvertaken = !isLate && isClosed();
+          const isExpected = isOvertaken && isMillraceError(error) && error.code === "STORE_CLOSED";
+          if (!isExpected) logStoreError(logger, String(name), error);
           throw error;
         }
       };
