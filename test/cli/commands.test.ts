@@ -356,8 +356,8 @@ test("what a handler threw can't steer the terminal of who waits for its job", a
   const worker = startCommand(["worker", ...options]);
   await worker.line(/worker started/);
   const { err } = await run(["enqueue", "loud", "--wait", ...options]);
-  expect(err).toMatch(/^millrace: job \S+ failed: a \[2Jb \(JOB_FAILED\)\n$/);
   await worker.stop();
+  expect(err).toMatch(/^millrace: job \S+ failed: a \[2Jb \(JOB_FAILED\)\n$/);
 });
 
 test("completion prints scripts that name every command", async () => {
