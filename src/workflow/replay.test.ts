@@ -142,6 +142,39 @@ describe("a run that left the memory", () => {
     expect(lives[1]).toEqual(lives[0]);
   });
 
+  test("reads the same times of steps that became jobs of its own worker, and of waits that nobody answered", async () => {
+    const lasting = defineJob({
+      name: "lasting",
+      run: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      },
+    });
+    const lives: number[][] = [];
+    const timed = defineWorkflow({
+      name: "timed",
+      run: async ({ step }) => {
+        const times: number[] = [];
+        for (let steps = 0; steps < 12; steps += 1) {
+          await step.job(lasting, null);
+          times.push(step.now());
+        }
+        await expect(step.waitForSignal("never", { timeout: 20 })).rejects.toThrow("in time");
+        times.push(step.now());
+        lives.push(times);
+        await step.waitForSignal("go");
+      },
+    });
+    const store = await memory();
+    const one = await working(store, lasting, timed);
+    const receipt = await one.enqueue(timed, null);
+    await vi.waitFor(() => expect(lives).toHaveLength(1), 20_000);
+    await one.stop();
+    const two = await working(store, lasting, timed);
+    await two.runs.signal(receipt.id, "go", "now");
+    await receipt.result(PATIENCE);
+    expect(lives[1]).toEqual(lives[0]);
+  });
+
   test("sleeps until a time that is months away, whoever works meanwhile", async () => {
     const clock = createTestClock();
     const store = await openSqliteStore({ path: ":memory:", namespace: "default", clock });

@@ -45,7 +45,15 @@ export type Answer = Exclude<Told, { kind: "stop" }>;
 /** The function is told something. */
 export type Told =
   /** Jobs ended (their facts say how), or sleeps are over. Several at once where they are inputs of a fan-out. */
-  | { readonly kind: "got"; readonly steps: readonly number[] }
+  | {
+      readonly kind: "got";
+      readonly steps: readonly number[];
+      /**
+       * The latest of their ends, as the function was told it: an owner hears of the end of a job of its own before the
+       * store has it, which keeps a time of its own. Records of older programs have none.
+       */
+      readonly atMs?: number;
+    }
   /** A wait took a signal, by the signal's id; `null`: its time was over. */
   | { readonly kind: "took"; readonly step: number; readonly signal: JobId | null }
   /** A step ended that was no job: a function, or one that ended soon. Its result is kept here and nowhere else. */

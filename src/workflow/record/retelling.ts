@@ -16,7 +16,7 @@ export interface Retold {
 export function retell(retold: Retold, item: Answer): void {
   const { operations, answering } = retold;
   if (item.kind === "got") {
-    for (const step of item.steps) answering.answer(operations[step - 1], null);
+    for (const step of item.steps) answering.answer(operations[step - 1], null, item.atMs);
   } else if (item.kind === "took") {
     answering.answerSignal(operations[item.step - 1], item.signal);
   } else retellEnds(retold, item);

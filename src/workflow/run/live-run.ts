@@ -76,7 +76,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     this.inbox = new Inbox(this);
     this.speech = new Speech(this);
     this.underWay = new UnderWay(this);
-    this.answering = new Answering(this.inbox, this.underWay, this);
+    this.answering = new Answering(this.inbox, this.underWay);
     this.#steps = new RunSteps(this);
   }
 
@@ -316,8 +316,9 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
     if (portion.kind === "one") this.#tellOne(portion.news);
     else if (portion.kind === "did") this.#tellEnds(portion.operations);
     else {
-      this.speech.add({ kind: "got", steps: portion.operations.map(({ step }) => step) });
-      for (const operation of portion.operations) this.answering.answer(operation, null);
+      const got = this.answering.got(portion.operations);
+      this.speech.add(got);
+      retell(this, got);
     }
     return true;
   }
@@ -368,8 +369,7 @@ export class LiveRun implements HeldRun, StepTaker, RunEars {
 
   #watchStall(): void {
     this.#stall.start(STALL_MS, () => {
-      if (this.#isOver || this.#last !== null) return;
-      this.onChanged(this.#missed() ?? stalled());
+      if (!this.#isOver && this.#last === null) this.onChanged(this.#missed() ?? stalled());
     });
   }
 

@@ -1,6 +1,8 @@
 // Tells a run's function what its steps came to.
 import type { JobId } from "../../core/ids.ts";
-import { answerOf, signalAnswer } from "./answers.ts";
+import type { Ending } from "../../core/run.ts";
+import { answerOf, endOf, signalAnswer } from "./answers.ts";
+import type { Answer } from "../record/record.ts";
 import type { Inbox } from "../run/inbox.ts";
 import { type LocalEnd, type Operation, jobIdOf } from "./operation.ts";
 import type { UnderWay } from "../run/under-way.ts";
@@ -11,27 +13,34 @@ export class Answering {
   toldAtMs = 0;
   readonly #inbox: Inbox;
   readonly #underWay: UnderWay;
-  readonly #clock: { clockMs(): number };
 
-  constructor(inbox: Inbox, underWay: UnderWay, clock: { clockMs(): number }) {
+  constructor(inbox: Inbox, underWay: UnderWay) {
     this.#inbox = inbox;
     this.#underWay = underWay;
-    this.#clock = clock;
   }
 
-  /** A step ended; `end` where it ended as a function of this process. */
-  answer(operation: Operation | undefined, end: LocalEnd | null): void {
+  /** What the record is to say of steps that ended as jobs, or slept enough, and are told together. */
+  got(operations: readonly Operation[]): Extract<Answer, { kind: "got" }> {
+    const ends = operations.map((each) => endOf(each, this.#endingOf(each)) ?? 0);
+    return { kind: "got", steps: operations.map(({ step }) => step), atMs: Math.max(...ends) };
+  }
+
+  /** A step ended: `end` where it ended as a function of this process, `atMs` where the record says when. */
+  answer(operation: Operation | undefined, end: LocalEnd | null, atMs?: number): void {
     if (operation === undefined) return;
-    const ended = end ?? this.#inbox.facts.endingOf(jobIdOf(operation)) ?? null;
-    const answer = answerOf(operation, ended);
-    if (answer !== null) this.#settle(operation, answer.atMs, answer.outcome);
+    const answer = answerOf(operation, end ?? this.#endingOf(operation));
+    if (answer !== null) this.#settle(operation, atMs ?? answer.atMs, answer.outcome);
+  }
+
+  #endingOf(operation: Operation): Ending | null {
+    return this.#inbox.facts.endingOf(jobIdOf(operation)) ?? null;
   }
 
   /** A wait took a signal; `null`: its time is over. */
   answerSignal(operation: Operation | undefined, signal: JobId | null): void {
     if (operation === undefined) return;
     const body = signal === null ? undefined : this.#inbox.facts.takeSignal(signal);
-    const { atMs, outcome } = signalAnswer(operation, body, this.#clock.clockMs());
+    const { atMs, outcome } = signalAnswer(operation, body);
     this.#settle(operation, atMs, outcome);
   }
 

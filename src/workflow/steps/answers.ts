@@ -10,29 +10,28 @@ export interface Answer {
   readonly outcome: Outcome;
 }
 
+/** When a step ended, or had slept enough; `null` where it is not known how it ended. */
+export function endOf({ begun }: Operation, ended: Ending | LocalEnd | null): number | null {
+  if (begun.kind === "sleep") return begun.untilMs ?? begun.atMs;
+  if (ended === null) return null;
+  return "kind" in ended ? ended.atMs : ended.finishedAtMs;
+}
+
 /** The answer of a step that ended, or slept enough; `null` where it is not known how it ended. */
 export function answerOf(operation: Operation, ended: Ending | LocalEnd | null): Answer | null {
-  const { begun } = operation;
-  if (begun.kind === "sleep") {
-    return { atMs: begun.untilMs ?? begun.atMs, outcome: { ok: true, output: undefined } };
-  }
-  if (ended === null) return null;
+  const atMs = endOf(operation, ended);
+  if (atMs === null) return null;
+  return { atMs, outcome: outcomeOf(operation, ended) };
+}
+
+function outcomeOf(operation: Operation, ended: Ending | LocalEnd | null): Outcome {
+  if (ended === null || operation.begun.kind === "sleep") return { ok: true, output: undefined };
   if ("kind" in ended) {
-    return {
-      atMs: ended.atMs,
-      outcome:
-        ended.error === undefined
-          ? { ok: true, output: operation.value === null ? ended.output : operation.value.value }
-          : failure(operation, ended.error),
-    };
+    if (ended.error !== undefined) return failure(operation, ended.error);
+    return { ok: true, output: operation.value === null ? ended.output : operation.value.value };
   }
-  return {
-    atMs: ended.finishedAtMs,
-    outcome:
-      ended.state === "succeeded"
-        ? { ok: true, output: ended.result }
-        : failure(operation, errorOf(ended)),
-  };
+  if (ended.state === "succeeded") return { ok: true, output: ended.result };
+  return failure(operation, errorOf(ended));
 }
 
 function failure(operation: Operation, error: StepError["error"]): Outcome {
@@ -42,16 +41,14 @@ function failure(operation: Operation, error: StepError["error"]): Outcome {
 }
 
 /** The answer of a wait: the payload of a signal, or that none came in time. */
-export function signalAnswer(
-  { draft }: Operation,
-  body: SignalBody | undefined,
-  nowMs: number,
-): Answer {
+export function signalAnswer({ draft, begun }: Operation, body: SignalBody | undefined): Answer {
   const { name, work } = draft;
   if (body === undefined) {
     const message = `the signal ${name} did not come in time`;
     const error = new MillraceError("WAIT_TIMEOUT", { message, details: { signal: name } });
-    return { atMs: nowMs, outcome: { ok: false, error } };
+    // By the clock a replay would be told another time.
+    const atMs = begun.kind === "signal" && begun.untilMs !== null ? begun.untilMs : begun.atMs;
+    return { atMs, outcome: { ok: false, error } };
   }
   try {
     const output = work.kind === "signal" ? work.accept(body.payload) : body.payload;
