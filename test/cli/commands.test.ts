@@ -330,6 +330,18 @@ test("init writes a config and a job type that work, and overwrites nothing", as
   expect(await started.stop()).toBe(0);
 });
 
+test("init leaves a tsconfig.json alone and says what it needs", async () => {
+  await using project = await scratch();
+  const path = join(project.path, "tsconfig.json");
+  await writeFile(path, "{} // ours");
+  await writeFile(join(project.path, "package.json"), '{"devDependencies": {"typescript": "*"}}');
+  const { code, out } = await run(["init", project.path]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/tsconfig\.json is left as it is; .*"allowImportingTsExtensions": true/);
+  expect(out).toContain("npm install --save-dev @types/node, then npx tsc");
+  expect(await readFile(path, "utf8")).toBe("{} // ours");
+});
+
 test("init writes nothing beside a manifest that can't be read, so that it can be run again", async () => {
   await using project = await scratch();
   const manifest = join(project.path, "package.json");

@@ -1,15 +1,17 @@
 // What a user gets: the packed tarball, installed into an empty project, under plain Node.
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Consumer, installPackage, linkDependency } from "./installed-package.ts";
 
+const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
 let consumer: Consumer;
 
 beforeAll(() => {
   consumer = installPackage();
+  linkDependency(consumer.directory, "@types/node");
 });
 
 afterAll(() => {
@@ -27,6 +29,12 @@ function run(...args: readonly string[]): { output: string; exitCode: number | n
     timeout: 30_000,
   });
   return { output: ran.stdout + ran.stderr, exitCode: ran.status };
+}
+
+function readManifest(directory: string): {
+  readonly devDependencies: Readonly<Record<string, string>>;
+} {
+  return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as never;
 }
 
 function entryPoints(): readonly string[] {
@@ -51,12 +59,21 @@ test("every entry point imports without a word, and leaves nothing running", () 
 });
 
 test("every entry point has types that a strict project accepts", () => {
-  linkDependency(consumer.directory, "@types/node");
   const imports = entryPoints().map((name, index) => `export * as entry${index} from "${name}";`);
   writeFileSync(join(consumer.directory, "types.mts"), imports.join("\n"));
-  const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
   const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024"];
   expect(run(tsc, ...options, "--types", "node", "types.mts")).toEqual({ output: "", exitCode: 0 });
+});
+
+test("tsc accepts what init writes, and the versions that it asks for are those it is checked with", () => {
+  const made = run("node_modules/millrace/dist/cli/main.js", "init", "made");
+  expect(made).toMatchObject({ exitCode: 0 });
+  expect(run(tsc, "--project", "made")).toEqual({ output: "", exitCode: 0 });
+  const { devDependencies } = readManifest(join(consumer.directory, "made"));
+  const checkedWith = readManifest(fileURLToPath(new URL("../../", import.meta.url)));
+  for (const [name, range] of Object.entries(devDependencies)) {
+    expect(range, name).toBe(`^${checkedWith.devDependencies[name]?.split(".")[0]}.0.0`);
+  }
 });
 
 test("the command says its version", () => {

@@ -39,6 +39,26 @@ export const hello = defineJob({
 });
 `;
 
+/** Node runs the files as they are, so: `.ts` in imports, nothing emitted, no syntax that would have to be. */
+const TSCONFIG = {
+  compilerOptions: {
+    target: "es2024",
+    module: "nodenext",
+    types: ["node"],
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    erasableSyntaxOnly: true,
+    verbatimModuleSyntax: true,
+    strict: true,
+    skipLibCheck: true,
+  },
+};
+const TSCONFIG_NEEDS =
+  '"module": "nodenext", "types": ["node"], "noEmit": true, "allowImportingTsExtensions": true and "erasableSyntaxOnly": true';
+
+/** What tsc and editors need to check the files; running them takes neither. */
+const CHECKERS = { "@types/node": "^24.0.0", typescript: "^7.0.0" };
+
 const IGNORED = ["node_modules/", "millrace.db", "millrace.db-shm", "millrace.db-wal"];
 
 /** Registers `init`. */
@@ -67,8 +87,11 @@ export function registerInit(program: Command): void {
 
 /** Whether the directory's own manifest does not ask for this package yet. */
 function lacksMillrace(directory: string): boolean {
-  const { dependencies = {}, devDependencies = {} } = readManifest(directory);
-  return !("millrace" in { ...dependencies, ...devDependencies });
+  return !asksFor(readManifest(directory), "millrace");
+}
+
+function asksFor({ dependencies, devDependencies }: Manifest, name: string): boolean {
+  return name in { ...dependencies, ...devDependencies };
 }
 
 interface Manifest {
@@ -104,6 +127,8 @@ async function writeProject(directory: string): Promise<readonly string[]> {
       message: `${config} is there already; nothing was written`,
     });
   }
+  const tsconfig = join(directory, "tsconfig.json");
+  const hasTsconfig = existsSync(tsconfig);
   const manifest = join(directory, "package.json");
   // Before anything is written: one that can't be read is mended first, and then all is as it was.
   const own = existsSync(manifest) ? readManifest(directory) : null;
@@ -118,17 +143,28 @@ async function writeProject(directory: string): Promise<readonly string[]> {
   mkdirSync(directory, { recursive: true });
   write("millrace.config.ts", CONFIG);
   write("jobs/hello.ts", HELLO);
+  write("tsconfig.json", `${JSON.stringify(TSCONFIG, undefined, 2)}\n`);
+  if (hasTsconfig) {
+    print(
+      `note: ${tsconfig} is left as it is; to check the config and its jobs it needs ${TSCONFIG_NEEDS}`,
+    );
+  }
   write(".gitignore", `${IGNORED.join("\n")}\n`);
   if (own !== null) {
     if (own.type !== "module") {
       print(`note: add "type": "module" to ${manifest}, so that Node reads the config as a module`);
     }
+    const lacking = Object.keys(CHECKERS).filter((name) => !asksFor(own, name));
+    if (lacking.length > 0) {
+      print(`note: to check types: npm install --save-dev ${lacking.join(" ")}, then npx tsc`);
+    }
   } else {
     const content = {
       private: true,
       type: "module",
-      scripts: { start: "millrace start" },
+      scripts: { start: "millrace start", check: "tsc" },
       dependencies: { millrace: packageVersion() },
+      devDependencies: CHECKERS,
       engines: { node: ">=22.18" },
     };
     write("package.json", `${JSON.stringify(content, undefined, 2)}\n`);
