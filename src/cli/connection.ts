@@ -1,5 +1,4 @@
 // What a command works against: a store, opened here, or a service, by URL and token.
-import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { MillraceConfig } from "../config/index.ts";
 import {
@@ -61,14 +60,16 @@ export async function readConfig(options: ConnectionOptions): Promise<MillraceCo
 }
 
 /**
- * Opens what a command works against. `mayCreate` lets a store be made that is not there yet; without it a wrong
- * directory is told rather than answered with emptiness.
+ * Opens what a command works against.
+ *
+ * @param whereMissing - what becomes of a store that is not there yet: it is refused, so that a wrong directory is told
+ * rather than answered with emptiness; it is created; or it is left so, for what needs the config's types and no more
  *
  * @throws MillraceError of the config, the store or the service
  */
 export async function connect(
   options: ConnectionOptions,
-  { mayCreate = false }: { readonly mayCreate?: boolean } = {},
+  { whereMissing = "refuse" }: { readonly whereMissing?: "refuse" | "create" | "leave" } = {},
 ): Promise<Connection> {
   const url = serviceOf(options);
   if (url !== null) {
@@ -84,11 +85,13 @@ export async function connect(
     return { operations, where: url, [Symbol.asyncDispose]: async () => ended.abort() };
   }
   const config = await readConfig(options);
-  const { DEFAULT_STORE_URL, openStore } = await import("../runtime/index.ts");
+  const runtime = await import("../runtime/index.ts");
+  const { DEFAULT_STORE_URL, MEMORY_STORE_URL, isMissingFile, openStore } = runtime;
   const { store: where = DEFAULT_STORE_URL, namespace = "default", durability, jobs = [] } = config;
-  if (!mayCreate) refuseMissing(where);
+  const isMissing = isMissingFile(where);
+  if (isMissing && whereMissing === "refuse") throw missing(where);
   const store = await openStore({
-    url: where,
+    url: isMissing && whereMissing === "leave" ? MEMORY_STORE_URL : where,
     namespace: checkName(namespace, "namespace"),
     ...(durability === undefined ? {} : { durability }),
   });
@@ -159,9 +162,8 @@ function serviceOf({ url, store }: ConnectionOptions): string | null {
   return service === undefined || service === "" ? null : service;
 }
 
-function refuseMissing(store: string): void {
-  if (!store.startsWith("sqlite:") || existsSync(store.slice("sqlite:".length))) return;
-  throw new MillraceError("STORE_FAILED", {
+function missing(store: string): MillraceError {
+  return new MillraceError("STORE_FAILED", {
     message: `there is no store at ${store} yet. Run millrace start here, or say where it is by --store, --url or a config`,
   });
 }

@@ -56,7 +56,7 @@ export {
 } from "./millrace.ts";
 export type { TypeDeclaration } from "./declared-types.ts";
 export type * from "./remote/remote-operations.ts";
-export { DEFAULT_STORE_URL, openStore } from "./open-store.ts";
+export { DEFAULT_STORE_URL, MEMORY_STORE_URL, isMissingFile, openStore } from "./open-store.ts";
 export { openRuntime, type Runtime } from "./open.ts";
 export { type MoveReport, moveBetween } from "./moving.ts";
 export * from "./operations/order-operations.ts";

@@ -4,7 +4,7 @@ import { MillraceError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobRecord } from "../core/job.ts";
 import type { NewJob, QueueRecord, Store } from "../core/store.ts";
-import { openStore } from "./open-store.ts";
+import { MEMORY_STORE_URL, isMissingFile, openStore } from "./open-store.ts";
 
 /** Between which stores, and how it is followed. */
 interface MoveOptions {
@@ -226,7 +226,8 @@ const MOVE_NAMES: OptionNames<MoveBetweenOptions> = {
 /**
  * Moves jobs that wait from one store to another: ids kept, nothing lost or doubled, repeatable when it is cut off.
  *
- * @throws MillraceError `INVALID_ARGUMENT` where both are one, `UNSUPPORTED` where the second can't keep a job as it is,
+ * @throws MillraceError `INVALID_ARGUMENT` where both are one or one is in memory, `STORE_FAILED` where the first is a
+ * file that is not there, `UNSUPPORTED` where the second can't keep a job as it is,
  * and whatever the stores throw
  * @example
  * const report = await moveBetween({
@@ -244,9 +245,20 @@ export async function moveBetween(options: MoveBetweenOptions): Promise<MoveRepo
       message: "both stores are the same; expected another URL or namespace to move to",
     });
   }
+  for (const { url } of [from, to]) {
+    if (url !== MEMORY_STORE_URL) continue;
+    throw new MillraceError("INVALID_ARGUMENT", {
+      message: `a store in memory ends with this process, and so would its jobs; expected one that stays, such as "sqlite:millrace.db"`,
+    });
+  }
+  if (typeof from.url === "string" && isMissingFile(from.url)) {
+    throw new MillraceError("STORE_FAILED", {
+      message: `there is no store at ${from.url} to move from; say where the jobs are`,
+    });
+  }
   const source = await openStore(from);
   try {
-    const target = await openStore(to);
+    const target = await openTarget(to, options.isDryRun === true);
     try {
       return await moveJobs({ ...options, from: source, to: target });
     } finally {
@@ -255,4 +267,10 @@ export async function moveBetween(options: MoveBetweenOptions): Promise<MoveRepo
   } finally {
     await source.close();
   }
+}
+
+/** A dry run changes nothing: a file that is not there is not made, and one in memory can keep what it could. */
+function openTarget(to: StorePlace, isDryRun: boolean): Promise<Store> {
+  const isLeft = isDryRun && typeof to.url === "string" && isMissingFile(to.url);
+  return openStore(isLeft ? { ...to, url: MEMORY_STORE_URL } : to);
 }

@@ -1,4 +1,5 @@
 // Opens the store that a URL names. Each store's module is loaded only when it is asked for.
+import { existsSync } from "node:fs";
 import { tellValue, wrongArgument } from "../core/arguments.ts";
 import { MillraceError } from "../core/errors.ts";
 import { DURABILITIES, type Durability } from "../core/store-description.ts";
@@ -13,6 +14,14 @@ export interface OpenStoreOptions {
 
 /** The store of the first run: a file in the working directory. */
 export const DEFAULT_STORE_URL = "sqlite:millrace.db";
+const FILE_PREFIX = "sqlite:";
+/** A store that ends with the process that opened it. */
+export const MEMORY_STORE_URL = "memory:";
+
+/** Whether a URL names a file that is not there: opening it would make one, and find it empty. */
+export function isMissingFile(url: string): boolean {
+  return url.startsWith(FILE_PREFIX) && !existsSync(url.slice(FILE_PREFIX.length));
+}
 
 /**
  * Opens a store.
@@ -25,9 +34,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   if (durability !== undefined && !DURABILITIES.includes(durability)) {
     throw wrongArgument("durability", durability, DURABILITIES.join(", "));
   }
-  if (url === "memory:") return openSqlite(":memory:", options);
-  if (url.startsWith("sqlite:") && url.length > "sqlite:".length) {
-    return openSqlite(url.slice("sqlite:".length), options);
+  if (url === MEMORY_STORE_URL) return openSqlite(":memory:", options);
+  if (url.startsWith(FILE_PREFIX) && url.length > FILE_PREFIX.length) {
+    return openSqlite(url.slice(FILE_PREFIX.length), options);
   }
   if (/^rediss?(\+cluster|\+sentinel)?:/.test(url)) return openRedis(options);
   if (url.startsWith("bullmq+")) return openBullmq(options);

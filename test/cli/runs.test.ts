@@ -1,8 +1,9 @@
 // `millrace run`, `signal` and `graph`, against a store and against a service.
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { scratch } from "./command-line.ts";
+import { run, scratch } from "./command-line.ts";
 import { WAYS, useStoreAndService } from "./store-and-service.ts";
 
 const place = useStoreAndService();
@@ -63,4 +64,12 @@ describe.each(WAYS)("against %s", (where) => {
     expect((await ask("signal", unknown, "approved")).code).toBe(3);
     expect((await ask("run", unknown)).code).toBe(3);
   });
+});
+
+test("graph --check creates no store", async () => {
+  const store = join(directory.path, "none.db");
+  const file = await fileOf(GRAPH);
+  const { code, out } = await run(["graph", file, "--check", "--store", `sqlite:${store}`]);
+  expect({ code, out }).toEqual({ code: 0, out: "the graph can run: 2 steps\n" });
+  expect(existsSync(store)).toBe(false);
 });

@@ -1,5 +1,8 @@
 // `millrace schedules` and `millrace schedule ...`, against a store and against a service.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { run, scratch } from "./command-line.ts";
 import { WAYS, useStoreAndService } from "./store-and-service.ts";
 
 const INPUT = '{"SleepTimeInSeconds": 0, "Message": "on time"}';
@@ -77,4 +80,13 @@ describe.each(WAYS)("against %s", (where) => {
       err: expect.stringContaining("no day of the calendar") as string,
     });
   });
+});
+
+test("a preview of a rhythm that nobody has put creates no store", async () => {
+  await using directory = await scratch();
+  const store = join(directory.path, "none.db");
+  const preview = ["schedule", "preview", "--cron", "0 3 * * *", "--count", "1"];
+  const { code, out } = await run([...preview, "--store", `sqlite:${store}`]);
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining("T03:00:00Z") });
+  expect(existsSync(store)).toBe(false);
 });

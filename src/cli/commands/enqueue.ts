@@ -59,7 +59,7 @@ Examples:
   withConnectionOptions(withTermsOptions(command)).action(
     async (type: string, input: string | undefined, options: EnqueueCommandOptions) => {
       const value = await readInput(input);
-      await using connection = await connect(options, { mayCreate: true });
+      await using connection = await connect(options, { whereMissing: "create" });
       const { operations } = connection;
       const [receipt] = await operations.enqueueEntries([
         { type, input: value, options: toOptions(options) },

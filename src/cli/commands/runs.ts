@@ -102,7 +102,8 @@ Examples:
   withConnectionOptions(command).action(async (file: string, options: GraphCommandOptions) => {
     const wanted = await readDocument(file);
     const input = await readInput(options.input);
-    await using connection = await connect(options, { mayCreate: true });
+    const whereMissing = options.check === true ? "leave" : "create";
+    await using connection = await connect(options, { whereMissing });
     const { operations } = connection;
     const posted = prepareGraph(wanted, input ?? null, await operations.types());
     if (options.check === true) {

@@ -115,7 +115,7 @@ Examples:
   withConnectionOptions(command).action(
     async (name: string, input: string | undefined, options: ConnectionOptions & ScheduleFlags) => {
       const wanted = readPut(name, await readInput(input), options);
-      await using connection = await connect(options, { mayCreate: true });
+      await using connection = await connect(options, { whereMissing: "create" });
       const kept = await connection.operations.schedules.put(wanted);
       tell(kept, options);
       if (kept.state === "over" && kept.last === null) {
@@ -147,7 +147,8 @@ Examples:
   $ millrace schedule preview --cron "30 2 * * *" --time-zone Europe/Berlin --after 2026-03-28T12:00:00Z`,
     );
   withConnectionOptions(command).action(async (name: string | undefined, options: PreviewFlags) => {
-    await using connection = await connect(options, { mayCreate: name === undefined });
+    const whereMissing = name === undefined ? "leave" : "refuse";
+    await using connection = await connect(options, { whereMissing });
     const ticks = await connection.operations.schedules.preview(name ?? readRhythm(options), {
       count: options.count ?? DEFAULT_TICKS,
       ...(options.after === undefined ? {} : { after: options.after }),
