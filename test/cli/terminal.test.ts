@@ -124,6 +124,27 @@ describe.skipIf(process.platform !== "linux")("on a terminal", () => {
     expect(order.output()).toMatch(/\d+ cancelled; stopped before the end/);
   });
 
+  test("a move that is stopped by Ctrl-C says how far it came, also where the key reaches it twice, through npm", async () => {
+    const from = `sqlite:${join(directory.path, "from.db")}`;
+    const to = `sqlite:${join(directory.path, "to.db")}`;
+    const nobody = defineJob({ name: "nobody", run: () => null });
+    const mill = await openMillrace({ store: from, jobs: [nobody], logger: false });
+    const inputs = Array.from({ length: 1_000 }, () => null);
+    for (let part = 0; part < 15; part += 1) await mill.enqueueMany(nobody, inputs);
+    await mill.close();
+    const move = inTerminal("move", "--from", from, "--to", to);
+    await move.line(/moving .* of 15000 jobs/);
+    for (const key of ["\u0003", "\u0003"]) {
+      move.child.stdin?.write(key);
+      // Two at the same moment are one signal.
+      await sleep(20);
+    }
+    expect(await move.end()).toBe(130);
+    expect(move.output()).toMatch(/\d+ jobs moved\r?\nstopped before the end: \d+ jobs still wait/);
+    // Nobody is to move again: the first store goes on as it was.
+    expect((await run(["queues", "--store", from])).out).not.toContain("paused");
+  });
+
   test("Ctrl-C ends the following, not the job", async () => {
     const { out } = await run([
       "enqueue",

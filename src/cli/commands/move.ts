@@ -3,6 +3,7 @@ import { Presets, SingleBar } from "cli-progress";
 import type { Command } from "commander";
 import type { MoveReport } from "../../runtime/index.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
+import { interruptible } from "../interrupt.ts";
 import { print, printJson } from "../output.ts";
 
 interface MoveCommandOptions {
@@ -44,28 +45,22 @@ Example:
 
 async function move(options: MoveCommandOptions): Promise<number> {
   const { moveBetween } = await import("../../runtime/index.ts");
-  const abort = new AbortController();
-  const onSignal = (): void => {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    abort.abort();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  using interrupt = interruptible();
   const view = process.stderr.isTTY ? barView() : lineView();
   try {
     const report = await moveBetween({
       from: { url: options.from, namespace: options.namespace },
       to: { url: options.to, namespace: options.toNamespace ?? options.namespace },
       isDryRun: options.dryRun === true,
-      signal: abort.signal,
+      signal: interrupt.signal,
       onProgress: view.show,
     });
     view.end();
     if (options.json === true) printJson(report);
-    else print(...describe(report));
-    return abort.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.ok;
+    else print(...describe(report, interrupt.signal.aborted));
+    return interrupt.signal.aborted ? EXIT_CODES.interrupted : EXIT_CODES.ok;
   } finally {
     view.end();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
 }
 
@@ -102,9 +97,15 @@ function lineView(): View {
   };
 }
 
-function describe({ moved, known, left, running, isDryRun }: MoveReport): readonly string[] {
+function describe(
+  { total, moved, known, left, running, isDryRun }: MoveReport,
+  isStopped: boolean,
+): readonly string[] {
+  // Without a stop they may be fewer as well: jobs that were cancelled or, beside a dry run, begun meanwhile.
+  const unseen = isStopped ? total - moved - left : 0;
   return [
     isDryRun ? `${moved} jobs would be moved` : `${moved} jobs moved`,
+    ...(unseen > 0 ? [`stopped before the end: ${unseen} jobs still wait where they were`] : []),
     ...(known === 0 ? [] : [`${known} of them were there already, from a move that was cut off`]),
     ...(left === 0
       ? []
