@@ -84,19 +84,20 @@ async function tellStore(mill: Millrace, logger: Logger): Promise<void> {
 }
 
 async function startWorker(config: MillraceConfig, mill: Millrace, logger: Logger): Promise<void> {
-  const runnable = (config.jobs ?? []).filter((type) => type.run ?? type.batch ?? type.launch);
+  const { jobs = [], schedules = [] } = config;
+  const runnable = jobs.filter((type) => type.run ?? type.batch ?? type.launch);
   if (runnable.length === 0 && keepsMore(config)) {
     logger.info(
       {},
-      "no job type with a handler is configured: this worker keeps fleets and roll-ups only",
+      "no job type with a handler is configured: this worker keeps fleets, roll-ups and schedules only",
     );
-    return;
+  } else {
+    if (runnable.length === 0) {
+      logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
+    }
+    await mill.start();
   }
-  if (runnable.length === 0) {
-    logger.warn({}, "no job type with a handler is configured, so this worker will run nothing");
-  }
-  await mill.start();
-  for (const schedule of config.schedules ?? []) await mill.schedules.put(schedule);
+  for (const schedule of schedules) await mill.schedules.put(schedule);
 }
 
 function keepsMore({ fleets = {}, rollups = {} }: MillraceConfig): boolean {

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { scratch, startCommand } from "../cli/command-line.ts";
+import { repository, run, scratch, startCommand } from "../cli/command-line.ts";
 import { processesWith, uniqueTag, worker } from "./programs.ts";
 
 test("millrace worker starts the config's fleets, tells of them in its log and ends them", async () => {
@@ -20,4 +20,25 @@ test("millrace worker starts the config's fleets, tells of them in its log and e
   await vi.waitFor(() => expect(processesWith(tag)).toHaveLength(2), 30_000);
   expect(await working.stop()).toBe(0);
   expect(processesWith(tag)).toEqual([]);
+});
+
+test("a worker that has fleets and no handler keeps the config's schedules, too", async () => {
+  await using directory = await scratch();
+  const config = join(directory.path, "millrace.config.mjs");
+  const store = `sqlite:${join(directory.path, "jobs.db")}`;
+  const fleets = { numbers: { command: worker("-seed", uniqueTag()), size: 1 } };
+  const schedules = [{ type: "elsewhere", name: "often", every: "1s" }];
+  const rest = JSON.stringify({ store, fleets, schedules });
+  await writeFile(
+    config,
+    `import { defineJob } from ${JSON.stringify(join(repository, "src/index.ts"))};
+    export default { ...${rest}, jobs: [defineJob({ name: "elsewhere" })] };\n`,
+  );
+  const working = startCommand(["worker", "--config", config]);
+  await working.line(/"fleet":"numbers","member":1.*fleet: ready/);
+  await vi.waitFor(async () => {
+    const { out } = await run(["schedules", "--json", "--store", store]);
+    expect(JSON.parse(out)).toMatchObject({ schedules: [{ name: "often", type: "elsewhere" }] });
+  }, 30_000);
+  expect(await working.stop()).toBe(0);
 });
