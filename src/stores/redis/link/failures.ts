@@ -16,12 +16,19 @@ export type Verdict = "again" | "no-script" | "full" | "refused" | "failed";
 /** Judges an error. */
 export function judge(error: unknown): Verdict {
   const message = error instanceof Error ? error.message : String(error);
+  const reason = message.startsWith("EXECABORT") ? reasonOfAbort(error) : undefined;
+  if (reason !== undefined) return judge(reason);
   if (message.startsWith("NOSCRIPT")) return "no-script";
   if (message.startsWith("OOM ")) return "full";
   if (REFUSED.test(message)) return "refused";
   if (PASSING.test(message)) return "again";
   // What is no answer of the server is of the connection: closed, refused, timed out, not yet there.
   return isAnswer(error) ? "failed" : "again";
+}
+
+/** A transaction that was discarded says only that: why says the command that was refused, which ioredis keeps with it. */
+function reasonOfAbort(error: unknown): Error | undefined {
+  return (error as { readonly previousErrors?: readonly Error[] }).previousErrors?.[0];
 }
 
 /** What TLS says of a certificate: `ERR_TLS_CERT_ALTNAME_INVALID`, `DEPTH_ZERO_SELF_SIGNED_CERT`, ... */
