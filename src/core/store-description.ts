@@ -63,6 +63,8 @@ export interface StoreDescription {
   /** What can be lost, in a sentence. */
   readonly canLose: string;
   readonly findings: readonly Finding[];
+  /** Whether it refuses what is new for want of room (`STORE_FULL`), or may refuse the next. */
+  readonly isFull: boolean;
   /** The store's clock, in milliseconds since 1970. */
   readonly nowMs: number;
   /** Figures worth a line: file sizes, schema version, connected clients. */

@@ -138,6 +138,11 @@ export function start(command: string, args: readonly string[], options: RunOpti
   };
 }
 
+/** The program and the arguments that are a command, for what runs it in its own way. */
+export function commandLine(...args: readonly string[]): readonly string[] {
+  return [process.execPath, ...NODE_ARGUMENTS, ...args];
+}
+
 /** Starts a command that goes on: start, serve, worker, top. */
 export function startCommand(args: readonly string[], options: RunOptions = {}): Running {
   return start(process.execPath, [...NODE_ARGUMENTS, ...args], options);

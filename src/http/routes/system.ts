@@ -1,5 +1,5 @@
 // The routes around the jobs: queues, workers, types, the store, health.
-import type { TypeRecord } from "../../core/index.ts";
+import { MillraceError, type TypeRecord } from "../../core/index.ts";
 import type { Operations } from "../../runtime/index.ts";
 import { MAX_BODY_BYTES } from "../body.ts";
 import { type Route, defineRoute, json } from "../route.ts";
@@ -55,10 +55,20 @@ export function systemRoutes(operations: Operations): readonly Route[] {
     listing("/v1/health", "health", "Whether the service answers at all.", health, async () => ({
       status: "ok",
     })),
-    listing("/v1/ready", "ready", "Whether the service reaches its store.", health, async () => {
-      await operations.describe();
-      return { status: "ok" };
-    }),
+    listing(
+      "/v1/ready",
+      "ready",
+      "Whether the service reaches its store, and the store has room for new jobs.",
+      health,
+      async () => {
+        const { isFull } = await operations.describe();
+        if (!isFull) return { status: "ok" };
+        throw new MillraceError("STORE_FULL", {
+          message:
+            "the store takes nothing new in for want of room; make room, GET /v1/store says where",
+        });
+      },
+    ),
   ];
 }
 

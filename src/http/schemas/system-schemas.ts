@@ -103,6 +103,7 @@ export const storeDescription: z.ZodType = named(
     findings: z.array(
       z.object({ level: z.enum(["ok", "warning", "problem"]), message: z.string() }),
     ),
+    isFull: z.boolean().describe("Whether it refuses what is new for want of room, or may."),
     nowMs: z.number(),
     facts: z.record(z.string(), z.union([z.string(), z.number()])),
   }),

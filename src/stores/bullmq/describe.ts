@@ -5,6 +5,7 @@ import {
   type ServerFacts,
   durabilityOf,
   findingsOf,
+  isFull,
   readFacts,
 } from "../redis/describe.ts";
 import type { Context } from "./context.ts";
@@ -35,6 +36,7 @@ export async function describeStore(
     durability,
     canLose: CAN_LOSE[durabilityOf([server])],
     findings: [...findingsOf([server], durability), ...versionFindings(bullmqVersion)],
+    isFull: isFull(server),
     nowMs: Date.now(),
     facts: {
       bullmqVersion,

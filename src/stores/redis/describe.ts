@@ -21,6 +21,8 @@ export interface ServerFacts {
   readonly evictionPolicy: string;
   readonly maxMemoryBytes: number;
   readonly usedMemoryBytes: number;
+  /** Of these, what replicas and the append-only file wait for, which the bound does not count. */
+  readonly uncountedMemoryBytes: number;
   readonly connectedReplicas: number;
   readonly lastWriteFailed: boolean;
 }
@@ -49,6 +51,7 @@ export async function readFacts(node: Redis | Cluster, limit: Limit): Promise<Se
     evictionPolicy: info.get("maxmemory_policy") ?? "",
     maxMemoryBytes: Number(info.get("maxmemory") ?? 0),
     usedMemoryBytes: Number(info.get("used_memory") ?? 0),
+    uncountedMemoryBytes: Number(info.get("mem_not_counted_for_evict") ?? 0),
     connectedReplicas: Number(info.get("connected_slaves") ?? 0),
     lastWriteFailed:
       info.get("aof_last_write_status") === "err" || info.get("rdb_last_bgsave_status") === "err",
@@ -145,6 +148,7 @@ export async function describeStore(
         ? "everything, when a server ends: neither an append-only file nor snapshots are on"
         : CAN_LOSE[durability],
     findings: [...findingsOf(servers, durability), ...(cluster?.findings ?? [])],
+    isFull: servers.some(isFull),
     nowMs,
     facts: {
       layoutVersion: LAYOUT_VERSION,
@@ -157,6 +161,12 @@ export async function describeStore(
       ...(cluster === null ? {} : { clusterState: cluster.state }),
     },
   };
+}
+
+/** Whether a server is at its `maxmemory`, so that it refuses to take anything in. */
+export function isFull(server: ServerFacts): boolean {
+  const { maxMemoryBytes, usedMemoryBytes, uncountedMemoryBytes } = server;
+  return maxMemoryBytes > 0 && usedMemoryBytes - uncountedMemoryBytes > maxMemoryBytes;
 }
 
 /** What `doctor` finds in the servers' settings. */
@@ -184,6 +194,11 @@ export function findingsOf(servers: readonly ServerFacts[], durability: Durabili
     "problem",
     "the server failed to write to its disk; look at its log and its free space",
     ({ lastWriteFailed }) => lastWriteFailed,
+  );
+  tell(
+    "problem",
+    "the memory is full: enqueues are refused, while jobs still run and end; raise maxmemory, or remove jobs",
+    isFull,
   );
   tell(
     "warning",

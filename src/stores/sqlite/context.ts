@@ -11,6 +11,7 @@ import { Gates } from "./flow/gates.ts";
 import { HeldRows } from "./runs/held.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { type Limits, readLimits } from "./flow/limits.ts";
+import { WriteRefusal } from "./room.ts";
 
 /** What a transaction did that others must hear of, once it is committed. */
 export interface Effects {
@@ -61,6 +62,8 @@ export interface Context {
   readonly workerNumbers: Map<string, number>;
   /** Workers of this process that may be running suspects. */
   readonly suspectWorkers: Set<number>;
+  /** Whether the disk was full at the last write. */
+  readonly writeRefusal: WriteRefusal;
   /** Of the settings (types, pauses) that were read. */
   revision: number;
 }
@@ -114,6 +117,7 @@ export function openContext(connection: Connection, path: string, namespaceName:
     workerNames: new Map(),
     workerNumbers: new Map(),
     suspectWorkers: new Set(),
+    writeRefusal: new WriteRefusal(connection),
     revision: -1,
   };
   readSettings(context);

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import type { Durability, Finding, StoreDescription } from "../../core/store-description.ts";
 import type { Context } from "./context.ts";
+import { freeBytesBeside, hasNoRoom, roomFindings } from "./room.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
 const CAN_LOSE: Readonly<Record<Durability, string>> = {
@@ -21,6 +22,8 @@ export function describe(context: Context, durability: Durability): StoreDescrip
   const { connection, path } = context;
   const isMemory = path === ":memory:";
   const walBytes = isMemory ? 0 : sizeOf(`${path}-wal`);
+  const freeBytes = isMemory ? null : freeBytesBeside(path);
+  const isRefused = context.writeRefusal.holds(performance.now());
   return {
     kind: "sqlite",
     version: String(connection.first("SELECT sqlite_version()")?.[0]),
@@ -28,12 +31,17 @@ export function describe(context: Context, durability: Durability): StoreDescrip
     namespace: context.namespaceName,
     durability: isMemory ? "memory" : durability,
     canLose: isMemory ? "everything, when the process ends" : CAN_LOSE[durability],
-    findings: findings(isMemory, durability, walBytes),
+    findings: [
+      ...findings(isMemory, durability, walBytes),
+      ...roomFindings(path, freeBytes, isRefused),
+    ],
+    isFull: hasNoRoom(freeBytes, isRefused),
     nowMs: context.nowMs,
     facts: {
       schemaVersion: SCHEMA_VERSION,
       fileBytes: isMemory ? 0 : sizeOf(path),
       walBytes,
+      ...(freeBytes === null ? {} : { freeDiskBytes: freeBytes }),
       lanes: context.lanes.all().length,
     },
   };

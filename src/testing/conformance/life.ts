@@ -22,6 +22,7 @@ export const lifeTopic: Topic = {
         for (const { level, message } of told.findings) {
           assert.ok(["ok", "warning", "problem"].includes(level) && message.length > 0);
         }
+        assert.equal(told.isFull, false);
         const known: readonly string[] = CAPABILITIES;
         assert.ok([...store.capabilities].every((capability) => known.includes(capability)));
       },

@@ -56,7 +56,15 @@ export class Transactions {
 
   /** Runs calls in one transaction: one commit, and one wait for the disk, for all of them. */
   write(calls: readonly Call[]): Reply[] {
-    return this.#makeRoom(() => this.#transact(calls));
+    const { writeRefusal } = this.session.context;
+    try {
+      const replies = this.#makeRoom(() => this.#transact(calls));
+      writeRefusal.committed();
+      return replies;
+    } catch (error) {
+      if (isFull(error)) writeRefusal.refused(performance.now());
+      throw error;
+    }
   }
 
   #transact(calls: readonly Call[]): Reply[] {
