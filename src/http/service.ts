@@ -3,7 +3,7 @@ import { type OptionNames, checkObject, checkOptions, wrongArgument } from "../c
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import type { Logger, Operations, RemoteOperations, TypeRegistration } from "../runtime/index.ts";
-import { silentLogger } from "../runtime/index.ts";
+import { Repeats, silentLogger } from "../runtime/index.ts";
 import { ACCESS_NAMES, type AccessOptions, createAccessCheck } from "./access.ts";
 import { HUB_LINGER_MS, createEventHubs } from "./events/event-hub.ts";
 import { HEARTBEAT_MS, type EventStream } from "./events/event-stream.ts";
@@ -103,14 +103,17 @@ export function createJobService(options: JobServiceOptions): JobService {
   ];
   routes.push(openApiRoute(() => openApi));
   const openApi = buildOpenApi(routes, options.version ?? "0.0.0", options.basePath);
+  const repeats = new Repeats();
   const fetch = serveRoutes(routes, {
     access: createAccessCheck(options.access ?? {}),
     logger,
+    repeats,
     basePath: options.basePath ?? "/",
     meterOf: (operationId) => metrics.meter(operationId),
   });
   const close = async (): Promise<void> => {
     for (const stream of open) stream.end();
+    repeats.flush();
     await hubs.close();
   };
   return {

@@ -1,7 +1,7 @@
 // Serving routes: every one behind one wrapper that guards, parses and measures.
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
-import type { Logger } from "../runtime/index.ts";
+import type { Logger, Repeats } from "../runtime/index.ts";
 import type { AccessCheck, Connection } from "./access.ts";
 import { readJsonBody, readOptionalJsonBody } from "./body.ts";
 import type { RequestMeter } from "./metrics.ts";
@@ -12,6 +12,8 @@ import { type Route, SECURITY_HEADERS } from "./route.ts";
 export interface ServingOptions {
   readonly access: AccessCheck;
   readonly logger: Logger;
+  /** Counts the refusals that come often. */
+  readonly repeats: Repeats;
   /** Where the routes begin. */
   readonly basePath: string;
   /** Makes the meter of a route, by its operation id. */
@@ -24,10 +26,10 @@ export type Fetch = (request: Request, env?: object) => Response | Promise<Respo
 /** Serves routes: each is reached through the access check alone, and every error becomes a problem. */
 export function serveRoutes(
   routes: readonly Route[],
-  { access, logger, basePath, meterOf }: ServingOptions,
+  { access, logger, repeats, basePath, meterOf }: ServingOptions,
 ): Fetch {
   const app = new Hono().basePath(basePath);
-  const refuse = createRefusal(logger);
+  const refuse = createRefusal(logger, repeats);
   const methods = new Map<string, { readonly pattern: RegExp; readonly allowed: string[] }>();
   const prefix = basePath.replace(/\/+$/, "");
   for (const route of routes) {
@@ -83,14 +85,23 @@ function whyNotServed(
 
 type Refuse = (context: Context, thrown: unknown) => Response;
 
-/** The one place where errors become replies: told to the client in a problem, and to the log where it is our fault. */
-function createRefusal(logger: Logger): Refuse {
+/**
+ * The one place where errors become replies: told to the client in a problem, and to the log where it is our fault. What
+ * is refused for the time being needs no stack, and in an outage comes with every request.
+ */
+function createRefusal(logger: Logger, repeats: Repeats): Refuse {
   return (context, thrown) => {
     const { code, options, isFault } = explainThrown(thrown);
     if (isFault && !context.req.raw.signal.aborted) {
-      const fields = { err: thrown, code, method: context.req.method, path: context.req.path };
-      if (statusOf(code) === 500) logger.error(fields, "request failed");
-      else logger.warn(fields, "request refused");
+      const { method, path } = context.req;
+      if (statusOf(code) === 500) {
+        logger.error({ err: thrown, code, method, path }, "request failed");
+      } else {
+        const fields = { code, reason: options.detail, method, path };
+        repeats.tell(code, (repeated) => {
+          logger.warn(repeated === undefined ? fields : { ...fields, repeated }, "request refused");
+        });
+      }
     }
     return problemResponse(code, options, SECURITY_HEADERS);
   };

@@ -34,6 +34,7 @@ export {
   type LogFormat,
   type Logger,
 } from "./logging/logger.ts";
+export { Repeats } from "./logging/repeats.ts";
 export {
   LIMITS_NAMES,
   LIMIT_CHANGE_NAMES,

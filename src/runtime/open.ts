@@ -275,12 +275,13 @@ async function openFor(
         ...(durability === undefined ? {} : { durability }),
       });
   let isClosed = false;
+  const { store, flush } = loggedStore(opened, around.logger, () => isClosed);
   const closeStore = async (): Promise<void> => {
     isClosed = true;
+    flush();
     if (!isHandedIn) await opened.close();
   };
   try {
-    const store = loggedStore(opened, around.logger, () => isClosed);
     await makeKnown(store, around.registry.all());
     return { store, closeStore };
   } catch (error) {

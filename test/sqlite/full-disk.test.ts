@@ -1,4 +1,4 @@
-// A full disk is told to who asks after the store, not only to who enqueues.
+// A full disk is told to who asks after the store, not only to who enqueues, and does not fill the log.
 import { existsSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
@@ -76,5 +76,34 @@ test.skipIf(missingSmallDisk() !== null)(
       await service.stop();
     }
     expect(existsSync(join(directory.path, "jobs.db"))).toBe(false);
+  },
+);
+
+test.skipIf(missingSmallDisk() !== null)(
+  "what a full disk refuses is logged in a line without a stack, and then counted",
+  async () => {
+    await using directory = await scratch();
+    const { service, url, ballast } = await serveOnSmallDisk(directory.path);
+    let refused = 1;
+    try {
+      await fill(ballast);
+      await enqueueUntilRefused(url);
+      for (; refused < 30; refused += 1) {
+        expect((await callService(url, "POST", "/job", { body: JOB })).status).toBe(507);
+      }
+    } finally {
+      await service.stop();
+    }
+    const lines = service
+      .output()
+      .split("\n")
+      .filter((line) => line.includes("STORE_FULL"))
+      .map((line) => JSON.parse(line) as { readonly msg: string; readonly repeated?: number });
+    for (const message of ["store error", "request refused"]) {
+      const told = lines.filter(({ msg }) => msg === message);
+      expect(told.length).toBeLessThanOrEqual(refused / 2);
+      expect(told.reduce((sum, { repeated = 1 }) => sum + repeated, 0)).toBe(refused);
+    }
+    expect(service.output()).not.toContain('"stack"');
   },
 );

@@ -4,7 +4,7 @@ import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { Registry } from "prom-client";
 import { z } from "zod";
-import { defineJob, openMillrace, silentLogger } from "../../../src/index.ts";
+import { Repeats, defineJob, openMillrace, silentLogger } from "../../../src/index.ts";
 import { createAccessCheck } from "../../../src/http/access.ts";
 import { MAX_BODY_BYTES } from "../../../src/http/body.ts";
 import { listenJobService } from "../../../src/http/index.ts";
@@ -63,6 +63,7 @@ async function serveConstant(): Promise<void> {
   const fetch = serveRoutes(routes, {
     access: createAccessCheck({ unauthenticated: "loopback" }),
     logger: silentLogger,
+    repeats: new Repeats(),
     basePath: "/",
     meterOf: (operationId) => metrics.meter(operationId),
   });

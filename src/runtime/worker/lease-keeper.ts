@@ -6,6 +6,7 @@ import type { RunNews } from "../../core/run.ts";
 import type { Store, WorkerAttachment, WorkerDescription } from "../../core/store.ts";
 import { createBackoff } from "../backoff.ts";
 import { logStoreError } from "../logging/logged-store.ts";
+import { Repeats } from "../logging/repeats.ts";
 import type { Logger } from "../logging/logger.ts";
 import { packageVersion } from "../../version/index.ts";
 
@@ -31,6 +32,7 @@ export class LeaseKeeper {
   // A restarted worker is another one, and so is one that lost its lease: old claims must not look like its own.
   readonly #base = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   #generation = 1;
+  readonly #repeats = new Repeats();
   #attachment: WorkerAttachment | undefined;
   #beat: NodeJS.Timeout | undefined;
   #isStopped = false;
@@ -83,6 +85,7 @@ export class LeaseKeeper {
     await held?.close().catch((error: unknown) => {
       this.#tell(error, "closeWorker");
     });
+    this.#repeats.flush();
   }
 
   #describe(): WorkerDescription {
@@ -135,6 +138,6 @@ export class LeaseKeeper {
   }
 
   #tell(error: unknown, op: string): void {
-    logStoreError(this.#options.logger, op, error);
+    logStoreError(this.#options.logger, op, error, this.#repeats);
   }
 }
