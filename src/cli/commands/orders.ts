@@ -18,6 +18,7 @@ import { readDuration, readJobIds } from "../option-values.ts";
 import { print, printJson } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 import { type SelectionOptions, selectionOf, withSelectionOptions } from "../selection.ts";
+import { STAYING, whyUnmoved } from "../unmoved.ts";
 import { lookForQueue, warnOfNothing, warnOfUnknown } from "../unknown-queue.ts";
 
 interface OrderOptions extends ConnectionOptions, SelectionOptions {
@@ -258,7 +259,14 @@ async function orderIds(
     printJson(replies.map((reply, index) => ({ id: ids[index], ...reply })));
   }
   for (const [index, reply] of replies.entries()) {
-    tellChange(ids[index] ?? "", reply, given.done, options.json === true);
+    const id = ids[index] ?? "";
+    if (!reply.changed) {
+      process.exitCode = reply.state === null ? EXIT_CODES.notFound : EXIT_CODES.jobFailed;
+    }
+    if (options.json === true) continue;
+    const mayBeMoved = order.kind === "move" && !reply.changed && isAmong(reply.state, given);
+    if (mayBeMoved) print(`${id} stays: ${await whyUnmoved(operations, id, order.queue)}`);
+    else tellChange(id, reply, given.done);
   }
 }
 
@@ -277,16 +285,17 @@ async function carryOut(
   return operations.order(ids, order);
 }
 
-function tellChange(id: string, reply: ChangeReply, done: string, isJson: boolean): void {
+function isAmong(state: JobState | null, { states }: OrderCommand): boolean {
+  return state !== null && states.includes(state);
+}
+
+function tellChange(id: string, reply: ChangeReply, done: string): void {
   if (reply.changed) {
     const to = reply.id === undefined ? "" : ` to ${reply.id}`;
-    if (!isJson) print(`${id} ${reply.state === "running" ? "asked to stop" : done}${to}`);
+    print(`${id} ${reply.state === "running" ? "asked to stop" : done}${to}`);
     return;
   }
-  process.exitCode = reply.state === null ? EXIT_CODES.notFound : EXIT_CODES.jobFailed;
-  if (!isJson) {
-    print(`${id} ${reply.state === null ? "is not kept" : `is ${reply.state}: not changed`}`);
-  }
+  print(`${id} ${reply.state === null ? "is not kept" : `is ${reply.state}: not changed`}`);
 }
 
 async function orderSelected(
@@ -312,7 +321,9 @@ async function orderSelected(
   if (matched === 0) await warnOfNothing(operations, said);
   if (options.json === true) return printJson({ matched, changed, isDone });
   const rest =
-    matched === changed ? "" : `, ${matched - changed} not: their state does not allow it`;
+    matched === changed
+      ? ""
+      : `, ${matched - changed} not: their state does not allow it${order.kind === "move" ? `; ${STAYING}` : ""}`;
   print(`${changed} ${given.done}${rest}${isDone ? "" : "; stopped before the end"}`);
 }
 
