@@ -189,3 +189,30 @@ describe("the types of a job", () => {
     expect.assertions(0);
   });
 });
+
+describe("a declared schedule is refused where it stands, by the field", () => {
+  test.each<[schedule: unknown, code: string, message: string]>([
+    [{ cron: "* * *" }, "INVALID_SCHEDULE", "it has 3"],
+    [{ cron: 5 }, "INVALID_SCHEDULE", "cron is number"],
+    [{ every: "90" }, "INVALID_DURATION", 'every is "90"'],
+    [{ every: "1500ms" }, "INVALID_SCHEDULE", "expected whole seconds"],
+    [{}, "INVALID_SCHEDULE", "expected exactly one of cron, every and dates"],
+    [{ every: "1m", cron: "* * * * *" }, "INVALID_SCHEDULE", "has cron and every"],
+    [[{ every: "1m" }, { every: "1m", start: "soon" }], "INVALID_SCHEDULE", 'start is "soon"'],
+    [{ every: "1m", name: "a b" }, "INVALID_ARGUMENT", "schedule name"],
+    [[null], "INVALID_ARGUMENT", "null"],
+  ])("%j", (schedule, code, message) => {
+    let thrown: unknown;
+    try {
+      defineJob({ name: "report", schedule: schedule as never });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  test("what can be read is taken as it is said", () => {
+    const schedule = [{ cron: "0 9 * * MON-FRI" }, { name: "b", cron: " @daily" }];
+    expect(defineJob({ name: "report", schedule }).schedules).toEqual(schedule);
+  });
+});

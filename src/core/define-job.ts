@@ -32,6 +32,7 @@ import {
 import { type Redaction, type Redactor, createRedactor } from "./redaction.ts";
 import { RETRY_NAMES, type RetryOptions, type RetryPolicy, readRetryPolicy } from "./retry.ts";
 import { SCHEDULE_NAMES, type ScheduleOptions } from "./schedule.ts";
+import { checkDeclaredSchedules } from "./schedule-spec.ts";
 import type { Retention, RetentionPolicy } from "./store.ts";
 
 /** A pino-shaped logger for one job: its lines carry the job's id, type and attempt, and are kept with the job. */
@@ -227,7 +228,7 @@ const DEFAULT_GRACE = "5s";
 /**
  * Declares a job type.
  *
- * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION` or `TOO_MANY`, naming the field
+ * @throws MillraceError `INVALID_ARGUMENT`, `INVALID_DURATION`, `INVALID_SCHEDULE` or `TOO_MANY`, naming the field
  * @example
  * const sendReceipt = defineJob({
  *   name: "send-receipt",
@@ -309,7 +310,7 @@ export function makeJobType<InputSchema extends StandardSchemaV1, Output>(
     maxCrashes,
     labels: checkTags(options.labels, "labels"),
     priority,
-    schedules: options.schedule === undefined ? [] : [options.schedule].flat(),
+    schedules: checkDeclaredSchedules(name, options.schedule),
     flow: readFlow(name, options),
     run: options.run,
     batch,

@@ -23,6 +23,7 @@ export * from "./run-transitions.ts";
 export * from "./schedule.ts";
 export * from "./schedule-checks.ts";
 export type * from "./schedule-record.ts";
+export * from "./schedule-spec.ts";
 export * from "./schedule-transitions.ts";
 export * from "./sliding-map.ts";
 export * from "./store-description.ts";

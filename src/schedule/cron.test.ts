@@ -1,6 +1,7 @@
 // Cron expressions: what is read, what is refused before any search, and where a search ends.
 import { describe, expect, test } from "vitest";
-import { MAX_CRON_LENGTH, MAX_SEARCH_MONTHS, parseCron } from "./cron.ts";
+import { MAX_CRON_LENGTH } from "../core/index.ts";
+import { MAX_SEARCH_MONTHS, parseCron } from "./cron.ts";
 
 const next = (text: string, from: string): string | null => {
   const { wallMs } = parseCron(text).next(Date.parse(from));

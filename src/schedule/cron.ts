@@ -1,6 +1,6 @@
 // Cron expressions: parsed by croner, checked for feasibility, and searched in a bounded number of steps.
 import { CronPattern } from "croner";
-import { MillraceError } from "../core/index.ts";
+import { MillraceError, checkCronForm } from "../core/index.ts";
 
 /*
  * Why the search is ours: croner 11.0.1 parses well, but its search has no bound that a caller can set. Of 3,000 random
@@ -10,8 +10,6 @@ import { MillraceError } from "../core/index.ts";
  * at most 28 masks prove an expression possible or impossible. In the tests croner is the oracle of this search.
  */
 
-/** Longest expression read, in UTF-16 units: every second listed takes 170, and no field says more than all of them. */
-export const MAX_CRON_LENGTH = 512;
 /**
  * Months looked at in one search: 40 years, the longest wait of the calendar (29 February on a given weekday, across a
  * century without a leap year: 1880 to 1920), and the month that the search starts in.
@@ -77,18 +75,11 @@ function createExpression(text: string): CronExpression {
 }
 
 function readPattern(text: string): CronPattern {
-  if (typeof text !== "string" || text.length > MAX_CRON_LENGTH) {
-    throw new MillraceError("INVALID_SCHEDULE", {
-      message: `cron is ${typeof text === "string" ? `${text.length} characters long` : typeof text}; expected a text of at most ${MAX_CRON_LENGTH}`,
-    });
-  }
+  checkCronForm(text);
   try {
     return new CronPattern(text, undefined, { mode: "5-or-6-parts" });
   } catch (cause) {
-    const fields = text.match(/\S+/g)?.length ?? 0;
-    const isMiscounted = (fields < 5 || fields > 6) && !text.startsWith("@");
-    const told = cause instanceof Error ? cause.message.replace(/^CronPattern: /, "") : "";
-    const why = isMiscounted ? `it has ${fields}` : told;
+    const why = cause instanceof Error ? cause.message.replace(/^CronPattern: /, "") : "";
     throw new MillraceError("INVALID_SCHEDULE", {
       message: `cron is ${JSON.stringify(text)}; expected five fields (minute, hour, day, month, weekday) or six (second first): ${why}`,
       cause,

@@ -14,6 +14,7 @@ import {
   checkTags,
   checkTexts,
   checkWhole,
+  readMoment,
   wrongArgument,
 } from "../core/index.ts";
 import {
@@ -28,7 +29,7 @@ import {
   type ScheduleView,
 } from "../runtime/index.ts";
 import { createScheduler } from "./scheduler.ts";
-import { readMoment, readSchedule } from "./spec.ts";
+import { readSchedule } from "./spec.ts";
 import { SCHEDULE_TAG_PREFIX } from "./tick-id.ts";
 import { createTimetable, previewTicks } from "./timetable.ts";
 import { viewSchedule } from "./view.ts";

@@ -1,32 +1,18 @@
-// Reads what a developer says of a schedule's timing into a spec: checked, and plain data.
+// Reads what a developer says of a schedule's timing into a spec: the core's reading, and that of cron and its zone.
 import {
-  type MissedTicks,
-  MillraceError,
-  type Moment,
-  type Overlap,
   type RepeatedHour,
   type Rhythm,
   type RhythmOptions,
   type ScheduleSpec,
   type SkippedHour,
-  checkName,
   checkObject,
   checkOptions,
-  parseDuration,
-  tellValue,
+  readOneOf,
+  readTiming,
 } from "../core/index.ts";
 import { SCHEDULE_PUT_NAMES } from "../runtime/index.ts";
 import { parseCron } from "./cron.ts";
 import { timeZone } from "./time-zone.ts";
-
-/** Ticks are due at whole seconds, as cron's are: what should run more often is a loop, not a schedule. */
-const SECOND_MS = 1_000;
-/** Most dates of one schedule: its spec is read with every tick. */
-export const MAX_DATES = 1_000;
-/** Longest jitter: beyond a day, "when it is due" no longer says much. */
-export const MAX_JITTER_MS = 86_400_000;
-/** Most missed ticks made good at once: they are enqueued in one act. */
-export const MAX_MISSED_TICKS = 500;
 
 const DEFAULT_TIME_ZONE = "UTC";
 
@@ -38,44 +24,8 @@ const DEFAULT_TIME_ZONE = "UTC";
  * @example readSchedule("report", { cron: "0 9 * * MON-FRI", timeZone: "Europe/Berlin" })
  */
 export function readSchedule(name: string, options: RhythmOptions): ScheduleSpec {
-  checkName(name, "schedule name");
   checkOptions(options, "schedule", SCHEDULE_PUT_NAMES);
-  const startMs = readOptionalMoment(options.start, "start");
-  const endMs = readOptionalMoment(options.end, "end");
-  if (startMs !== null && endMs !== null && endMs <= startMs) {
-    throw invalid(`end is ${iso(endMs)}; expected a moment after start, which is ${iso(startMs)}`);
-  }
-  const jitterMs = parseDuration(options.jitter ?? 0, "jitter");
-  if (jitterMs > MAX_JITTER_MS) {
-    throw invalid(`jitter is ${jitterMs} ms; expected at most ${MAX_JITTER_MS} (a day)`);
-  }
-  return {
-    name,
-    rhythm: readRhythm(options, startMs),
-    startMs,
-    endMs,
-    jitterMs,
-    missed: readMissed(options.missed ?? "once"),
-    overlap: readOneOf<Overlap>(options.overlap, "overlap", ["allow", "skip", "cancel"], "allow"),
-  };
-}
-
-function readRhythm(options: RhythmOptions, startMs: number | null): Rhythm {
-  const given = (["cron", "every", "dates"] as const).filter((key) => options[key] !== undefined);
-  if (given.length !== 1) {
-    throw invalid(
-      `a schedule has ${given.length === 0 ? "none of cron, every and dates" : given.join(" and ")}; expected exactly one of cron, every and dates`,
-    );
-  }
-  if (options.cron !== undefined) return readCron(options.cron, options);
-  if (options.timeZone !== undefined || options.daylightSaving !== undefined) {
-    throw invalid(
-      `timeZone and daylightSaving belong to cron; ${given.join("")} does not follow a local clock`,
-    );
-  }
-  return options.every === undefined
-    ? { kind: "dates", datesMs: readDates(options.dates ?? []) }
-    : { kind: "every", everyMs: readInterval(options.every), anchorMs: startMs ?? 0 };
+  return readTiming<Rhythm>(name, options, readCron);
 }
 
 function readCron(text: string, options: RhythmOptions): Rhythm {
@@ -100,77 +50,4 @@ function readCron(text: string, options: RhythmOptions): Rhythm {
       cron.isHourly ? "both" : "first",
     ),
   };
-}
-
-function readInterval(every: NonNullable<RhythmOptions["every"]>): number {
-  const everyMs = parseDuration(every, "every");
-  if (everyMs < SECOND_MS || everyMs % SECOND_MS !== 0) {
-    throw invalid(`every is ${everyMs} ms; expected whole seconds, at least one`);
-  }
-  return everyMs;
-}
-
-function readDates(dates: readonly Moment[]): readonly number[] {
-  if (!Array.isArray(dates) || dates.length === 0 || dates.length > MAX_DATES) {
-    throw invalid(
-      `dates has ${Array.isArray(dates) ? dates.length : "no"} entries; expected 1 to ${MAX_DATES}`,
-    );
-  }
-  const datesMs = dates.map((date) => readMoment(date, "dates"));
-  return [...new Set(datesMs)].sort((left, right) => left - right);
-}
-
-function readMissed(missed: MissedTicks): MissedTicks {
-  if (missed === "skip" || missed === "once") return missed;
-  const all: unknown = typeof missed === "object" && missed !== null ? missed.all : undefined;
-  if (typeof all !== "number" || !Number.isInteger(all) || all < 1 || all > MAX_MISSED_TICKS) {
-    throw invalid(
-      `missed is ${tellValue(missed)}; expected "skip", "once" or { all: N } with N from 1 to ${MAX_MISSED_TICKS}`,
-    );
-  }
-  return { all };
-}
-
-function readOptionalMoment(moment: Moment | undefined, field: string): number | null {
-  return moment === undefined ? null : readMoment(moment, field);
-}
-
-/** An ISO text without an offset would mean another moment on every machine. */
-const HAS_OFFSET = /(?:Z|[+-]\d\d:?\d\d)$/;
-
-export function readMoment(moment: Moment, field: string): number {
-  const isMoment =
-    typeof moment === "string"
-      ? HAS_OFFSET.test(moment)
-      : typeof moment === "number" || moment instanceof Date;
-  const atMs = isMoment ? new Date(moment).getTime() : Number.NaN;
-  if (!Number.isInteger(atMs) || atMs < 0) {
-    throw invalid(
-      `${field} is ${tellValue(moment)}; expected a Date, milliseconds since 1970 or an ISO 8601 text with its offset, such as "2026-03-01T09:00:00Z"`,
-    );
-  }
-  return Math.floor(atMs / SECOND_MS) * SECOND_MS;
-}
-
-function readOneOf<Value extends string>(
-  value: Value | undefined,
-  field: string,
-  values: readonly Value[],
-  usual: Value,
-): Value {
-  if (value === undefined) return usual;
-  if (!values.includes(value)) {
-    throw invalid(
-      `${field} is ${tellValue(value)}; expected ${values.map((known) => `"${known}"`).join(", ")}`,
-    );
-  }
-  return value;
-}
-
-function iso(atMs: number): string {
-  return new Date(atMs).toISOString();
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError("INVALID_SCHEDULE", { message });
 }

@@ -1,13 +1,20 @@
 // The schemas of the routes about schedules.
 import { z } from "zod";
-import { MAX_PAGE, type Moment, type RhythmOptions } from "../../core/index.ts";
+import {
+  MAX_CRON_LENGTH,
+  MAX_DATES,
+  MAX_MISSED_TICKS,
+  MAX_PAGE,
+  type Moment,
+  type RhythmOptions,
+} from "../../core/index.ts";
 import type {
   PreviewOptions,
   ScheduleListQuery,
   SchedulePut,
   ScheduleView,
 } from "../../runtime/index.ts";
-import { MAX_CRON_LENGTH, MAX_DATES, MAX_MISSED_TICKS, MAX_PREVIEW } from "../../schedule/index.ts";
+import { MAX_PREVIEW } from "../../schedule/index.ts";
 import { ownRetry, ownTimeout } from "./job-schemas.ts";
 import { cursor, duration, name, named, tags, time, wholeNumber } from "./schemas.ts";
 
