@@ -3,6 +3,7 @@ import type { MillraceConfig } from "../config/index.ts";
 import { listenJobService } from "../http/index.ts";
 import { openMillrace } from "../millrace/index.ts";
 import { type Logger, type Millrace, createLogger, stopOnSignals } from "../runtime/index.ts";
+import { closeInTurn } from "./close-in-turn.ts";
 import { openFleets } from "./fleets.ts";
 import { openRollups } from "./rollups.ts";
 import { packageVersion } from "../version/index.ts";
@@ -35,9 +36,10 @@ export async function runUntilStopped(config: MillraceConfig, parts: Parts): Pro
     if (parts.isWorker) await startWorker(config, mill, logger);
     await asked.promise;
   } finally {
-    for (const close of closers) await close();
-    clearInterval(keepAlive);
-    undo();
+    await closeInTurn(closers).finally(() => {
+      clearInterval(keepAlive);
+      undo();
+    });
   }
   logger.info({}, "stopped");
 }

@@ -18,10 +18,16 @@ export async function openRollups(
         },
       }),
   );
-  for (const aggregator of opened) await aggregator.start();
-  return async () => {
+  const stop = async (): Promise<void> => {
     await Promise.all(opened.map((aggregator) => aggregator.stop()));
   };
+  try {
+    for (const aggregator of opened) await aggregator.start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return stop;
 }
 
 /** What is lost is an error, what mends itself a warning. */

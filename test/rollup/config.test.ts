@@ -36,3 +36,31 @@ it("reports from `millrace worker`, the open window at its end included", async 
     await rm(directory, { recursive: true, force: true });
   }
 });
+
+it("ends where one of several roll-ups can't start, with those that began before it", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "millrace-rollup-"));
+  const server = await startServer();
+  const rollups = {
+    begun: { url: server.url, every: "1h" },
+    refused: { url: server.url, undeliveredFile: join(directory, "millrace.config.mjs") },
+  };
+  await writeFile(
+    join(directory, "millrace.config.mjs"),
+    `export default ${JSON.stringify({ store: "memory:", rollups })};`,
+  );
+  const child = spawn(
+    process.execPath,
+    ["--conditions=millrace-source", MAIN, "worker", "--config", "millrace.config.mjs"],
+    { cwd: directory, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  try {
+    let told = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (told += text));
+    const [code] = (await once(child, "close")) as [number | null];
+    expect(code).not.toBe(0);
+    expect(told).toContain("INVALID_CONFIG");
+  } finally {
+    child.kill("SIGKILL");
+    await rm(directory, { recursive: true, force: true });
+  }
+});
