@@ -51,3 +51,11 @@ test("what comes before a stream begins is sent after its first event, and is bo
   expect(many).toMatch(/^retry: \d+\n\nevent: job\n[^]*event: gap\n[^]*id: 5000\n/);
   expect(many.match(/^event: progress$/gm)?.length).toBeLessThanOrEqual(1_000);
 });
+
+test("a gap tells how many events are lost, those of an earlier gap that nobody read included", async () => {
+  const text = await readAll((stream) => {
+    for (let id = 1; id <= 5_000; id += 1) stream.send("progress", "1", String(id));
+  });
+  const got = text.match(/^event: progress$/gm)?.length ?? 0;
+  expect(text.match(/(\d+) events were dropped/g)).toEqual([`${5_000 - got} events were dropped`]);
+});

@@ -18,13 +18,20 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
   "x-accel-buffering": "no",
 };
 
+/** What waits for a client that reads slowly. */
+interface Waiting {
+  readonly text: string;
+  /** How many events are lost with it: of a notice of a gap, those that it stands for. */
+  readonly events: number;
+}
+
 /** A stream that is being written. */
 export class EventStream {
   readonly response: Response;
   readonly #onEnd: () => void;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #encoder = new TextEncoder();
-  #waiting: string[] = [];
+  #waiting: Waiting[] = [];
   #waitingLength = 0;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #hasBegun = false;
@@ -34,7 +41,7 @@ export class EventStream {
   constructor(heartbeatMs: number, onEnd: () => void) {
     this.#onEnd = onEnd;
     this.#heartbeat = setInterval(() => {
-      if (this.#waiting.length === 0) this.#push(": heartbeat\n\n");
+      if (this.#waiting.length === 0) this.#push(": heartbeat\n\n", 0);
     }, heartbeatMs);
     this.#heartbeat.unref();
     const body = new ReadableStream<Uint8Array>({
@@ -51,7 +58,7 @@ export class EventStream {
   begin(first?: { readonly kind: string; readonly json: string }): void {
     const shown = first === undefined ? "" : format(first.kind, first.json);
     const head = `retry: ${RECONNECT_MS}\n\n${shown}`;
-    this.#waiting.unshift(head);
+    this.#waiting.unshift({ text: head, events: first === undefined ? 0 : 1 });
     this.#waitingLength += head.length;
     this.#hasBegun = true;
     this.#flush();
@@ -59,12 +66,12 @@ export class EventStream {
 
   /** Sends one event; its data is JSON text. */
   send(kind: string, json: string, id?: string): void {
-    this.#push(format(kind, json, id));
+    this.#push(format(kind, json, id), 1);
   }
 
   /** Tells that events were lost. */
   gap(reason: string): void {
-    this.#push(formatGap(reason));
+    this.#push(formatGap(reason), 0);
   }
 
   end(): void {
@@ -73,27 +80,28 @@ export class EventStream {
     this.#controller?.close();
   }
 
-  #push(text: string): void {
+  #push(text: string, events: number): void {
     if (!this.#isOpen) return;
     const isFull =
       this.#waiting.length >= MAX_WAITING_EVENTS ||
       this.#waitingLength + text.length > MAX_WAITING_LENGTH;
     if (isFull && this.#waiting.length > 0) {
-      const told = formatGap(`read too slowly: ${this.#waiting.length} events were dropped`);
-      this.#waiting = [told];
+      const dropped = this.#waiting.reduce((sum, each) => sum + each.events, 0);
+      const told = formatGap(`read too slowly: ${dropped} events were dropped`);
+      this.#waiting = [{ text: told, events: dropped }];
       this.#waitingLength = told.length;
     }
-    this.#waiting.push(text);
+    this.#waiting.push({ text, events });
     this.#waitingLength += text.length;
     this.#flush();
   }
 
   #flush(): void {
     while (this.#isOpen && this.#hasBegun && (this.#controller?.desiredSize ?? 0) > 0) {
-      const text = this.#waiting.shift();
-      if (text === undefined) return;
-      this.#waitingLength -= text.length;
-      this.#controller?.enqueue(this.#encoder.encode(text));
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#waitingLength -= next.text.length;
+      this.#controller?.enqueue(this.#encoder.encode(next.text));
     }
   }
 
