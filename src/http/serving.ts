@@ -132,10 +132,14 @@ function serve(
     } catch (thrown) {
       response = refuse(context, thrown);
     }
-    meter(response.status, (performance.now() - started) / 1_000);
+    const hasHungUp = response.status >= 500 && context.req.raw.signal.aborted;
+    meter(hasHungUp ? HUNG_UP : response.status, (performance.now() - started) / 1_000);
     return response;
   };
 }
+
+/** What is counted where the client hung up before there was a reply, a long poll mostly: nginx's number for it. */
+const HUNG_UP = 499;
 
 function readBody(
   { isOptional, maxBytes }: NonNullable<Route["body"]>,

@@ -27,3 +27,16 @@ test("a registry of its own has the metrics of the process", async () => {
   await using service = await startService({ works: false });
   expect((await service.call("GET", "/metrics")).text).toMatch(/^process_cpu_user_seconds_total /m);
 });
+
+test("a long poll whose client hangs up is no fault of the service", async () => {
+  await using service = await startService({ works: false });
+  const { id } = (await service.call("POST", "/v1/jobs", { body: { type: "idle" } })).json;
+  const metric = /requests_total\{operation="awaitJob",status="(\d+)"\} (\d+)/;
+  const poll = fetch(`${service.url}/v1/jobs/${id}/result?wait=30s`, {
+    signal: AbortSignal.timeout(500),
+  });
+  await expect(poll).rejects.toMatchObject({ name: "TimeoutError" });
+  await expect
+    .poll(async () => metric.exec((await service.call("GET", "/metrics")).text)?.slice(1))
+    .toEqual(["499", "1"]);
+});
