@@ -1,12 +1,26 @@
 // Settling: how tries end, and whose word counts.
 import assert from "node:assert/strict";
 import { MAX_KEPT_ATTEMPTS } from "../../core/job.ts";
+import type { NewJob } from "../../core/store.ts";
 import type { Topic } from "./harness.ts";
 import { FAILURE, REMOVE_AT_ONCE, outcomes } from "./worker.ts";
-import { HOUR_MS, MINUTE_MS, assertFields, assertNear } from "./world.ts";
+import { HOUR_MS, MINUTE_MS, type World, assertFields, assertNear } from "./world.ts";
 
 const STALE = { accepted: false, why: "stale" } as const;
 const GONE = { accepted: false, why: "gone" } as const;
+
+/** A job of one worker whose end another one tells, under the token of the first. */
+async function keepsWhoRan(
+  { enqueue, worker, record }: World,
+  options: Partial<NewJob>,
+): Promise<void> {
+  const [id = ""] = await enqueue(options);
+  const ran = await worker();
+  const claimed = await ran.claimOne();
+  const teller = await worker();
+  assert.deepEqual(await teller.settle(outcomes.succeeded(), claimed), ["succeeded"]);
+  assertFields(await record(id), { state: "succeeded", worker: ran.id });
+}
 
 export const settleTopic: Topic = {
   name: "settling",
@@ -37,26 +51,14 @@ export const settleTopic: Topic = {
     },
     {
       name: "keeps the worker that ran the job, whoever told of its end",
-      async run({ enqueue, worker, record }) {
-        const [id = ""] = await enqueue({});
-        const ran = await worker();
-        const claimed = await ran.claimOne();
-        const teller = await worker();
-        assert.deepEqual(await teller.settle(outcomes.succeeded(), claimed), ["succeeded"]);
-        assertFields(await record(id), { state: "succeeded", worker: ran.id });
-      },
+      run: (world) => keepsWhoRan(world, {}),
     },
     {
       name: "keeps the worker that ran a job with keys, whoever told of its end",
       needs: ["limits"],
-      async run({ enqueue, worker, record, putType }) {
-        await putType({ limits: [{ name: "customer", concurrency: 1, rate: null }] });
-        const [id = ""] = await enqueue({ keys: [{ limit: "customer", key: "a" }] });
-        const ran = await worker();
-        const claimed = await ran.claimOne();
-        const teller = await worker();
-        assert.deepEqual(await teller.settle(outcomes.succeeded(), claimed), ["succeeded"]);
-        assertFields(await record(id), { state: "succeeded", worker: ran.id });
+      async run(world) {
+        await world.putType({ limits: [{ name: "customer", concurrency: 1, rate: null }] });
+        await keepsWhoRan(world, { keys: [{ limit: "customer", key: "a" }] });
       },
     },
     {
